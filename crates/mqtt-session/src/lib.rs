@@ -1,3 +1,34 @@
-//! To be written.
+//! One MQTT client session, sans-IO.
 #![no_std]
+
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub use mqtt_codec as codec;
+
+mod command;
+mod config;
+mod duty;
+mod error;
+mod event;
+mod inbound;
+mod limits;
+mod output;
+mod phase;
+mod session;
+mod timestamp;
+mod trace;
+
+pub use command::{Command, Refusal, Rejected, Tag};
+pub use config::Config;
+pub use duty::{Deadline, Duty, Timer};
+pub use error::{ProtocolError, Violation};
+pub use event::{Aborted, Connected, DisconnectCause, Event, Inbound, PublishEnd, Stage};
+pub use inbound::Token;
+pub use limits::Limits;
+pub use output::Output;
+pub use phase::Phase;
+pub use session::Session;
+pub use timestamp::Timestamp;
+pub use trace::{Direction, PacketTrace};

@@ -1,0 +1,174 @@
+//! Wishes of the application ([`Command`]), and how the session refuses them ([`Rejected`], [`Refusal`]).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use mqtt_codec::{
+    Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter, UnsubscribeProperties,
+    Version,
+};
+
+/// A number of the caller's choice, which the events of a command echo. The session neither reads it nor needs it
+/// to be unique.
+pub type Tag = u64;
+
+/// A wish of the application, for [`Session::submit`](crate::Session::submit).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Sends a message. It ends in exactly one [`Event::Published`](crate::Event::Published) or
+    /// [`Event::PublishLost`](crate::Event::PublishLost).
+    Publish {
+        /// Comes back in the event.
+        tag: Tag,
+        /// The message. `packet_id` and `dup` are the session's to choose, whatever stands there.
+        publish: Publish,
+    },
+    /// Subscribes. Ends in exactly one [`Event::Subscribed`](crate::Event::Subscribed).
+    Subscribe {
+        /// Comes back in the event.
+        tag: Tag,
+        /// What to subscribe to; one reason code per filter comes back, in this order.
+        filters: Vec<SubscribeFilter>,
+        /// Properties (5.0).
+        properties: SubscribeProperties,
+    },
+    /// Unsubscribes. Ends in exactly one [`Event::Unsubscribed`](crate::Event::Unsubscribed).
+    Unsubscribe {
+        /// Comes back in the event.
+        tag: Tag,
+        /// What to unsubscribe from.
+        filters: Vec<TopicFilter>,
+        /// Properties (5.0).
+        properties: UnsubscribeProperties,
+    },
+    /// Sends a PINGREQ beyond those that the keep alive demands. Ends in exactly one
+    /// [`Event::Pong`](crate::Event::Pong) or [`Event::PingAborted`](crate::Event::PingAborted).
+    Ping {
+        /// Comes back in the event.
+        tag: Tag,
+    },
+    /// Ends the connection in good order: DISCONNECT follows what was submitted before, and nothing follows
+    /// DISCONNECT [MQTT-3.14.4-1]. Unacknowledged publishes stay in the session.
+    Disconnect(Disconnect),
+}
+
+/// A value that the session did not take, unharmed, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected<T> {
+    /// What was handed in.
+    pub value: T,
+    /// Why it was not taken.
+    pub refusal: Refusal,
+}
+
+impl<T> fmt::Display for Rejected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.refusal.fmt(f)
+    }
+}
+
+impl<T: fmt::Debug> core::error::Error for Rejected<T> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.refusal)
+    }
+}
+
+/// Why the session did not take a command. The first four pass with time; the others hold at least for the life of
+/// this connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The connection is not in a [`Phase`](crate::Phase) in which this can be sent.
+    NotReady,
+    /// As many publishes are unacknowledged as the peer's Receive Maximum or
+    /// [`Config::max_in_flight`](crate::Config::max_in_flight) allows; the next acknowledgement makes room.
+    WindowFull,
+    /// Too much output is waiting for the transport; [`handle_written`](crate::Session::handle_written) makes room.
+    Busy,
+    /// All 65,535 packet identifiers are in use.
+    NoPacketId,
+    /// The packet would exceed the peer's Maximum Packet Size [MQTT-3.2.2-15].
+    PacketTooLarge {
+        /// The packet's size in bytes.
+        size: usize,
+        /// The peer's limit in bytes.
+        limit: u32,
+    },
+    /// The peer does not take publishes of this QoS [MQTT-3.2.2-11].
+    QosNotSupported {
+        /// What was asked for.
+        qos: QoS,
+        /// The peer's Maximum QoS.
+        maximum: QoS,
+    },
+    /// The peer does not take retained messages [MQTT-3.2.2-14].
+    RetainNotSupported,
+    /// The peer does not take filters with wildcards.
+    WildcardNotSupported,
+    /// The peer does not take shared subscriptions.
+    SharedNotSupported,
+    /// The peer does not take subscription identifiers.
+    SubscriptionIdentifiersNotSupported,
+    /// The publish carries a Topic Alias. Aliases belong to a connection, publishes to the session, so assigning
+    /// them is not the caller's.
+    TopicAlias,
+    /// The publish carries a Subscription Identifier, which only a server may send [MQTT-3.3.4-6].
+    SubscriptionIdentifier,
+    /// DISCONNECT would set a Session Expiry Interval although CONNECT's was 0.
+    SessionExpiryRaised,
+    /// CONNECT asks for enhanced authentication, which this session does not speak.
+    EnhancedAuthentication,
+    /// CONNECT is of another version than [`Config::version`](crate::Config::version).
+    WrongVersion {
+        /// The session's version.
+        expected: Version,
+    },
+    /// The packet can't be expressed in this protocol version, or contradicts itself.
+    Invalid(EncodeError),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotReady => f.write_str("the connection is not ready for this"),
+            Self::WindowFull => f.write_str("the window of unacknowledged publishes is full"),
+            Self::Busy => f.write_str("too much output is waiting for the transport"),
+            Self::NoPacketId => f.write_str("all 65,535 packet identifiers are in use"),
+            Self::PacketTooLarge { size, limit } => {
+                write!(f, "the packet takes {size} bytes, the peer's Maximum Packet Size is {limit}")
+            }
+            Self::QosNotSupported { qos, maximum } => {
+                write!(f, "the publish has QoS {}, the peer's Maximum QoS is {}", *qos as u8, *maximum as u8)
+            }
+            Self::RetainNotSupported => f.write_str("the peer does not support retained messages"),
+            Self::WildcardNotSupported => f.write_str("the peer does not support wildcard subscriptions"),
+            Self::SharedNotSupported => f.write_str("the peer does not support shared subscriptions"),
+            Self::SubscriptionIdentifiersNotSupported => {
+                f.write_str("the peer does not support subscription identifiers")
+            }
+            Self::TopicAlias => f.write_str("a topic alias is not the caller's to assign"),
+            Self::SubscriptionIdentifier => f.write_str("a client's publish can't carry a subscription identifier"),
+            Self::SessionExpiryRaised => {
+                f.write_str("the session expiry was 0 in CONNECT and can't be raised in DISCONNECT")
+            }
+            Self::EnhancedAuthentication => f.write_str("enhanced authentication is not supported"),
+            Self::WrongVersion { expected } => write!(f, "the session speaks MQTT {expected}, CONNECT does not"),
+            Self::Invalid(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Invalid(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<EncodeError> for Refusal {
+    fn from(error: EncodeError) -> Self {
+        Self::Invalid(error)
+    }
+}

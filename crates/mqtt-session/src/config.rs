@@ -1,0 +1,58 @@
+//! [`Config`]: what the caller decides once for a whole session.
+
+use core::time::Duration;
+
+use mqtt_codec::Version;
+
+/// Settings of a [`Session`](crate::Session), fixed for its life. What differs from one connection to the next
+/// stands in the CONNECT packet.
+///
+/// ```
+/// use mqtt_session::{Config, codec::Version};
+///
+/// let config = Config { version: Version::V311, max_in_flight: 100, ..Config::default() };
+/// assert_eq!(config.max_inbound, 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The protocol version of every connection. Default: 5.0.
+    pub version: Version,
+    /// PINGREQ leaves this long before the keep alive would expire. Default: 1 s. At most half of the keep alive
+    /// counts, so that a short keep alive does not turn into a stream of pings.
+    pub ping_delay: Duration,
+    /// The connection is closed when PINGRESP has not come this long after PINGREQ was due. Default: 10 s.
+    pub ping_timeout: Duration,
+    /// The connection is closed when output waited this long and the transport took none of it. Default: 30 s.
+    pub write_timeout: Duration,
+    /// How many outgoing QoS 1 and QoS 2 publishes may be unacknowledged at once; 0 counts as 1. Default: 1024.
+    /// The peer's Receive Maximum applies as well: the smaller of both is the window.
+    pub max_in_flight: u16,
+    /// How many inbound QoS 1 and QoS 2 messages may be unacknowledged at once; 0 counts as 1. Default: 1024.
+    ///
+    /// In 5.0 this goes out as Receive Maximum. A peer that exceeds it is cut off, in either version (5.0: with
+    /// DISCONNECT 0x93).
+    pub max_inbound: u16,
+    /// The largest packet accepted from the peer, in bytes of the whole packet. Default: 16 MiB.
+    ///
+    /// In 5.0 this goes out as Maximum Packet Size. A peer that exceeds it is cut off before the packet is buffered
+    /// (5.0: with DISCONNECT 0x95). Memory is not set aside for it: buffers grow with what really arrives.
+    pub max_packet_size: u32,
+    /// Whether a [`PacketTrace`](crate::PacketTrace) is kept of each packet, for
+    /// [`Session::take_trace`](crate::Session::take_trace). Default: no.
+    pub trace: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: Version::V5,
+            ping_delay: Duration::from_secs(1),
+            ping_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            max_in_flight: 1024,
+            max_inbound: 1024,
+            max_packet_size: 16 * 1024 * 1024,
+            trace: false,
+        }
+    }
+}
