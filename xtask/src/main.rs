@@ -1,2 +1,149 @@
-//! To be written.
-fn main() {}
+//! `cargo xtask <chore>`: everything that is done to this workspace besides writing it.
+//!
+//! One file a chore; what they share is in `install` (programs), `shell` (commands), `stage` (timing) and
+//! `source` (reading Rust text). Nothing here knows about MQTT.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports on a terminal")]
+
+mod bare_metal;
+mod bench;
+mod ci;
+mod ci_long;
+mod fuzz;
+mod install;
+mod manifest;
+mod no_std;
+mod second_broker;
+mod shell;
+mod source;
+mod spec;
+mod stage;
+mod test;
+mod tidy;
+mod tshark;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+Usage: cargo xtask <chore>
+
+  install                          the programs that the tests talk to (mosquitto, paho-mqtt)
+  test                             install, then every test, doc test and fuzz corpus
+  ci [--no-test]                   the gate: lock file, format, tidy, spec, clippy, docs, no_std, fuzz build, test
+  ci-long                          what takes longer: fuzzing, tshark, licences, bare metal, a second broker
+  fuzz <target>|--all [--seconds N] [--keep]
+                                   libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
+                                   to the corpus in the repository
+  bench [filter]                   the criterion benchmarks
+  tidy                             rules that no compiler checks
+  spec [--lower]                   normative statements that no test cites; --lower records a smaller number
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Vec<String>) -> Result<()> {
+    let mut args = Args(args);
+    match args.positional().as_deref() {
+        Some("install") => args.finish().and_then(|()| install::test_programs().map(drop)),
+        Some("test") => args.finish().and_then(|()| test::run()),
+        Some("ci") => {
+            let with_test = !args.flag("--no-test");
+            args.finish().and_then(|()| ci::run(with_test))
+        }
+        Some("ci-long") => args.finish().and_then(|()| ci_long::run()),
+        Some("fuzz") => {
+            let (all, keep) = (args.flag("--all"), args.flag("--keep"));
+            let seconds = args.number("--seconds")?.unwrap_or(60);
+            let targets = match args.positional() {
+                Some(target) if !all => vec![target],
+                None if all => fuzz::targets()?,
+                _ => bail!("name one target or --all; targets: {}", fuzz::targets()?.join(" ")),
+            };
+            args.finish().and_then(|()| fuzz::run(&targets, seconds, keep))
+        }
+        Some("bench") => {
+            let filter = args.positional();
+            args.finish().and_then(|()| bench::run(filter.as_deref()))
+        }
+        Some("tidy") => args.finish().and_then(|()| tidy::run()),
+        Some("spec") => {
+            let lower = args.flag("--lower");
+            args.finish().and_then(|()| spec::run(lower))
+        }
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => bail!("no chore is called {other:?}\n\n{USAGE}"),
+        None => bail!("which chore?\n\n{USAGE}"),
+    }
+}
+
+/// What is left of the command line; each chore takes what it knows, `finish` refuses the rest.
+struct Args(Vec<String>);
+
+impl Args {
+    fn positional(&mut self) -> Option<String> {
+        let at = self.0.iter().position(|arg| !arg.starts_with("--") || arg == "--help")?;
+        Some(self.0.remove(at))
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        let at = self.0.iter().position(|arg| arg == name);
+        at.map(|at| self.0.remove(at)).is_some()
+    }
+
+    fn number(&mut self, name: &str) -> Result<Option<u32>> {
+        let Some(at) = self.0.iter().position(|arg| arg == name) else { return Ok(None) };
+        self.0.remove(at);
+        if at == self.0.len() {
+            bail!("{name} needs a number");
+        }
+        let value = self.0.remove(at);
+        value.parse().map(Some).with_context(|| format!("{name} {value}: not a number"))
+    }
+
+    fn finish(self) -> Result<()> {
+        match self.0.first() {
+            Some(arg) => bail!("unknown argument {arg:?}\n\n{USAGE}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Args {
+        Args(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn arguments_are_taken_in_any_order() {
+        let mut args = args("--seconds 5 stream --keep");
+        assert_eq!(args.number("--seconds").unwrap(), Some(5));
+        assert!(args.flag("--keep"));
+        assert!(!args.flag("--all"));
+        assert_eq!(args.positional().as_deref(), Some("stream"));
+        args.finish().unwrap();
+    }
+
+    #[test]
+    fn what_no_chore_takes_is_refused() {
+        assert!(args("--verbose").finish().is_err());
+        assert!(args("--seconds").number("--seconds").is_err());
+        assert!(args("--seconds soon").number("--seconds").is_err());
+        assert!(run(vec!["tset".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask ci`: the gate of every change. `.ci/run` calls it.
+
+use anyhow::Result;
+
+use crate::{
+    install, no_std,
+    shell::{cargo, target_dir},
+    spec,
+    stage::Stages,
+    test, tidy,
+};
+
+/// Runs the stages, the quick ones first. Who has just run the test command leaves that one out.
+pub(crate) fn run(with_test: bool) -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("lock files are current", lock_files)?;
+    stages.run("format", format)?;
+    stages.run("tidy", tidy::run)?;
+    stages.run("spec", || spec::run(false))?;
+    stages.run("no_std", no_std::run)?;
+    stages.run("clippy", || cargo("clippy --workspace --all-targets -- -D warnings").run())?;
+    stages.run("docs", || cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run())?;
+    stages.run("fuzz targets build", fuzz_targets)?;
+    if with_test {
+        stages.run("test", test::run)?;
+    }
+    stages.close("ci");
+    Ok(())
+}
+
+fn lock_files() -> Result<()> {
+    cargo("fetch --quiet --locked").run()?;
+    cargo("fetch --quiet --locked --manifest-path fuzz/Cargo.toml").run()
+}
+
+fn format() -> Result<()> {
+    cargo("fmt --all --check").run()?;
+    cargo("fmt --all --check --manifest-path fuzz/Cargo.toml").run()
+}
+
+/// The targets themselves, linked against libFuzzer, which is C++.
+fn fuzz_targets() -> Result<()> {
+    install::cpp_compiler()?;
+    cargo("clippy --manifest-path fuzz/Cargo.toml --all-targets")
+        .arg("--target-dir")
+        .arg(target_dir().join("fuzz"))
+        .words("-- -D warnings")
+        .run()
+}

@@ -1,0 +1,24 @@
+//! `cargo xtask ci-long`: what takes too long for every change; run before an issue is called done.
+
+use anyhow::Result;
+
+use crate::{bare_metal, fuzz, install, second_broker, shell::cargo, stage::Stages, tshark};
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u32 = 60;
+
+pub(crate) fn run() -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("a second opinion on our bytes: tshark", tshark::run)?;
+    stages.run("a second broker: ejabberd", second_broker::run)?;
+    stages.run("bare metal", bare_metal::run)?;
+    stages.run("licences, bans, sources", deny)?;
+    stages.run("fuzzing with the address sanitizer", || fuzz::run(&fuzz::targets()?, FUZZ_SECONDS, false))?;
+    stages.close("ci-long");
+    Ok(())
+}
+
+fn deny() -> Result<()> {
+    install::cargo_command("deny", "^0.20")?;
+    cargo("deny check licenses bans sources").run()
+}
