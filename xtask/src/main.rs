@@ -37,7 +37,7 @@ Usage: cargo xtask <chore>
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
                                    to the corpus in the repository
   bench [filter]                   the criterion benchmarks
-  tidy                             rules that no compiler checks
+  tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
 ";
 
@@ -75,7 +75,10 @@ fn run(args: Vec<String>) -> Result<()> {
             let filter = args.positional();
             args.finish().and_then(|()| bench::run(filter.as_deref()))
         }
-        Some("tidy") => args.finish().and_then(|()| tidy::run()),
+        Some("tidy") => {
+            let fix = args.flag("--fix");
+            args.finish().and_then(|()| tidy::run(fix))
+        }
         Some("spec") => {
             let lower = args.flag("--lower");
             args.finish().and_then(|()| spec::run(lower))

@@ -18,7 +18,11 @@ struct Tree {
     manifests: Vec<manifest::Manifest>,
 }
 
-pub(crate) fn run() -> Result<()> {
+/// Prints every complaint; with `fix`, first mends what a program can.
+pub(crate) fn run(fix: bool) -> Result<()> {
+    if fix {
+        documents::fix()?;
+    }
     let complaints = complaints()?;
     for complaint in &complaints {
         eprintln!("{complaint}");

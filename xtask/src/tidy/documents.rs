@@ -1,6 +1,8 @@
 //! The pages: the README's code is the examples that the compiler sees, each layer has an example, one test binary.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context as _, Result};
 
 use super::Tree;
 use crate::{shell::root, source::read};
@@ -8,16 +10,16 @@ use crate::{shell::root, source::read};
 /// Each layer that can be used on its own shows how.
 const WITH_EXAMPLE: [&str; 4] = ["mqtt-codec", "mqtt-session", "mqtt-tokio", "mqtt-blocking"];
 
-/// The examples that the README shows, whole.
+/// The examples that the README shows, whole, each below its mark.
 const IN_README: [&str; 2] =
     ["crates/mqtt-tokio/examples/readme.rs", "crates/mqtt-blocking/examples/readme.rs"];
 
+/// Above a block of the README: the file that it shows.
+const MARK: (&str, &str) = ("<!-- example: ", " -->");
+
 pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
-    let root = root();
-    let example = |path: &'static str| Ok((path, read(&root.join(path))?));
-    let examples = IN_README.into_iter().map(example).collect::<Result<Vec<_>>>()?;
-    let mut complaints = readme(&read(&root.join("README.md"))?, &examples);
-    complaints.extend(named_in(&read(&root.join("ARCHITECTURE.md"))?, tree));
+    let mut complaints = readme(&read(&root().join("README.md"))?);
+    complaints.extend(named_in(&read(&root().join("ARCHITECTURE.md"))?, tree));
     for package in WITH_EXAMPLE {
         let prefix = format!("crates/{package}/examples/");
         if !tree.sources.iter().any(|source| source.path.starts_with(&prefix)) {
@@ -28,39 +30,49 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
     Ok(complaints)
 }
 
-/// The README's Rust blocks and the examples are the same texts.
-fn readme(readme: &str, examples: &[(&str, String)]) -> Vec<String> {
-    let blocks = rust_blocks(readme);
-    let unknown = blocks
-        .iter()
-        .filter(|(_, block)| !examples.iter().any(|(_, example)| example == block))
-        .map(|(line, _)| {
-            format!("README.md:{line}: this Rust is not the text of an example: {}", IN_README.join(", "))
-        });
-    let absent = examples
-        .iter()
-        .filter(|(_, example)| !blocks.iter().any(|(_, block)| example == block))
-        .map(|(path, _)| format!("{path}: README.md does not show this text"));
-    unknown.chain(absent).collect()
+/// Copies the examples into the README.
+pub(super) fn fix() -> Result<()> {
+    let path = root().join("README.md");
+    fs::write(&path, with_examples(&read(&path)?, from_root)?).context("README.md")
 }
 
-/// The line and text of each block fenced as Rust.
-fn rust_blocks(page: &str) -> Vec<(usize, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (number, line) in page.lines().enumerate() {
-        match &mut open {
-            Some(_) if line == "```" => blocks.extend(open.take()),
-            Some((_, block)) => {
-                block.push_str(line);
-                block.push('\n');
-            }
-            None if line.starts_with("```rust") => open = Some((number + 1, String::new())),
-            None => {}
+fn readme(page: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    match with_examples(page, from_root) {
+        Ok(fixed) if fixed == page => {}
+        Ok(_) => complaints
+            .push("README.md: differs from the examples; cargo xtask tidy --fix copies them".to_owned()),
+        Err(error) => complaints.push(format!("README.md: {error:#}")),
+    }
+    let shown = |path: &&str| page.contains(&format!("{}{path}{}", MARK.0, MARK.1));
+    let absent = IN_README.iter().filter(|path| !shown(path));
+    complaints.extend(absent.map(|path| format!("README.md: does not show {path}")));
+    if page.matches("```rust").count() > page.matches(MARK.0).count() {
+        complaints.push("README.md: Rust that is no example, so nothing compiles it".to_owned());
+    }
+    complaints
+}
+
+fn from_root(path: &str) -> Result<String> {
+    read(&root().join(path))
+}
+
+/// The page with each marked block replaced by the text of its example.
+fn with_examples(page: &str, example: impl Fn(&str) -> Result<String>) -> Result<String> {
+    let mut out = String::with_capacity(page.len());
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        out.push_str(line);
+        out.push('\n');
+        let Some(path) = line.strip_prefix(MARK.0).and_then(|rest| rest.strip_suffix(MARK.1)) else {
+            continue;
+        };
+        out.push_str(&format!("```rust\n{}```\n", example(path)?));
+        if lines.next_if_eq(&"```rust").is_some() {
+            lines.by_ref().find(|line| *line == "```").context("a block is not closed")?;
         }
     }
-    blocks.extend(open);
-    blocks
+    Ok(out)
 }
 
 /// The map of the workspace names every package.
@@ -84,15 +96,24 @@ fn second_test_binary(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn check(page: &str, expected: &str) {
+        let example = |path: &str| Ok(format!("//! {path}\n"));
+        assert_eq!(with_examples(page, example).unwrap(), expected);
+        assert_eq!(with_examples(expected, example).unwrap(), expected, "a second time changes nothing");
+    }
+
     #[test]
-    fn the_readme_shows_the_examples() {
-        let page = "text\n```rust\n//! A.\nfn main() {}\n```\n```sh\nls\n```\n";
-        assert_eq!(rust_blocks(page), [(2, "//! A.\nfn main() {}\n".to_owned())]);
-        let same = ("a.rs", "//! A.\nfn main() {}\n".to_owned());
-        let other = ("b.rs", "//! B.\n".to_owned());
-        assert!(readme(page, std::slice::from_ref(&same)).is_empty());
-        assert_eq!(readme(page, &[other]).len(), 2, "one block is unknown, one example absent");
-        assert_eq!(readme("", &[same]).len(), 1);
+    fn examples_are_copied_below_their_marks() {
+        check("text\n```sh\nls\n```\n", "text\n```sh\nls\n```\n");
+        let shown = "<!-- example: a.rs -->\n```rust\n//! a.rs\n```\n\nafter\n";
+        check("<!-- example: a.rs -->\n\nafter\n", shown);
+        check("<!-- example: a.rs -->\n```rust\nold\nlines\n```\n\nafter\n", shown);
+    }
+
+    #[test]
+    fn unknown_examples_and_open_blocks_are_errors() {
+        assert!(with_examples("<!-- example: a.rs -->\n", from_root).is_err());
+        assert!(with_examples("<!-- example: a.rs -->\n```rust\n", |_| Ok(String::new())).is_err());
     }
 
     #[test]
