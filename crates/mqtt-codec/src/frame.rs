@@ -1,0 +1,212 @@
+//! Finding packets in a stream, and parsing them whole.
+//!
+//! ```text
+//! +---------------------+---------------------------------+--------------------------+
+//! | type | flags        | remaining length (1 to 4 bytes) | that many bytes          |
+//! +---------------------+---------------------------------+--------------------------+
+//!   fixed header, all that `delimit` looks at               parsed only when complete
+//! ```
+
+use bytes::{Bytes, BytesMut};
+use nom::Offset;
+
+use crate::{
+    DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Side, Version,
+    parse::{Context, Input},
+    varint::{self, Scan},
+};
+
+/// Reads packets: the version and the side that sent them decide what is legal, a limit how long they may be.
+///
+/// It keeps no state between packets, so that one value serves a connection for ever.
+///
+/// A CONNECT is parsed by the version that it names itself. A server therefore starts with a decoder of either
+/// version, and goes on with one of the version of the CONNECT.
+///
+/// ```
+/// use mqtt_codec::{Decoder, Packet, Side, Version, bytes::BytesMut};
+///
+/// let decoder = Decoder::new(Version::V311, Side::Server).with_max_packet_size(1024);
+/// let mut buffer = BytesMut::from(&b"\xd0\x00\x30\x07\x00\x03a/"[..]);
+/// assert_eq!(decoder.decode_from(&mut buffer)?, Some(Packet::Pingresp));
+/// assert_eq!(decoder.decode_from(&mut buffer)?, None);
+///
+/// buffer.extend_from_slice(b"bhi");
+/// let Some(Packet::Publish(message)) = decoder.decode_from(&mut buffer)? else { unreachable!() };
+/// assert_eq!((message.topic.as_str(), &message.payload[..]), ("a/b", &b"hi"[..]));
+/// # Ok::<(), mqtt_codec::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoder {
+    context: Context,
+    max_packet_size: u32,
+}
+
+impl Decoder {
+    /// The largest packet that the fixed header can describe, in bytes; the limit of a new decoder.
+    pub const LARGEST_PACKET: u32 = varint::MAX + 5;
+
+    /// Decodes what `sender` sends in `version`, without a limit of its own.
+    #[must_use]
+    pub const fn new(version: Version, sender: Side) -> Self {
+        Self { context: Context { version, sender }, max_packet_size: Self::LARGEST_PACKET }
+    }
+
+    /// Refuses packets of more than `bytes` in all, as soon as their length is known.
+    #[must_use]
+    pub const fn with_max_packet_size(self, bytes: u32) -> Self {
+        Self { max_packet_size: bytes, ..self }
+    }
+
+    /// The version that it decodes.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.context.version
+    }
+
+    /// The side whose packets it decodes.
+    #[must_use]
+    pub const fn sender(&self) -> Side {
+        self.context.sender
+    }
+
+    /// The limit of a whole packet, in bytes.
+    #[must_use]
+    pub const fn max_packet_size(&self) -> u32 {
+        self.max_packet_size
+    }
+
+    /// The whole length of the packet at the start of `input`, if all of it is there; `None` if more must come.
+    ///
+    /// Looks at five bytes at most, however long the input is.
+    ///
+    /// # Errors
+    ///
+    /// At once, before the rest of the packet has come: a type that this side may not send, wrong flags, a length
+    /// that is ill-formed or above the limit.
+    #[inline]
+    pub fn delimit(&self, input: &[u8]) -> Result<Option<usize>, DecodeError> {
+        let header = self.fixed_header(input)?;
+        Ok(header.map(|header| header.packet_len()).filter(|&len| len <= input.len()))
+    }
+
+    /// Parses `frame`, which is exactly one packet, without copying or allocating.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the packet breaks, and where.
+    #[inline]
+    pub fn parse<'a>(&self, frame: &'a [u8]) -> Result<PacketRef<'a>, DecodeError> {
+        let header = match self.fixed_header(frame)? {
+            Some(header) if header.packet_len() <= frame.len() => header,
+            incomplete => return Err(incomplete_frame(incomplete, frame)),
+        };
+        let kind = header.kind;
+        let error = |kind_of_error, offset| DecodeError { kind: kind_of_error, packet: Some(kind), offset };
+        if frame.len() > header.packet_len() {
+            return Err(error(DecodeErrorKind::TrailingBytes, header.packet_len()));
+        }
+        let body = &frame[header.len..];
+        match PacketRef::parse(self.context, kind, header.flags, body) {
+            // Only here is it known which version a CONNECT speaks.
+            Ok((_, PacketRef::Connect(connect))) if header.overlong && connect.version == Version::V5 => {
+                Err(error(DecodeErrorKind::VariableByteIntegerOverlong, 1))
+            }
+            Ok((_, packet)) => Ok(packet),
+            Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
+                Err(error(fault.kind, frame.offset(fault.at)))
+            }
+            // Complete parsers never ask for more; if one did, the packet would be too short for it.
+            Err(nom::Err::Incomplete(_)) => Err(error(DecodeErrorKind::FieldPastEnd, frame.len())),
+        }
+    }
+
+    /// Decodes `frame`, which is exactly one packet; topic, payload and properties are slices of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::parse`].
+    #[inline]
+    pub fn decode(&self, frame: &Bytes) -> Result<Packet, DecodeError> {
+        Ok(self.parse(frame)?.to_owned(frame))
+    }
+
+    /// Takes one packet off the front of `buffer`; `None` if more must come, then nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::delimit`] and [`Decoder::parse`]. The stream can't be read any further.
+    pub fn decode_from(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        let Some(len) = self.delimit(buffer)? else { return Ok(None) };
+        let frame = buffer.split_to(len).freeze();
+        self.decode(&frame).map(Some)
+    }
+
+    /// Reads type, flags and length, and checks all that they can tell.
+    #[inline]
+    fn fixed_header(&self, input: Input<'_>) -> Result<Option<FixedHeader>, DecodeError> {
+        let Some((&first, rest)) = input.split_first() else { return Ok(None) };
+        let kind = self.packet_kind(first)?;
+        let error = |error, offset| DecodeError { kind: error, packet: Some(kind), offset };
+        let (remaining, len_bytes, overlong) = match varint::scan(rest) {
+            Scan::Incomplete => return Ok(None),
+            Scan::TooLong => return Err(error(DecodeErrorKind::VariableByteIntegerTooLong, 1)),
+            Scan::Complete { value, len, overlong } => (value as usize, len, overlong),
+        };
+        // [5.0 MQTT-1.5.5-1]; 3.1.1 has no such rule, and a CONNECT may turn out to be either.
+        if overlong && self.context.version == Version::V5 && kind != PacketKind::Connect {
+            return Err(error(DecodeErrorKind::VariableByteIntegerOverlong, 1));
+        }
+        let header = FixedHeader { kind, flags: first & 0x0F, len: 1 + len_bytes, remaining, overlong };
+        let (length, limit) = (header.packet_len(), self.max_packet_size as usize);
+        if length > limit {
+            return Err(error(DecodeErrorKind::PacketTooLarge { length, limit }, 1));
+        }
+        Ok(Some(header))
+    }
+
+    /// Checks the first byte.
+    #[inline]
+    fn packet_kind(&self, first: u8) -> Result<PacketKind, DecodeError> {
+        let Context { version, sender } = self.context;
+        let error = |packet, kind| DecodeError { kind, packet, offset: 0 };
+        let Some(kind) = PacketKind::from_first_byte(first, version) else {
+            return Err(error(None, DecodeErrorKind::ReservedPacketType));
+        };
+        kind.check_flags(first & 0x0F).map_err(|flags| error(Some(kind), flags))?;
+        if kind.sent_by(sender, version) {
+            Ok(kind)
+        } else {
+            Err(error(Some(kind), DecodeErrorKind::WrongSender))
+        }
+    }
+}
+
+/// What the first bytes of a packet say.
+#[derive(Clone, Copy)]
+struct FixedHeader {
+    kind: PacketKind,
+    flags: u8,
+    /// Of the header itself, in bytes.
+    len: usize,
+    /// Of all that follows, in bytes.
+    remaining: usize,
+    /// Whether the length could have been written shorter.
+    overlong: bool,
+}
+
+impl FixedHeader {
+    #[inline]
+    fn packet_len(&self) -> usize {
+        self.len + self.remaining
+    }
+}
+
+#[cold]
+fn incomplete_frame(header: Option<FixedHeader>, frame: &[u8]) -> DecodeError {
+    DecodeError {
+        kind: DecodeErrorKind::Incomplete,
+        packet: header.map(|header| header.kind),
+        offset: frame.len(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The parsers that all packets are made of, over nom's `complete` ones, and the fault that they report.
+//!
+//! A fault keeps the input where it happened. All inputs are slices of one frame, so that the distance between the
+//! two is the offset of the error; no parser has to count.
+
+use nom::{
+    IResult, Parser,
+    bytes::complete::take,
+    error::{ErrorKind, ParseError},
+    multi::length_data,
+    number::complete::{be_u16, u8 as byte},
+};
+
+use crate::{
+    BinaryRef, DecodeErrorKind, PacketId, QoS, Side, TextRef, Version, text, topic,
+    varint::{self, Scan},
+};
+
+/// What every parser of this crate reads.
+pub(crate) type Input<'a> = &'a [u8];
+
+/// What every parser of this crate returns.
+pub(crate) type Parsed<'a, T> = IResult<Input<'a>, T, Fault<'a>>;
+
+/// What decides, besides the bytes, whether a packet is legal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) version: Version,
+    pub(crate) sender: Side,
+}
+
+/// A broken rule, and the rest of the frame from the byte that breaks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault<'a> {
+    pub(crate) at: Input<'a>,
+    pub(crate) kind: DecodeErrorKind,
+}
+
+impl<'a> Fault<'a> {
+    /// The fault as an `Err` of any parser: no alternative is tried after it.
+    #[cold]
+    pub(crate) fn fail<T>(at: Input<'a>, kind: impl Into<DecodeErrorKind>) -> Result<T, nom::Err<Self>> {
+        Err(nom::Err::Failure(Self { at, kind: kind.into() }))
+    }
+}
+
+impl<'a> ParseError<Input<'a>> for Fault<'a> {
+    /// nom's own parsers are used to take bytes, so that they fail for one reason.
+    fn from_error_kind(at: Input<'a>, _: ErrorKind) -> Self {
+        Self { at, kind: DecodeErrorKind::FieldPastEnd }
+    }
+
+    fn append(_: Input<'a>, _: ErrorKind, inner: Self) -> Self {
+        inner
+    }
+}
+
+/// Fails with `kind` unless `condition` holds; `at` is the byte to blame.
+#[inline]
+pub(crate) fn ensure(
+    condition: bool,
+    at: Input<'_>,
+    kind: DecodeErrorKind,
+) -> Result<(), nom::Err<Fault<'_>>> {
+    if condition { Ok(()) } else { Fault::fail(at, kind) }
+}
+
+/// The end of a packet, or of a part with a length of its own.
+#[inline]
+pub(crate) fn end(input: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
+    ensure(input.is_empty(), input, DecodeErrorKind::TrailingBytes)
+}
+
+/// A Two Byte Integer that is no packet identifier when it is 0.
+#[inline]
+pub(crate) fn packet_id(input: Input<'_>) -> Parsed<'_, PacketId> {
+    let (rest, id) = be_u16(input)?;
+    match PacketId::new(id) {
+        Some(id) => Ok((rest, id)),
+        None => Fault::fail(input, DecodeErrorKind::ZeroPacketId),
+    }
+}
+
+/// The two low bits of a flags byte at `at`.
+#[inline]
+pub(crate) fn qos(bits: u8, at: Input<'_>) -> Result<QoS, nom::Err<Fault<'_>>> {
+    QoS::try_from(bits & 0b11).or_else(|_| Fault::fail(at, DecodeErrorKind::QoSReserved))
+}
+
+/// Bytes behind a two-byte length.
+#[inline]
+fn prefixed(input: Input<'_>) -> Parsed<'_, Input<'_>> {
+    length_data(be_u16).parse(input)
+}
+
+/// Binary Data.
+#[inline]
+pub(crate) fn binary(input: Input<'_>) -> Parsed<'_, BinaryRef<'_>> {
+    prefixed.map(BinaryRef::from_parsed).parse(input)
+}
+
+/// A UTF-8 Encoded String, its rules not checked: for what was checked before.
+#[inline]
+pub(crate) fn text_unchecked(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
+    prefixed.map(TextRef::from_parsed).parse(input)
+}
+
+/// A UTF-8 Encoded String.
+#[inline]
+pub(crate) fn text(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
+    let (rest, bytes) = prefixed(input)?;
+    check_text(bytes)?;
+    Ok((rest, TextRef::from_parsed(bytes)))
+}
+
+/// A Topic Name.
+#[inline]
+pub(crate) fn topic_name(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
+    let (rest, name) = text(input)?;
+    check_topic_name(name.as_bytes())?;
+    Ok((rest, name))
+}
+
+/// A Topic Filter.
+#[inline]
+pub(crate) fn topic_filter(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
+    let (rest, filter) = text(input)?;
+    let bytes = filter.as_bytes();
+    match topic::validate_filter(bytes) {
+        Ok(()) => Ok((rest, filter)),
+        Err(error) => Fault::fail(&bytes[error.at()..], error),
+    }
+}
+
+/// Checks bytes for the rules of text.
+#[inline]
+pub(crate) fn check_text(bytes: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
+    text::validate(bytes).or_else(|error| Fault::fail(&bytes[error.at()..], error))
+}
+
+/// Checks text for the rules of topic names.
+#[inline]
+pub(crate) fn check_topic_name(bytes: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
+    topic::validate_name(bytes).or_else(|error| Fault::fail(&bytes[error.at()..], error))
+}
+
+/// A Variable Byte Integer in its shortest form, which 5.0 asks for (`[MQTT-1.5.5-1]`).
+#[inline]
+pub(crate) fn variable_byte_integer(input: Input<'_>) -> Parsed<'_, u32> {
+    match varint::scan(input) {
+        Scan::Complete { overlong: true, .. } => {
+            Fault::fail(input, DecodeErrorKind::VariableByteIntegerOverlong)
+        }
+        Scan::Complete { value, len, overlong: false } => Ok((&input[len..], value)),
+        Scan::TooLong => Fault::fail(input, DecodeErrorKind::VariableByteIntegerTooLong),
+        Scan::Incomplete => Fault::fail(input, DecodeErrorKind::FieldPastEnd),
+    }
+}
+
+/// A part of the packet behind a Variable Byte Integer that tells its length.
+#[inline]
+pub(crate) fn variable_length_part(input: Input<'_>) -> Parsed<'_, Input<'_>> {
+    let (rest, len) = variable_byte_integer(input)?;
+    take(len)(rest)
+}
+
+/// One byte, and the input that starts with it, for faults that blame it.
+#[inline]
+pub(crate) fn located_byte(input: Input<'_>) -> Parsed<'_, (Input<'_>, u8)> {
+    let (rest, value) = byte(input)?;
+    Ok((rest, (input, value)))
+}

@@ -1,0 +1,204 @@
+//! The properties of one packet in wire form, validated once and read in place.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+
+use super::{
+    PropertyId, PropertyValue,
+    table::Place,
+    value::{FromValue, ToValue},
+};
+use crate::{
+    DecodeErrorKind,
+    parse::{Fault, Input, Parsed, ensure, located_byte, variable_length_part},
+    varint,
+};
+
+/// What stands behind the property length: borrowed from a frame, or owned as `Bytes` cut from it.
+///
+/// Neither decoding nor cloning allocates, and an unknown order of the peer's is kept.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Block<B> {
+    bytes: B,
+    /// The [bits](PropertyId::bit) of what occurs, so that asking for an absent property walks nothing.
+    present: u64,
+}
+
+impl<B: AsRef<[u8]>> Block<B> {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.as_ref().is_empty()
+    }
+
+    #[inline]
+    pub(super) fn has(&self, id: PropertyId) -> bool {
+        self.present & id.bit() != 0
+    }
+
+    #[inline]
+    pub(super) fn iter(&self) -> Properties<'_> {
+        Properties { rest: self.bytes.as_ref() }
+    }
+
+    /// The first value of a property.
+    #[inline]
+    pub(super) fn get<'a, T: FromValue<'a>>(&'a self, id: PropertyId) -> Option<T> {
+        if self.has(id) { self.all(id).next() } else { None }
+    }
+
+    /// All values of a property, in their order.
+    #[inline]
+    pub(super) fn all<'a, T: FromValue<'a>>(
+        &'a self,
+        id: PropertyId,
+    ) -> impl Iterator<Item = T> + use<'a, B, T> {
+        self.iter().filter(move |(found, _)| *found == id).filter_map(|(_, value)| T::from_value(value))
+    }
+
+    /// Length prefix included, in bytes.
+    #[inline]
+    pub(super) fn encoded_len(&self) -> usize {
+        let len = self.bytes.as_ref().len();
+        varint::len(len) + len
+    }
+
+    /// Appends the length and the properties; the caller has checked the packet's length, which includes both.
+    #[inline]
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let bytes = self.bytes.as_ref();
+        varint::write(bytes.len() as u32, out);
+        out.extend_from_slice(bytes);
+    }
+}
+
+impl<'a> Block<&'a [u8]> {
+    /// Reads length and properties, and checks each against the table.
+    #[inline]
+    pub(super) fn parse(place: Place, input: Input<'a>) -> Parsed<'a, Self> {
+        let (rest, bytes) = variable_length_part(input)?;
+        let mut present = 0;
+        let mut properties = bytes;
+        while !properties.is_empty() {
+            (properties, present) = Self::parse_one(place, present, properties)?;
+        }
+        Ok((rest, Self { bytes, present }))
+    }
+
+    fn parse_one(place: Place, present: u64, input: Input<'a>) -> Parsed<'a, u64> {
+        let (rest, (at, id)) = located_byte(input)?;
+        let Ok(id) = PropertyId::try_from(id) else {
+            return Fault::fail(at, DecodeErrorKind::UnknownProperty(id));
+        };
+        if !id.allowed_in(place) {
+            let elsewhere = id.allowed_from_other_side(place);
+            return Fault::fail(
+                at,
+                if elsewhere {
+                    DecodeErrorKind::PropertyFromWrongSide(id)
+                } else {
+                    DecodeErrorKind::PropertyNotAllowed(id)
+                },
+            );
+        }
+        let repeated = present & id.bit() != 0 && !id.repeats_in(place);
+        ensure(!repeated, at, DecodeErrorKind::DuplicateProperty(id))?;
+        let wire = id.wire();
+        let (after, value) = PropertyValue::parse(wire, rest)?;
+        ensure(value.in_range(wire), rest, DecodeErrorKind::PropertyOutOfRange(id))?;
+        value.check_text(wire)?;
+        Ok((after, present | id.bit()))
+    }
+
+    /// The same properties, sharing the buffer that the packet came in.
+    #[inline]
+    pub(super) fn to_owned_in(self, frame: &Bytes) -> Block<Bytes> {
+        Block { bytes: frame.slice_ref(self.bytes), present: self.present }
+    }
+}
+
+impl Block<Bytes> {
+    /// Replaces the values of a property by one, or by none if that says the same.
+    pub(super) fn set(&mut self, id: PropertyId, value: &impl ToValue) {
+        self.remove(id);
+        if let Some(value) = value.to_value() {
+            self.push(id, value);
+        }
+    }
+
+    /// Adds a value behind all others.
+    pub(super) fn push(&mut self, id: PropertyId, value: PropertyValue<'_>) {
+        self.edit(|bytes| {
+            bytes.push(id.as_u8());
+            value.write(bytes);
+        });
+        self.present |= id.bit();
+    }
+
+    /// Removes all values of a property.
+    pub(super) fn remove(&mut self, id: PropertyId) {
+        if !self.has(id) {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.bytes.len());
+        for (other, value) in self.iter().filter(|(other, _)| *other != id) {
+            kept.push(other.as_u8());
+            value.write(&mut kept);
+        }
+        self.bytes = kept.into();
+        self.present &= !id.bit();
+    }
+
+    /// Changes the bytes in place if nobody shares them, else a copy.
+    fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = Vec::from(core::mem::take(&mut self.bytes));
+        change(&mut bytes);
+        self.bytes = bytes.into();
+    }
+}
+
+/// Two blocks are equal if each property has the same values in the same order: the order of different properties
+/// says nothing (section 2.2.2.2).
+impl<A: AsRef<[u8]>, B: AsRef<[u8]>> PartialEq<Block<B>> for Block<A> {
+    fn eq(&self, other: &Block<B>) -> bool {
+        if self.bytes.as_ref() == other.bytes.as_ref() {
+            return true;
+        }
+        let values = |of: PropertyId| move |(id, value)| (id == of).then_some(value);
+        self.present == other.present
+            && PropertyId::ALL
+                .iter()
+                .filter(|id| self.has(**id))
+                .all(|&id| self.iter().filter_map(values(id)).eq(other.iter().filter_map(values(id))))
+    }
+}
+
+impl<B: AsRef<[u8]>> Eq for Block<B> {}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Block<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Walks the properties of a packet in place, in the order on the wire.
+#[derive(Clone, Debug)]
+pub struct Properties<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Properties<'a> {
+    type Item = (PropertyId, PropertyValue<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        // The block was validated when it was parsed or put together, so that nothing here can fail.
+        let (&id, rest) = self.rest.split_first()?;
+        let id = PropertyId::try_from(id).ok()?;
+        let (rest, value) = PropertyValue::parse(id.wire(), rest).ok()?;
+        self.rest = rest;
+        Some((id, value))
+    }
+}
+
+impl core::iter::FusedIterator for Properties<'_> {}

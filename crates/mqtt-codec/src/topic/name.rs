@@ -1,0 +1,193 @@
+//! Topic names: what a message is published to.
+
+use alloc::string::String;
+use bytes::Bytes;
+use core::fmt;
+
+use crate::text::{InvalidText, Text, TextRef, text_type};
+
+/// The name that a message is published under: text without wildcards, one character at least.
+///
+/// ```
+/// use mqtt_codec::{InvalidTopic, TopicName};
+///
+/// let topic = TopicName::new("plant/3/temperature")?;
+/// assert_eq!(topic.levels().count(), 3);
+/// assert_eq!(TopicName::new("plant/+"), Err(InvalidTopic::Wildcard { at: 6 }));
+/// # Ok::<(), InvalidTopic>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Text);
+
+text_type!(TopicName, InvalidTopic);
+
+impl TopicName {
+    /// Checks the name; a `String` is taken over without copying.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTopic`] for no character (`[MQTT-4.7.3-1]`), a wildcard (`[MQTT-3.3.2-2]`), or text that MQTT forbids.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidTopic> {
+        Self::try_from(Bytes::from(name.into()))
+    }
+
+    /// A name that lives in the program, without an allocation.
+    ///
+    /// # Errors
+    ///
+    /// As [`TopicName::new`].
+    pub fn from_static(name: &'static str) -> Result<Self, InvalidTopic> {
+        Self::try_from(Bytes::from_static(name.as_bytes()))
+    }
+
+    /// No name, which a 5.0 PUBLISH may carry with a topic alias that stands for it, and nothing else.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self(Text::default())
+    }
+
+    /// For bytes that went through [`validate`], or the empty name beside a topic alias.
+    pub(crate) fn from_parsed(bytes: Bytes) -> Self {
+        Self(Text::from_parsed(bytes))
+    }
+
+    /// The UTF-8 bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// A borrowed view.
+    #[inline]
+    #[must_use]
+    pub fn view(&self) -> TextRef<'_> {
+        self.0.view()
+    }
+
+    /// The levels between the slashes, as UTF-8 bytes; they may be empty.
+    pub fn levels(&self) -> impl Iterator<Item = &[u8]> {
+        self.as_bytes().split(|&byte| byte == b'/')
+    }
+}
+
+impl TryFrom<Bytes> for TopicName {
+    type Error = InvalidTopic;
+
+    /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
+    fn try_from(bytes: Bytes) -> Result<Self, InvalidTopic> {
+        let text = Text::try_from(bytes)?;
+        validate(text.as_bytes())?;
+        Ok(Self(text))
+    }
+}
+
+impl From<TopicName> for Text {
+    #[inline]
+    fn from(name: TopicName) -> Self {
+        name.0
+    }
+}
+
+impl From<TopicName> for Bytes {
+    #[inline]
+    fn from(name: TopicName) -> Self {
+        name.0.into()
+    }
+}
+
+/// Why text is no topic name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidTopic {
+    /// No character.
+    Empty,
+    /// `+` or `#`, which stand in filters only.
+    Wildcard {
+        /// Where it stands, in bytes.
+        at: usize,
+    },
+    /// Not even MQTT text.
+    Text(InvalidText),
+}
+
+impl InvalidTopic {
+    /// The first byte that is wrong.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Wildcard { at } => *at,
+            Self::Text(error) => error.at(),
+        }
+    }
+}
+
+impl fmt::Display for InvalidTopic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a topic name has at least one character"),
+            Self::Wildcard { at } => write!(f, "a topic name has no wildcard, but byte {at} is one"),
+            Self::Text(error) => write!(f, "topic name: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidTopic {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Text(error) => Some(error),
+            Self::Empty | Self::Wildcard { .. } => None,
+        }
+    }
+}
+
+impl From<InvalidText> for InvalidTopic {
+    fn from(error: InvalidText) -> Self {
+        Self::Text(error)
+    }
+}
+
+/// Checks validated text for the rules of topic names.
+#[inline]
+pub(crate) fn validate(text: &[u8]) -> Result<(), InvalidTopic> {
+    if text.is_empty() {
+        return Err(InvalidTopic::Empty);
+    }
+    match text.iter().position(|byte| matches!(byte, b'+' | b'#')) {
+        Some(at) => Err(InvalidTopic::Wildcard { at }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: Result<(), InvalidTopic>) {
+        assert_eq!(TopicName::new(name).map(|_| ()), expected, "{name:?}");
+    }
+
+    // [3.1.1 MQTT-4.7.1-1] [3.1.1 MQTT-4.7.3-1] [3.1.1 MQTT-4.7.3-2] [3.1.1 MQTT-4.7.3-3]
+    // [5.0 MQTT-4.7.0-1] [5.0 MQTT-4.7.3-1] [5.0 MQTT-4.7.3-2] [5.0 MQTT-4.7.3-3]
+    #[test]
+    fn names_have_a_character_and_no_wildcard() {
+        for name in ["a", "/", "//", " ", "a/b c/ü", "$SYS/x", "/finance", "\u{feff}"] {
+            check(name, Ok(()));
+        }
+        check("", Err(InvalidTopic::Empty));
+        check("+", Err(InvalidTopic::Wildcard { at: 0 }));
+        check("a/#", Err(InvalidTopic::Wildcard { at: 2 }));
+        check("a+b", Err(InvalidTopic::Wildcard { at: 1 }));
+        check("a\0", Err(InvalidTopic::Text(InvalidText::Nul { at: 1 })));
+        check(&"x".repeat(65_535), Ok(()));
+        check(&"x".repeat(65_536), Err(InvalidTopic::Text(InvalidText::TooLong { len: 65_536 })));
+    }
+
+    #[test]
+    fn levels_keep_their_empty_neighbours() {
+        let name = TopicName::new("/a//b").unwrap();
+        assert!(name.levels().eq([&b""[..], b"a", b"", b"b"]));
+    }
+}
