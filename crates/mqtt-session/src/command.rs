@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use mqtt_codec::{
-    Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter, UnsubscribeProperties,
-    Version,
+    Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter,
+    UnsubscribeProperties, Version,
 };
 
 /// A number of the caller's choice, which the events of a command echo. The session neither reads it nor needs it
@@ -116,6 +116,8 @@ pub enum Refusal {
     SubscriptionIdentifier,
     /// DISCONNECT would set a Session Expiry Interval although CONNECT's was 0.
     SessionExpiryRaised,
+    /// CONNECT of 3.1.1 has no client identifier, which only a clean session may do without [3.1.1 MQTT-3.1.3-7].
+    ClientIdMissing,
     /// CONNECT asks for enhanced authentication, which this session does not speak.
     EnhancedAuthentication,
     /// CONNECT is of another version than [`Config::version`](crate::Config::version).
@@ -147,12 +149,17 @@ impl fmt::Display for Refusal {
                 f.write_str("the peer does not support subscription identifiers")
             }
             Self::TopicAlias => f.write_str("a topic alias is not the caller's to assign"),
-            Self::SubscriptionIdentifier => f.write_str("a client's publish can't carry a subscription identifier"),
+            Self::SubscriptionIdentifier => {
+                f.write_str("a client's publish can't carry a subscription identifier")
+            }
             Self::SessionExpiryRaised => {
                 f.write_str("the session expiry was 0 in CONNECT and can't be raised in DISCONNECT")
             }
+            Self::ClientIdMissing => f.write_str("a session that is to be kept needs a client identifier"),
             Self::EnhancedAuthentication => f.write_str("enhanced authentication is not supported"),
-            Self::WrongVersion { expected } => write!(f, "the session speaks MQTT {expected}, CONNECT does not"),
+            Self::WrongVersion { expected } => {
+                write!(f, "the session speaks MQTT {expected}, CONNECT does not")
+            }
             Self::Invalid(error) => error.fmt(f),
         }
     }

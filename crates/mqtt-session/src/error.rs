@@ -27,8 +27,6 @@ pub enum Violation {
     SecondConnack,
     /// Session Present = 1 although Clean Start was 1.
     UnexpectedSession,
-    /// Session Present = 1 together with a refusal.
-    RefusedWithSession,
     /// AUTH, or an Authentication Method in CONNACK, although CONNECT named no method.
     UnexpectedAuthentication,
     /// A topic alias; we announced none.
@@ -81,7 +79,6 @@ impl ProtocolError {
             Violation::ExpectedConnack => Some("MQTT-3.2.0-1"),
             Violation::SecondConnack => Some("MQTT-3.2.0-2"),
             Violation::UnexpectedSession => Some("MQTT-3.2.2-2"),
-            Violation::RefusedWithSession => Some("MQTT-3.2.2-6"),
             Violation::UnexpectedAuthentication => Some("MQTT-4.12.0-6"),
             Violation::TopicAlias => Some("MQTT-3.1.2-27"),
             Violation::ReceiveMaximumExceeded => Some("MQTT-3.3.4-9"),
@@ -139,7 +136,6 @@ impl fmt::Display for Violation {
             Self::ExpectedConnack => "came before CONNACK",
             Self::SecondConnack => "a second one",
             Self::UnexpectedSession => "session present although a clean start was asked for",
-            Self::RefusedWithSession => "a refusal with session present",
             Self::UnexpectedAuthentication => "authentication that was not asked for",
             Self::TopicAlias => "a topic alias above the maximum, which is 0",
             Self::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",

@@ -22,6 +22,9 @@ pub enum Event {
     Published {
         /// The command's tag.
         tag: Tag,
+        /// The message as it was sent. It comes back so that it is dropped where the application wants it to be,
+        /// for dropping a payload may run foreign code.
+        publish: Publish,
         /// How it ended.
         result: PublishEnd,
     },

@@ -1,6 +1,25 @@
-//! Inbound QoS 1 and 2.
+//! [`Inbound flows`](InboundFlows): the QoS 1 and 2 messages that the peer wants acknowledged. What was delivered and
+//! what was answered belongs to the session; the order of acknowledgements ([`AckOrder`]) to a connection.
+//!
+//! ```text
+//!             PUBLISH          acknowledge            its turn: PUBACK, or PUBREC >= 0x80
+//!   (none) -------------> Open ------------> Answered -----------------------------------> ended
+//!           Message event   |                    | its turn: PUBREC < 0x80
+//!             PUBLISH again |                    v            PUBLISH again: PUBREC again
+//!             is silent  <--+                 Recorded -----------------------------------> ended
+//!                                                     PUBREL: PUBCOMP
+//! ```
 
-use mqtt_codec::PacketId;
+use alloc::collections::VecDeque;
+
+use mqtt_codec::{AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, Side};
+
+use crate::event::Inbound;
+use crate::ids::IdTable;
+use crate::news::News;
+use crate::outbound::Epoch;
+use crate::wire::Wire;
+use crate::{Event, ProtocolError, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -9,4 +28,235 @@ use mqtt_codec::PacketId;
 pub struct Token {
     packet_id: PacketId,
     serial: u64,
+}
+
+/// The inbound flows of a session.
+#[derive(Debug)]
+pub(crate) struct InboundFlows {
+    flows: IdTable<Flow>,
+    next_serial: u64,
+    /// Flows whose token is unanswered.
+    open: usize,
+}
+
+/// One message, from its PUBLISH to our last word.
+#[derive(Debug)]
+struct Flow {
+    serial: u64,
+    qos: QoS,
+    /// The application's answer.
+    answer: Option<ReasonCode>,
+    /// QoS 2: PUBREC was sent at least once.
+    recorded: bool,
+    /// The connection that last showed the PUBLISH.
+    epoch: Epoch,
+    /// Whether it waits for its turn in that connection's [`AckOrder`].
+    queued: bool,
+}
+
+/// The order in which one connection's messages are to be acknowledged: that of their PUBLISHes, for each QoS by
+/// itself [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+#[derive(Debug)]
+pub(crate) struct AckOrder {
+    epoch: Epoch,
+    /// How many messages this connection may leave unacknowledged.
+    maximum: usize,
+    /// How many it has.
+    unacknowledged: usize,
+    qos1: VecDeque<Token>,
+    qos2: VecDeque<Token>,
+}
+
+impl AckOrder {
+    pub(crate) fn new(epoch: Epoch, maximum: usize) -> Self {
+        Self { epoch, maximum, unacknowledged: 0, qos1: VecDeque::new(), qos2: VecDeque::new() }
+    }
+
+    fn queue(&mut self, qos: QoS) -> &mut VecDeque<Token> {
+        match qos {
+            QoS::ExactlyOnce => &mut self.qos2,
+            QoS::AtMostOnce | QoS::AtLeastOnce => &mut self.qos1,
+        }
+    }
+
+    fn charge(&mut self) -> Result<(), Violation> {
+        if self.unacknowledged >= self.maximum {
+            return Err(Violation::ReceiveMaximumExceeded);
+        }
+        self.unacknowledged += 1;
+        Ok(())
+    }
+
+    fn discharge(&mut self, flow: &Flow) {
+        if flow.epoch == self.epoch {
+            self.unacknowledged -= 1;
+        }
+    }
+}
+
+impl InboundFlows {
+    pub(crate) const fn new() -> Self {
+        Self { flows: IdTable::new(), next_serial: 0, open: 0 }
+    }
+
+    /// How many messages the application has yet to acknowledge.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// The server has no session: its identifiers start anew, and all tokens are void.
+    pub(crate) fn clear(&mut self) {
+        self.flows = IdTable::new();
+        self.open = 0;
+    }
+
+    /// A PUBLISH came in; it is told unless it was before.
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        publish: Publish,
+        order: &mut AckOrder,
+        wire: &mut Wire,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        let token = match publish.packet_id {
+            None => None,
+            Some(packet_id) => {
+                let shown = self.show(packet_id, publish.qos, order);
+                match shown.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))? {
+                    Shown::New(token) => Some(token),
+                    Shown::Repeated => {
+                        self.answer_in_turn(publish.qos, order, wire, news);
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        news.tell(Event::Message(Inbound { publish, token }));
+        Ok(())
+    }
+
+    /// PUBREL came in: the message's identifier is free [MQTT-4.3.3-11] [MQTT-4.3.3-12].
+    #[inline]
+    pub(crate) fn pubrel(
+        &mut self,
+        packet_id: PacketId,
+        order: &mut AckOrder,
+        wire: &mut Wire,
+        news: &mut News,
+    ) -> Result<(), Violation> {
+        let reason = match self.flows.get(packet_id) {
+            Some(flow) if flow.recorded => ReasonCode::Success,
+            Some(flow) if flow.epoch == order.epoch => {
+                return Err(match flow.qos {
+                    QoS::ExactlyOnce => Violation::PubrelBeforePubrec,
+                    QoS::AtMostOnce | QoS::AtLeastOnce => Violation::WrongAcknowledgement,
+                });
+            }
+            // Another connection's flow which the server counts as ended, or one that is over: both are unknown.
+            _ => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.remove(packet_id, order);
+        wire.stage_ack(AckKind::Pubcomp, packet_id, reason, news);
+        Ok(())
+    }
+
+    /// The application answers a message. False if the token is void or answered.
+    #[inline]
+    pub(crate) fn answer(&mut self, token: Token, reason: ReasonCode) -> Option<QoS> {
+        let flow = self.flows.get_mut(token.packet_id)?;
+        if flow.serial != token.serial || flow.answer.is_some() {
+            return None;
+        }
+        let allowed = reason.allowed_in(PacketKind::Puback, Side::Client);
+        flow.answer = Some(match reason.is_error() {
+            _ if allowed => reason,
+            true => ReasonCode::UnspecifiedError,
+            false => ReasonCode::Success,
+        });
+        self.open -= 1;
+        Some(flow.qos)
+    }
+
+    /// Sends the acknowledgements whose turn it is.
+    #[inline]
+    pub(crate) fn answer_in_turn(
+        &mut self,
+        qos: QoS,
+        order: &mut AckOrder,
+        wire: &mut Wire,
+        news: &mut News,
+    ) {
+        if wire.is_sealed() {
+            return;
+        }
+        while let Some(&Token { packet_id, serial }) = order.queue(qos).front() {
+            if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.serial == serial) {
+                let Some(reason) = flow.answer else { return };
+                let reason = wire.expressible(reason);
+                flow.queued = false;
+                if qos == QoS::ExactlyOnce && !reason.is_error() {
+                    flow.recorded = true;
+                } else {
+                    self.remove(packet_id, order);
+                }
+                let kind = if qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
+                wire.stage_ack(kind, packet_id, reason, news);
+            }
+            order.queue(qos).pop_front();
+        }
+    }
+
+    /// Notes that this connection has shown the identifier, and whether that is news.
+    fn show(&mut self, packet_id: PacketId, qos: QoS, order: &mut AckOrder) -> Result<Shown, Violation> {
+        if let Some(flow) = self.flows.get_mut(packet_id) {
+            let known_here = flow.epoch == order.epoch;
+            if flow.qos == qos {
+                if !known_here {
+                    order.charge()?;
+                    flow.epoch = order.epoch;
+                    flow.queued = false;
+                }
+                // In its place if new here; again if PUBREC was sent and is asked for again [MQTT-4.3.3-10].
+                if !flow.queued {
+                    flow.queued = true;
+                    order.queue(qos).push_back(Token { packet_id, serial: flow.serial });
+                }
+                return Ok(Shown::Repeated);
+            }
+            if known_here {
+                return Err(Violation::PacketIdInUse);
+            }
+            // The server has dropped the flow of an earlier connection and begun another one.
+        }
+        order.charge()?;
+        self.remove(packet_id, order);
+        let token = Token { packet_id, serial: self.next_serial };
+        self.next_serial += 1;
+        let flow = Flow {
+            serial: token.serial,
+            qos,
+            answer: None,
+            recorded: false,
+            epoch: order.epoch,
+            queued: true,
+        };
+        self.flows.insert(packet_id, flow);
+        self.open += 1;
+        order.queue(qos).push_back(token);
+        Ok(Shown::New(token))
+    }
+
+    fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder) {
+        if let Some(flow) = self.flows.remove(packet_id) {
+            order.discharge(&flow);
+            self.open -= usize::from(flow.answer.is_none());
+        }
+    }
+}
+
+enum Shown {
+    New(Token),
+    /// The application knows it, or has even answered it.
+    Repeated,
 }

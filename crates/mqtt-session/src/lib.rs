@@ -9,16 +9,26 @@ pub use mqtt_codec as codec;
 
 mod command;
 mod config;
+mod connection;
 mod duty;
 mod error;
 mod event;
+mod handshake;
+mod ids;
 mod inbound;
+mod keep_alive;
 mod limits;
+mod news;
+mod outbound;
 mod output;
 mod phase;
+mod requests;
+mod send_queue;
 mod session;
 mod timestamp;
 mod trace;
+mod wire;
+mod wishes;
 
 pub use command::{Command, Refusal, Rejected, Tag};
 pub use config::Config;

@@ -1,9 +1,282 @@
-//! [`Session`]: the methods that drivers and applications call, and the dispatch to the rooms below.
+//! [`Session`]: the methods that drivers and applications call.
 
 use bytes::BytesMut;
-use mqtt_codec::{Connect, Publish, ReasonCode};
+use mqtt_codec::{Connect, Decoder, PacketId, Publish, QoS, ReasonCode};
 
+use crate::connection::{Connection, Kept};
+use crate::handshake;
+use crate::news::News;
 use crate::{
-    Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Refusal, Rejected, Timestamp,
-    Token,
+    Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Refusal, Rejected,
+    Timestamp, Token,
 };
+
+/// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
+const MAX_INPUT: usize = 64 * 1024;
+
+/// One MQTT client session, over any number of connections. The contract is on the [crate's first page](crate).
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    /// What the server keeps too.
+    kept: Kept,
+    /// What ends with the connection.
+    connection: Option<Connection>,
+    /// The protocol error that ended the latest connection.
+    latched: Option<ProtocolError>,
+    news: News,
+}
+
+impl Session {
+    /// A session that has never been connected.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let news = News::new(config.trace);
+        Self { config, kept: Kept::new(), connection: None, latched: None, news }
+    }
+}
+
+/// For the driver: facts.
+impl Session {
+    /// A transport is open, to be used for this connection; CONNECT becomes the first output. A connection that was
+    /// still there is closed first.
+    ///
+    /// In 5.0 the Receive Maximum and the Maximum Packet Size of `connect` are replaced by those of the [`Config`],
+    /// and its Topic Alias Maximum by none.
+    ///
+    /// # Errors
+    ///
+    /// The packet comes back, and nothing has changed, when its version is not the session's, when it can't be
+    /// encoded, when a 3.1.1 session is to be kept without a client identifier, or when it asks for enhanced
+    /// authentication.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    pub fn handle_opened(&mut self, now: Timestamp, connect: Connect) -> Result<(), Rejected<Connect>> {
+        let announced = match handshake::announce(&connect, &self.config) {
+            Ok(announced) => announced,
+            Err(refusal) => return Err(Rejected { value: connect, refusal }),
+        };
+        self.handle_closed(now);
+        self.latched = None;
+        self.kept.epoch += 1;
+        self.connection = Some(Connection::open(&self.config, announced, self.kept.epoch, &mut self.news));
+        Ok(())
+    }
+
+    /// Bytes came in. Complete packets are taken off the front of `input`; a partial one is left there, for more to
+    /// be appended.
+    ///
+    /// At most 64 KiB are parsed in a call (but one packet in any case), so that the caller can have events handled
+    /// in between: call again while the result, the number of bytes taken, is above 0. Messages are slices of what
+    /// was taken off `input`. Input that belongs to no live connection is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the protocol, in this packet or an earlier one: the error stays until the next
+    /// [`handle_opened`](Self::handle_opened). What came before the error has been dealt with;
+    /// [`poll_io`](Self::poll_io) says how to end the connection.
+    pub fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut) -> Result<usize, ProtocolError> {
+        self.news.advance(now);
+        if let Some(error) = &self.latched {
+            input.clear();
+            return Err(error.clone());
+        }
+        let Some(connection) = self.connection.as_mut().filter(|connection| !connection.is_deaf()) else {
+            input.clear();
+            return Ok(0);
+        };
+        if !input.is_empty() {
+            connection.read(self.news.now());
+        }
+        let decoder = connection.decoder;
+        let (taken, fault) = complete_packets(decoder, input);
+        let chunk = input.split_to(taken).freeze();
+        let mut result = Ok(());
+        let mut from = 0;
+        while from < chunk.len() && result.is_ok() && !connection.is_deaf() {
+            result = match decoder.delimit(&chunk[from..]) {
+                Ok(length) => {
+                    let end = from + length.unwrap_or(chunk.len() - from);
+                    let frame = from..end;
+                    from = end;
+                    connection.receive(frame, &chunk, &mut self.kept, &mut self.news)
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
+        if result.is_ok() && !connection.is_deaf() {
+            result = fault.map_or(Ok(()), Err);
+        }
+        if connection.is_deaf() {
+            input.clear();
+        }
+        match result {
+            Ok(()) => Ok(taken),
+            Err(error) => {
+                connection.fail(&error, &mut self.news);
+                input.clear();
+                self.latched = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The transport took `bytes` more bytes of the [`Output`].
+    pub fn handle_written(&mut self, now: Timestamp, bytes: usize) {
+        self.news.advance(now);
+        if let Some(connection) = &mut self.connection {
+            connection.wrote(bytes, &mut self.news);
+        }
+    }
+
+    /// The transport is gone, for whatever reason. Idempotent. The caller clears its [`Output`] and its input
+    /// buffer.
+    pub fn handle_closed(&mut self, now: Timestamp) {
+        self.news.advance(now);
+        if let Some(connection) = self.connection.take() {
+            connection.close(&mut self.news);
+        }
+    }
+
+    /// The deadline that [`poll_io`](Self::poll_io) named has come. At any other time this does nothing.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.news.advance(now);
+        if let Some(connection) = &mut self.connection {
+            connection.handle_timeout(&mut self.news);
+        }
+    }
+}
+
+/// For the driver: duties.
+impl Session {
+    /// Appends the bytes to be written to `out`, and says what to do besides.
+    ///
+    /// To be called after any other call, before going to sleep; calling it once after many others gathers their
+    /// packets into one write. Publishes are encoded while less than 64 KiB wait in `out`. `out` belongs to the
+    /// connection: it is to be empty at [`handle_opened`](Self::handle_opened).
+    pub fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
+        self.news.advance(now);
+        match &mut self.connection {
+            Some(connection) => connection.transmit(&mut self.kept.outbound, out, &mut self.news),
+            None => Duty::Wait(None),
+        }
+    }
+
+    /// Takes the records of the packets since the last call. Without [`Config::trace`] there are none; with it,
+    /// they gather until they are taken.
+    pub fn take_trace(&mut self) -> impl Iterator<Item = PacketTrace> + '_ {
+        self.news.trace.drain()
+    }
+}
+
+/// For the application.
+impl Session {
+    /// Takes a wish. Its packets leave with the next [`poll_io`](Self::poll_io), in the order of submission.
+    ///
+    /// # Errors
+    ///
+    /// The command comes back unharmed, with the reason: because of a limit of this connection, because there is no
+    /// room at present ([`publish_room`](Self::publish_room), [`can_send_qos0`](Self::can_send_qos0)), or because
+    /// it can't be said in this protocol version.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    #[inline]
+    pub fn submit(&mut self, command: Command) -> Result<(), Rejected<Command>> {
+        match &mut self.connection {
+            Some(connection) => connection.submit(command, &mut self.kept.outbound, &mut self.news),
+            None => Err(Rejected { value: command, refusal: Refusal::NotReady }),
+        }
+    }
+
+    /// Acknowledges a message: PUBACK or PUBREC leaves as soon as its turn has come. In 5.0 a `reason` of 0x80 or
+    /// above refuses the message; 3.1.1 has no way to do so and acknowledges it. A reason that PUBACK may not carry
+    /// counts as `Success` or `UnspecifiedError`.
+    ///
+    /// While there is no connection, the answer waits for the server to show the message again. False if the token
+    /// is void, because the server lost the session, or answered already.
+    #[inline]
+    pub fn acknowledge(&mut self, token: Token, reason: ReasonCode) -> bool {
+        let Some(qos) = self.kept.inbound.answer(token, reason) else { return false };
+        if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
+            self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);
+        }
+        true
+    }
+
+    /// The next piece of news, if there is any.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.news.next_event()
+    }
+}
+
+/// For both: looks.
+impl Session {
+    /// What the session is waiting for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.connection.as_ref().map_or(Phase::Closed, Connection::phase)
+    }
+
+    /// What may be done on this connection, once the server has accepted it.
+    #[must_use]
+    pub fn limits(&self) -> Option<&Limits> {
+        self.connection.as_ref()?.limits.as_ref()
+    }
+
+    /// How many publishes of QoS 1 and 2 [`submit`](Self::submit) would take now. 0 unless the phase is
+    /// [`Phase::Ready`].
+    #[must_use]
+    pub fn publish_room(&self) -> usize {
+        self.ready().map_or(0, |connection| connection.publish_room(&self.kept.outbound))
+    }
+
+    /// How many publishes of QoS 1 and 2 were submitted and have not come to their end.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.kept.outbound.len()
+    }
+
+    /// How many inbound messages the application has yet to acknowledge.
+    #[must_use]
+    pub fn inbound_unacknowledged(&self) -> usize {
+        self.kept.inbound.open()
+    }
+
+    /// Whether [`submit`](Self::submit) would take a publish of QoS 0 now: less than 64 KiB wait for the transport.
+    #[must_use]
+    pub fn can_send_qos0(&self) -> bool {
+        self.ready().is_some_and(Connection::has_room)
+    }
+
+    /// Whether this connection's limits allow a publish, whatever its `packet_id` and `dup` say, and whether or
+    /// not there is room for it now.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is in the way; [`Refusal::NotReady`] before the server has accepted the connection.
+    pub fn check(&self, publish: &Publish) -> Result<(), Refusal> {
+        let limits = self.limits().ok_or(Refusal::NotReady)?;
+        let packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MAX);
+        let publish = Publish { packet_id, dup: false, ..publish.clone() };
+        limits.check_publish(&publish).map(drop)
+    }
+}
+
+impl Session {
+    fn ready(&self) -> Option<&Connection> {
+        self.connection.as_ref().filter(|connection| connection.phase() == Phase::Ready)
+    }
+}
+
+/// How many bytes of complete packets stand at the front of `input`, up to the most for one call, and what is wrong
+/// with the packet behind them.
+fn complete_packets(decoder: Decoder, input: &[u8]) -> (usize, Option<ProtocolError>) {
+    let mut taken = 0;
+    while taken < MAX_INPUT {
+        match decoder.delimit(&input[taken..]) {
+            Ok(Some(length)) => taken += length,
+            Ok(None) => break,
+            Err(error) => return (taken, Some(error.into())),
+        }
+    }
+    (taken, None)
+}

@@ -1,0 +1,426 @@
+//! [`Connection`]: everything that ends with the connection, and the rules that tie its rooms together.
+
+use core::ops::Range;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mqtt_codec::{
+    Ack, AckKind, Connack, Connect, Decoder, Disconnect, Packet, PacketKind, ReasonCode, Side, Text, Version,
+};
+
+use crate::handshake::{self, Terms};
+use crate::inbound::{AckOrder, InboundFlows};
+use crate::keep_alive::{Due, KeepAlive};
+use crate::news::News;
+use crate::outbound::{Ended, Epoch, Outbound, Received};
+use crate::requests::Requests;
+use crate::send_queue::SendQueue;
+use crate::wire::{HARD_CAP, Wire};
+use crate::{
+    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Limits, Output, PacketTrace, Phase,
+    ProtocolError, Tag, Timer, Timestamp, Violation,
+};
+
+/// How long the last output may take to be written before the transport is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What outlives a connection, and would be stored to survive the process.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) outbound: Outbound,
+    pub(crate) inbound: InboundFlows,
+    /// Whose session this is on the server.
+    pub(crate) client_id: Option<Text>,
+    /// The number of the latest connection.
+    pub(crate) epoch: Epoch,
+}
+
+impl Kept {
+    pub(crate) const fn new() -> Self {
+        Self { outbound: Outbound::new(), inbound: InboundFlows::new(), client_id: None, epoch: 0 }
+    }
+}
+
+/// One connection, from the open transport to its close.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) terms: Terms,
+    max_in_flight: usize,
+    write_timeout: Duration,
+    pub(crate) decoder: Decoder,
+    /// There once the server has accepted.
+    pub(crate) limits: Option<Limits>,
+    pub(crate) wire: Wire,
+    pub(crate) send_queue: SendQueue,
+    pub(crate) requests: Requests,
+    pub(crate) ack_order: AckOrder,
+    keep_alive: KeepAlive,
+    epoch: Epoch,
+    ending: Option<Ending>,
+}
+
+/// The connection is over but for its last output.
+#[derive(Debug)]
+struct Ending {
+    cause: DisconnectCause,
+    /// When the transport is closed even if output is left.
+    deadline: Timestamp,
+}
+
+impl Connection {
+    /// The transport is open, and CONNECT the first packet on it [MQTT-3.1.0-1].
+    pub(crate) fn open(config: &Config, connect: Connect, epoch: Epoch, news: &mut News) -> Self {
+        let now = news.now();
+        let terms = Terms::of(&connect);
+        let mut wire = Wire::new(config.version, now);
+        wire.stage(&connect.into(), news);
+        Self {
+            terms,
+            max_in_flight: config.max_in_flight.max(1).into(),
+            write_timeout: config.write_timeout,
+            decoder: Decoder::new(config.version, Side::Server).with_max_packet_size(config.max_packet_size),
+            limits: None,
+            wire,
+            send_queue: SendQueue::new(epoch),
+            requests: Requests::default(),
+            ack_order: AckOrder::new(epoch, config.max_inbound.max(1).into()),
+            keep_alive: KeepAlive::new(config, now),
+            epoch,
+            ending: None,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match (&self.ending, &self.limits) {
+            (Some(_), _) => Phase::Closing,
+            (None, None) => Phase::AwaitConnack,
+            (None, Some(_)) => Phase::Ready,
+        }
+    }
+
+    /// Whether no more wishes are taken.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether nothing that comes in matters any more, because nothing can be said in return.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.wire.is_sealed()
+    }
+
+    /// Bytes came in.
+    pub(crate) fn read(&mut self, now: Timestamp) {
+        self.keep_alive.read(now);
+    }
+
+    /// The transport took bytes.
+    #[inline]
+    pub(crate) fn wrote(&mut self, bytes: usize, news: &mut News) {
+        if bytes > 0 {
+            self.wire.wrote(bytes, news.now());
+            self.keep_alive.wrote(news.now());
+            self.send_queue.wrote(self.wire.written(), news);
+        }
+    }
+
+    /// One whole packet of the peer, at `frame` in `chunk`.
+    pub(crate) fn receive(
+        &mut self,
+        frame: Range<usize>,
+        chunk: &Bytes,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        let frame = &chunk[frame];
+        if self.limits.is_none()
+            && let Some(connack) = handshake::refused_by_v311_server(self.terms.version, frame)
+        {
+            self.refused(connack, news);
+            return Ok(());
+        }
+        let packet = self.decoder.parse(frame)?.to_owned(chunk);
+        record(&packet, frame, news);
+        match packet {
+            Packet::Connack(connack) => self.connack(connack, kept, news),
+            packet if self.limits.is_none() => {
+                let violation = match packet {
+                    Packet::Auth(_) => Violation::UnexpectedAuthentication,
+                    _ => Violation::ExpectedConnack,
+                };
+                Err(ProtocolError::new(violation, packet.kind()))
+            }
+            packet => self.exchange(packet, kept, news),
+        }?;
+        if self.wire.waiting() > HARD_CAP {
+            self.cut(DisconnectCause::PeerNotReading, news);
+        }
+        Ok(())
+    }
+
+    /// The peer broke a rule: it is told in 5.0, once it has accepted the connection, and cut off. An earlier
+    /// version has no words for it.
+    pub(crate) fn fail(&mut self, error: &ProtocolError, news: &mut News) {
+        let cause = DisconnectCause::ProtocolError(error.clone());
+        if self.terms.version == Version::V311 || self.limits.is_none() {
+            return self.cut(cause, news);
+        }
+        self.wire.stage(&Disconnect::new(error.reason_code()).into(), news);
+        self.wire.seal();
+        self.end(cause, news.now() + CLOSE_TIMEOUT);
+    }
+
+    /// The application disconnects; publishes of QoS 0 and requests that it submitted before still go out.
+    pub(crate) fn bid_farewell(&mut self, disconnect: Disconnect, news: &News) {
+        self.send_queue.push_farewell(Packet::Disconnect(disconnect));
+        self.end(DisconnectCause::ByUs, news.now() + CLOSE_TIMEOUT);
+    }
+
+    /// Sends a PINGREQ.
+    pub(crate) fn ping(&mut self, tag: Option<Tag>, news: &mut News) {
+        self.wire.stage(&Packet::Pingreq, news);
+        self.keep_alive.pinged(tag, news.now());
+    }
+
+    pub(crate) fn accepts_ping(&self) -> bool {
+        self.keep_alive.accepts_ping()
+    }
+
+    /// Does what has become due.
+    pub(crate) fn handle_timeout(&mut self, news: &mut News) {
+        let now = news.now();
+        if self.wire.deadline(self.write_timeout).is_some_and(|at| at <= now) {
+            self.cut(DisconnectCause::WriteTimeout, news);
+        } else if self.phase() == Phase::Ready {
+            match self.keep_alive.due(now) {
+                Due::Nothing => {}
+                Due::Ping => self.ping(None, news),
+                Due::Dead => self.cut(DisconnectCause::PingTimeout, news),
+            }
+        }
+    }
+
+    /// Appends what may be sent, and says what to do next.
+    #[inline]
+    pub(crate) fn transmit(&mut self, outbound: &mut Outbound, out: &mut Output, news: &mut News) -> Duty {
+        let now = news.now();
+        self.wire.flush(out, now);
+        if self.limits.is_some() {
+            self.send_queue.fill(outbound, &mut self.wire, out, news);
+        }
+        match &self.ending {
+            Some(ending) if ending.deadline <= now => Duty::Close,
+            Some(_) if self.wire.is_sealed() && self.wire.waiting() == 0 => Duty::Close,
+            _ => Duty::Wait(self.next_deadline()),
+        }
+    }
+
+    /// The transport is gone: tells what became of everything that belonged to the connection.
+    pub(crate) fn close(self, news: &mut News) {
+        self.send_queue.abort(news);
+        self.requests.abort(news);
+        for tag in self.keep_alive.into_pings().filter_map(|ping| ping.tag) {
+            news.tell(Event::PingAborted { tag });
+        }
+        let cause = self.ending.map_or(DisconnectCause::LinkClosed, |ending| ending.cause);
+        news.tell(Event::Disconnected(cause));
+    }
+
+    fn next_deadline(&self) -> Option<Deadline> {
+        let write = self.wire.deadline(self.write_timeout).map(|at| Deadline { at, timer: Timer::Write });
+        let close = self.ending.as_ref().map(|ending| Deadline { at: ending.deadline, timer: Timer::Close });
+        let [ping, response] = match self.phase() {
+            Phase::Ready => self.keep_alive.deadlines(),
+            _ => [None; 2],
+        };
+        [write, close, ping, response].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    }
+
+    /// The answer to CONNECT.
+    fn connack(&mut self, connack: Connack, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
+        if self.limits.is_some() {
+            return Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack));
+        }
+        if connack.reason.is_error() {
+            self.refused(connack, news);
+            return Ok(());
+        }
+        self.terms.check(&connack)?;
+        let limits = Limits::agreed(&self.terms, &connack);
+        self.keep_alive.start(limits.keep_alive);
+        self.send_queue.open_window(self.max_in_flight.min(limits.receive_maximum.into()));
+        // State is the server's and ours together, under one client identifier [MQTT-3.1.3-2].
+        if connack.session_present && kept.client_id.as_ref() == Some(&self.terms.client_id) {
+            self.resume(kept, &limits, news);
+        } else {
+            for (flow, stage) in kept.outbound.lose() {
+                news.tell(Event::PublishLost { tag: flow.tag, publish: flow.publish, stage });
+            }
+            kept.inbound.clear();
+        }
+        kept.client_id =
+            Some(limits.assigned_client_identifier.as_ref().unwrap_or(&self.terms.client_id).clone());
+        self.limits = Some(limits.clone());
+        let session_present = connack.session_present;
+        news.tell(Event::Connected(Connected { session_present, connack, limits }));
+        Ok(())
+    }
+
+    fn resume(&mut self, kept: &mut Kept, limits: &Limits, news: &mut News) {
+        let allowed = |publish: &_| limits.check_publish(publish).map(drop);
+        let mut resumption = kept.outbound.resume(self.epoch, allowed);
+        for ended in resumption.forbidden.drain(..) {
+            news.tell(ended.into());
+        }
+        for packet_id in &resumption.releases {
+            self.wire.stage_ack(AckKind::Pubrel, *packet_id, ReasonCode::Success, news);
+        }
+        self.send_queue.resume(resumption);
+    }
+
+    /// A packet of an accepted connection.
+    #[inline]
+    fn exchange(&mut self, packet: Packet, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
+        if !self.terms.problem_information && explains_itself(&packet) {
+            return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
+        }
+        match packet {
+            Packet::Publish(publish) if publish.properties.topic_alias().is_some() => {
+                Err(ProtocolError::new(Violation::TopicAlias, PacketKind::Publish))
+            }
+            Packet::Publish(publish) => {
+                kept.inbound.publish(publish, &mut self.ack_order, &mut self.wire, news)
+            }
+            Packet::Ack(ack) => {
+                let kind = ack.kind.into();
+                self.acknowledged(ack, kept, news).map_err(|violation| ProtocolError::new(violation, kind))
+            }
+            Packet::Suback(suback) => self.requests.suback(suback, news),
+            Packet::Unsuback(unsuback) => self.requests.unsuback(unsuback, self.terms.version, news),
+            Packet::Pingresp => {
+                // One that nobody asked for harms nobody.
+                if let Some(ping) = self.keep_alive.answered() {
+                    let round_trip = news.now().saturating_since(ping.sent_at);
+                    news.tell(Event::Pong { tag: ping.tag, round_trip });
+                }
+                Ok(())
+            }
+            Packet::Disconnect(disconnect) => {
+                self.cut(DisconnectCause::ByPeer(disconnect), news);
+                Ok(())
+            }
+            Packet::Auth(_) => Err(ProtocolError::new(Violation::UnexpectedAuthentication, PacketKind::Auth)),
+            // The decoder lets none of these pass from a server.
+            Packet::Connect(_)
+            | Packet::Connack(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::Pingreq => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
+        }
+    }
+
+    /// One of the four acknowledgements of QoS 1 and 2.
+    #[inline]
+    fn acknowledged(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), Violation> {
+        let packet_id = ack.packet_id;
+        match ack.kind {
+            AckKind::Puback => {
+                let ended = kept.outbound.puback(ack)?;
+                self.ended(ended, news);
+            }
+            AckKind::Pubrec => {
+                let refused = ack.reason.is_error();
+                match kept.outbound.pubrec(ack, self.epoch)? {
+                    Received::Ended(ended) => self.ended(Some(ended), news),
+                    Received::Release { first_seen } => {
+                        if first_seen {
+                            self.send_queue.charge();
+                        }
+                        self.wire.stage_ack(AckKind::Pubrel, packet_id, ReasonCode::Success, news);
+                    }
+                    Received::Unknown if refused => {}
+                    Received::Unknown => {
+                        let reason = ReasonCode::PacketIdentifierNotFound;
+                        self.wire.stage_ack(AckKind::Pubrel, packet_id, reason, news);
+                    }
+                }
+            }
+            AckKind::Pubrel => {
+                kept.inbound.pubrel(packet_id, &mut self.ack_order, &mut self.wire, news)?;
+            }
+            AckKind::Pubcomp => {
+                let ended = kept.outbound.pubcomp(ack)?;
+                self.ended(ended, news);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn ended(&mut self, ended: Option<Ended>, news: &mut News) {
+        if let Some(ended) = ended {
+            self.send_queue.discharge(ended.epoch);
+            news.tell(ended.into());
+        }
+    }
+
+    /// The server said no to CONNECT.
+    fn refused(&mut self, connack: Connack, news: &mut News) {
+        news.tell(Event::Refused(connack));
+        self.cut(DisconnectCause::Refused, news);
+    }
+
+    /// Ends the connection without another word.
+    fn cut(&mut self, cause: DisconnectCause, news: &News) {
+        self.wire.seal();
+        self.end(cause, news.now());
+    }
+
+    /// What happened first is the cause; the earliest deadline holds.
+    fn end(&mut self, cause: DisconnectCause, deadline: Timestamp) {
+        match &mut self.ending {
+            Some(ending) => ending.deadline = ending.deadline.min(deadline),
+            None => self.ending = Some(Ending { cause, deadline }),
+        }
+    }
+}
+
+impl From<Ended> for Event {
+    fn from(ended: Ended) -> Self {
+        Self::Published { tag: ended.tag, publish: ended.publish, result: ended.result }
+    }
+}
+
+/// Whether a packet carries what Request Problem Information = 0 keeps out of it [MQTT-3.1.2-29].
+fn explains_itself(packet: &Packet) -> bool {
+    match packet {
+        Packet::Ack(ack) => {
+            ack.properties.reason_string().is_some() || ack.properties.user_properties().next().is_some()
+        }
+        Packet::Suback(suback) => {
+            suback.properties.reason_string().is_some()
+                || suback.properties.user_properties().next().is_some()
+        }
+        Packet::Unsuback(unsuback) => {
+            unsuback.properties.reason_string().is_some()
+                || unsuback.properties.user_properties().next().is_some()
+        }
+        _ => false,
+    }
+}
+
+fn record(packet: &Packet, frame: &[u8], news: &mut News) {
+    let at = news.now();
+    news.trace.push(|| PacketTrace {
+        direction: Direction::Inbound,
+        at,
+        kind: packet.kind(),
+        len: frame.len(),
+        flags: frame.first().map_or(0, |first| first & 0x0f),
+        packet_id: packet.packet_id(),
+        topic: match packet {
+            Packet::Publish(publish) => Some(publish.topic.clone()),
+            _ => None,
+        },
+    });
+}

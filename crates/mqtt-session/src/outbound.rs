@@ -1,0 +1,287 @@
+//! [`Outbound`]: the publishes of QoS 1 and 2 that are ours to see through, from submission to the last
+//! acknowledgement. This belongs to the session and outlives connections.
+//!
+//! ```text
+//!            submit          encoded                  PUBACK (any reason), PUBREC >= 0x80
+//!   (none) ----------> Unsent ------> Sent ----------------------------------------------> ended
+//!                                      | PUBREC < 0x80: PUBREL
+//!                                      v
+//!                                   Released --------------------------------------------> ended
+//!                                      PUBCOMP, PUBREC >= 0x80
+//! ```
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use mqtt_codec::{Ack, PacketId, Publish, QoS, ReasonCode};
+
+use crate::ids::IdTable;
+use crate::{PublishEnd, Refusal, Stage, Tag, Violation};
+
+/// The number of a connection; counts up from 1.
+pub(crate) type Epoch = u64;
+
+/// All outgoing flows, and the allocator of packet identifiers.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    flows: IdTable<Flow>,
+    next_id: PacketId,
+    /// Counts submissions and PUBRECs: the two orders that resending has to keep.
+    next_order: u64,
+}
+
+/// One publish.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) tag: Tag,
+    pub(crate) publish: Publish,
+    order: u64,
+    progress: Progress,
+    /// The connection that last carried it; 0 = none.
+    epoch: Epoch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Not encoded yet.
+    Unsent,
+    /// PUBLISH was encoded; PUBACK or PUBREC is awaited.
+    Sent,
+    /// PUBREC came, PUBCOMP is awaited.
+    Released {
+        /// PUBRELs follow the order of PUBRECs [MQTT-4.6.0-4].
+        order: u64,
+        /// What PUBREC said.
+        reason: ReasonCode,
+    },
+}
+
+/// A place in the order of sending. It names the submission besides the identifier, which may have been given to
+/// another publish meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) packet_id: PacketId,
+    order: u64,
+}
+
+/// A flow that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) tag: Tag,
+    pub(crate) publish: Publish,
+    pub(crate) result: PublishEnd,
+    /// The connection that last carried it.
+    pub(crate) epoch: Epoch,
+}
+
+/// What a PUBREC leads to.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// PUBREL is to be sent.
+    Release {
+        /// The flow had not been on this connection yet.
+        first_seen: bool,
+    },
+    /// The flow is over.
+    Ended(Ended),
+    /// There is no such flow.
+    Unknown,
+}
+
+/// What to send on a new connection to the old session.
+#[derive(Debug, Default)]
+pub(crate) struct Resumption {
+    /// PUBRELs, in order of their PUBRECs.
+    pub(crate) releases: Vec<PacketId>,
+    /// PUBLISHes, in their original order [MQTT-4.6.0-1].
+    pub(crate) publishes: VecDeque<Turn>,
+    /// Those that the new limits rule out.
+    pub(crate) forbidden: Vec<Ended>,
+}
+
+impl Outbound {
+    pub(crate) const fn new() -> Self {
+        Self { flows: IdTable::new(), next_id: PacketId::MIN, next_order: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// The identifier for the next publish or request: one that neither has [MQTT-2.2.1-3].
+    #[inline]
+    pub(crate) fn free_id(&self, held_by_request: impl Fn(PacketId) -> bool) -> Option<PacketId> {
+        let first = self.flows.next_free(self.next_id)?;
+        let mut id = first;
+        while held_by_request(id) {
+            id = self.flows.next_free(following(id))?;
+            if id == first {
+                return None;
+            }
+        }
+        Some(id)
+    }
+
+    /// The identifier is in use from now on.
+    #[inline]
+    pub(crate) fn take_id(&mut self, id: PacketId) {
+        self.next_id = following(id);
+    }
+
+    /// Begins a flow, whose publish carries its packet identifier.
+    #[inline]
+    pub(crate) fn begin(&mut self, packet_id: PacketId, tag: Tag, publish: Publish) -> Turn {
+        self.take_id(packet_id);
+        let order = self.count();
+        self.flows.insert(packet_id, Flow { tag, publish, order, progress: Progress::Unsent, epoch: 0 });
+        Turn { packet_id, order }
+    }
+
+    /// The publish whose turn it is, marked as sent on this connection, and as a repetition if it is one
+    /// [MQTT-3.3.1-1]. `None` if its flow has ended or gone on since.
+    #[inline]
+    pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch) -> Option<&Publish> {
+        let flow = self.flows.get_mut(turn.packet_id)?;
+        if flow.order != turn.order
+            || flow.epoch == epoch
+            || matches!(flow.progress, Progress::Released { .. })
+        {
+            return None;
+        }
+        flow.publish.dup = flow.progress == Progress::Sent;
+        flow.progress = Progress::Sent;
+        flow.epoch = epoch;
+        Some(&flow.publish)
+    }
+
+    /// PUBACK ends a flow of QoS 1, whatever its reason. `None`: there is no such flow, which is not an error.
+    #[inline]
+    pub(crate) fn puback(&mut self, ack: Ack) -> Result<Option<Ended>, Violation> {
+        let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
+        flow.expect_sent(QoS::AtLeastOnce)?;
+        Ok(self.end(ack.packet_id, ack.into()))
+    }
+
+    /// PUBREC ends a flow of QoS 2 with an error [MQTT-4.4.0-2], or takes it on to PUBREL [MQTT-4.3.3-4].
+    #[inline]
+    pub(crate) fn pubrec(&mut self, ack: Ack, epoch: Epoch) -> Result<Received, Violation> {
+        let order = self.next_order;
+        let Some(flow) = self.flows.get_mut(ack.packet_id) else { return Ok(Received::Unknown) };
+        flow.expect_sent(QoS::ExactlyOnce)?;
+        if ack.reason.is_error() {
+            return Ok(self.end(ack.packet_id, ack.into()).map_or(Received::Unknown, Received::Ended));
+        }
+        let first_seen = flow.epoch != epoch;
+        flow.epoch = epoch;
+        if flow.progress == Progress::Sent {
+            flow.progress = Progress::Released { order, reason: ack.reason };
+            self.next_order += 1;
+        }
+        Ok(Received::Release { first_seen })
+    }
+
+    /// PUBCOMP ends a flow of QoS 2. `None`: there is no such flow, which is not an error.
+    ///
+    /// Its one error, 0x92, says that the server has forgotten a message which it had confirmed by PUBREC: it is
+    /// delivered nevertheless.
+    #[inline]
+    pub(crate) fn pubcomp(&mut self, mut ack: Ack) -> Result<Option<Ended>, Violation> {
+        let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
+        flow.expect_sent(QoS::ExactlyOnce)?;
+        let Progress::Released { reason, .. } = flow.progress else {
+            return Err(Violation::WrongAcknowledgement);
+        };
+        ack.reason = reason;
+        Ok(self.end(ack.packet_id, ack.into()))
+    }
+
+    /// The server has kept the session: what to send again, in which order.
+    pub(crate) fn resume(
+        &mut self,
+        epoch: Epoch,
+        allowed: impl Fn(&Publish) -> Result<(), Refusal>,
+    ) -> Resumption {
+        let mut releases = Vec::new();
+        let mut publishes = Vec::new();
+        let mut refused = Vec::new();
+        for (packet_id, flow) in self.flows.iter() {
+            let turn = Turn { packet_id, order: flow.order };
+            match (flow.progress, allowed(&flow.publish)) {
+                (Progress::Released { order, .. }, _) => releases.push(Turn { packet_id, order }),
+                (_, Ok(())) => publishes.push(turn),
+                (_, Err(refusal)) => refused.push((turn, refusal)),
+            }
+        }
+        releases.sort_unstable_by_key(|turn| turn.order);
+        publishes.sort_unstable_by_key(|turn| turn.order);
+        refused.sort_unstable_by_key(|(turn, _)| turn.order);
+        for turn in &releases {
+            if let Some(flow) = self.flows.get_mut(turn.packet_id) {
+                flow.epoch = epoch;
+            }
+        }
+        Resumption {
+            releases: releases.into_iter().map(|turn| turn.packet_id).collect(),
+            publishes: publishes.into(),
+            forbidden: refused
+                .into_iter()
+                .filter_map(|(turn, refusal)| self.end(turn.packet_id, PublishEnd::Forbidden(refusal)))
+                .collect(),
+        }
+    }
+
+    /// Ends a flow that the session itself can't carry on.
+    pub(crate) fn end(&mut self, packet_id: PacketId, result: PublishEnd) -> Option<Ended> {
+        let Flow { tag, publish, epoch, .. } = self.flows.remove(packet_id)?;
+        Some(Ended { tag, publish, result, epoch })
+    }
+
+    /// The server has no session: all flows are lost, in the order in which they were submitted.
+    pub(crate) fn lose(&mut self) -> impl Iterator<Item = (Flow, Stage)> {
+        let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
+        let mut flows: Vec<_> =
+            ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
+        flows.sort_unstable_by_key(|flow| flow.order);
+        flows.into_iter().map(|flow| {
+            let stage = flow.stage();
+            (flow, stage)
+        })
+    }
+
+    fn count(&mut self) -> u64 {
+        let order = self.next_order;
+        self.next_order += 1;
+        order
+    }
+}
+
+impl Flow {
+    fn stage(&self) -> Stage {
+        match self.progress {
+            Progress::Unsent => Stage::Unsent,
+            Progress::Sent => Stage::Sent,
+            Progress::Released { .. } => Stage::Received,
+        }
+    }
+
+    /// An acknowledgement fits only a publish of its QoS that has been sent.
+    fn expect_sent(&self, qos: QoS) -> Result<(), Violation> {
+        match self.progress {
+            _ if self.publish.qos != qos => Err(Violation::WrongAcknowledgement),
+            Progress::Unsent => Err(Violation::UnsentAcknowledged),
+            Progress::Sent | Progress::Released { .. } => Ok(()),
+        }
+    }
+}
+
+/// The last acknowledgement of a flow is its result.
+impl From<Ack> for PublishEnd {
+    fn from(ack: Ack) -> Self {
+        if ack.reason.is_error() { Self::Refused(ack) } else { Self::Acknowledged(ack) }
+    }
+}
+
+fn following(id: PacketId) -> PacketId {
+    PacketId::new(id.get().wrapping_add(1)).unwrap_or(PacketId::MIN)
+}

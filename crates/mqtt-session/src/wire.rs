@@ -1,0 +1,187 @@
+//! [`Wire`]: the outgoing half of one connection: packets that overtake publishes, and the count of bytes.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use mqtt_codec::{
+    Ack, AckKind, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, TopicName, Version,
+};
+
+use crate::news::News;
+use crate::output::LARGE_PAYLOAD;
+use crate::{Direction, Output, PacketTrace, Timestamp};
+
+/// Publishes are encoded only while less than this waits for the transport, so that they stay under the session's
+/// control, and packets that overtake them don't wait long.
+pub(crate) const HIGH_WATER: usize = 64 * 1024;
+
+/// More than this waiting means that the peer sends without reading.
+pub(crate) const HARD_CAP: usize = 1024 * 1024;
+
+/// What goes out on one connection.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    version: Version,
+    /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT. They go out with
+    /// the next [`flush`](Self::flush).
+    staged: Vec<u8>,
+    appended: u64,
+    written: u64,
+    /// When the transport last took something, or output began to wait.
+    progress_at: Timestamp,
+    sealed: bool,
+}
+
+impl Wire {
+    pub(crate) fn new(version: Version, now: Timestamp) -> Self {
+        Self { version, staged: Vec::new(), appended: 0, written: 0, progress_at: now, sealed: false }
+    }
+
+    /// How many bytes the transport has taken.
+    #[inline]
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many bytes were handed out up to now.
+    #[inline]
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// How many bytes wait for the transport.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        let handed_out = usize::try_from(self.appended - self.written).unwrap_or(usize::MAX);
+        handed_out.saturating_add(self.staged.len())
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// What becomes of an acknowledgement's reason in this version: 3.1.1 knows only success.
+    #[inline]
+    pub(crate) fn expressible(&self, reason: ReasonCode) -> ReasonCode {
+        if self.version == Version::V5 { reason } else { ReasonCode::Success }
+    }
+
+    /// Lets nothing follow what is staged now.
+    pub(crate) fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Stages an acknowledgement.
+    #[inline]
+    pub(crate) fn stage_ack(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        news: &mut News,
+    ) {
+        let ack = Ack { reason: self.expressible(reason), ..Ack::new(kind, packet_id) };
+        let version = self.version;
+        self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
+    }
+
+    /// Stages a packet that has been checked to be encodable.
+    pub(crate) fn stage(&mut self, packet: &Packet, news: &mut News) {
+        let version = self.version;
+        self.stage_with(packet.kind(), packet.packet_id(), news, |staged| packet.encode(version, staged));
+    }
+
+    #[inline]
+    fn stage_with(
+        &mut self,
+        kind: PacketKind,
+        packet_id: Option<PacketId>,
+        news: &mut News,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, EncodeError>,
+    ) {
+        if self.sealed {
+            return;
+        }
+        let start = self.staged.len();
+        let encoded = encode(&mut self.staged);
+        debug_assert!(encoded.is_ok(), "{kind} was not checked before it was staged: {encoded:?}");
+        record(news, kind, packet_id, &self.staged[start..], 0, None);
+    }
+
+    /// Moves what is staged to the output.
+    #[inline]
+    pub(crate) fn flush(&mut self, out: &mut Output, now: Timestamp) {
+        if !self.staged.is_empty() {
+            out.shared().extend_from_slice(&self.staged);
+            let bytes = self.staged.len();
+            self.staged.clear();
+            self.staged.shrink_to(HARD_CAP / 16);
+            self.count(bytes, now);
+        }
+    }
+
+    /// Appends a publish behind all that is staged; its payload stays uncopied when it is large.
+    #[inline]
+    pub(crate) fn append_publish(
+        &mut self,
+        publish: &Publish,
+        out: &mut Output,
+        news: &mut News,
+    ) -> Result<(), EncodeError> {
+        self.flush(out, news.now());
+        let start = out.shared().len();
+        let payload = if publish.payload.len() < LARGE_PAYLOAD {
+            publish.encode(self.version, out.shared())?;
+            0
+        } else {
+            publish.encode_head(self.version, out.shared())?;
+            publish.payload.len()
+        };
+        let encoded = &out.shared()[start..];
+        record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(&publish.topic));
+        let bytes = encoded.len() + payload;
+        if payload > 0 {
+            out.push_large(publish.payload.clone());
+        }
+        self.count(bytes, news.now());
+        Ok(())
+    }
+
+    /// The transport took `bytes` bytes.
+    pub(crate) fn wrote(&mut self, bytes: usize, now: Timestamp) {
+        self.written = (self.written + bytes as u64).min(self.appended);
+        self.progress_at = now;
+    }
+
+    /// When the connection is to be given up, should the transport take nothing until then.
+    pub(crate) fn deadline(&self, timeout: Duration) -> Option<Timestamp> {
+        (self.written < self.appended).then(|| self.progress_at + timeout)
+    }
+
+    fn count(&mut self, bytes: usize, now: Timestamp) {
+        if self.written == self.appended {
+            self.progress_at = now;
+        }
+        self.appended += bytes as u64;
+    }
+}
+
+fn record(
+    news: &mut News,
+    kind: PacketKind,
+    packet_id: Option<PacketId>,
+    encoded: &[u8],
+    payload: usize,
+    topic: Option<&TopicName>,
+) {
+    let at = news.now();
+    news.trace.push(|| PacketTrace {
+        direction: Direction::Outbound,
+        at,
+        kind,
+        len: encoded.len() + payload,
+        flags: encoded.first().map_or(0, |first| first & 0x0f),
+        packet_id,
+        topic: topic.cloned(),
+    });
+}

@@ -1,0 +1,190 @@
+//! What the application may ask of an accepted connection, and which limits stand in its way.
+
+use alloc::vec::Vec;
+
+use mqtt_codec::{
+    Disconnect, EncodeError, Packet, PacketId, Publish, QoS, Subscribe, SubscribeFilter, SubscribeProperties,
+    TopicFilter, Unsubscribe, UnsubscribeProperties,
+};
+
+use crate::connection::Connection;
+use crate::news::News;
+use crate::outbound::Outbound;
+use crate::requests::RequestKind;
+use crate::wire::HIGH_WATER;
+use crate::{Command, Limits, Refusal, Rejected, Tag};
+
+impl Connection {
+    /// Takes a command, or gives it back.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    #[inline]
+    pub(crate) fn submit(
+        &mut self,
+        command: Command,
+        outbound: &mut Outbound,
+        news: &mut News,
+    ) -> Result<(), Rejected<Command>> {
+        let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
+            return Err(Rejected { value: command, refusal: Refusal::NotReady });
+        };
+        match command {
+            Command::Publish { tag, mut publish } => {
+                let original = (publish.packet_id, publish.dup);
+                match self.admit_publish(limits, &mut publish, outbound) {
+                    Ok(size) => {
+                        self.enqueue_publish(tag, publish, size, outbound);
+                        Ok(())
+                    }
+                    Err(refusal) => {
+                        (publish.packet_id, publish.dup) = original;
+                        Err(Rejected { value: Command::Publish { tag, publish }, refusal })
+                    }
+                }
+            }
+            Command::Subscribe { tag, filters, properties } => {
+                self.subscribe(tag, filters, properties, outbound)
+            }
+            Command::Unsubscribe { tag, filters, properties } => {
+                self.unsubscribe(tag, filters, properties, outbound)
+            }
+            Command::Ping { tag } if self.has_room() && self.accepts_ping() => {
+                self.ping(Some(tag), news);
+                Ok(())
+            }
+            Command::Ping { .. } => Err(Rejected { value: command, refusal: Refusal::Busy }),
+            Command::Disconnect(disconnect) => match self.admit_disconnect(limits, &disconnect) {
+                Ok(()) => {
+                    self.bid_farewell(disconnect, news);
+                    Ok(())
+                }
+                Err(refusal) => Err(Rejected { value: Command::Disconnect(disconnect), refusal }),
+            },
+        }
+    }
+
+    /// Whether publishes of QoS 0, requests and pings are taken now.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.wire.waiting() + self.send_queue.queued_bytes() < HIGH_WATER
+    }
+
+    /// How many flows of QoS 1 and 2 may begin now.
+    pub(crate) fn publish_room(&self, outbound: &Outbound) -> usize {
+        self.send_queue.window().saturating_sub(outbound.len())
+    }
+
+    /// Gives a publish its packet identifier, or says what is in its way; its size in bytes.
+    #[inline]
+    fn admit_publish(
+        &self,
+        limits: &Limits,
+        publish: &mut Publish,
+        outbound: &Outbound,
+    ) -> Result<usize, Refusal> {
+        publish.dup = false;
+        publish.packet_id = match publish.qos {
+            QoS::AtMostOnce if self.has_room() => None,
+            QoS::AtMostOnce => return Err(Refusal::Busy),
+            QoS::AtLeastOnce | QoS::ExactlyOnce if outbound.len() < self.send_queue.window() => {
+                Some(self.free_id(outbound)?)
+            }
+            QoS::AtLeastOnce | QoS::ExactlyOnce => return Err(Refusal::WindowFull),
+        };
+        limits.check_publish(publish)
+    }
+
+    #[inline]
+    fn enqueue_publish(&mut self, tag: Tag, publish: Publish, size: usize, outbound: &mut Outbound) {
+        match publish.packet_id {
+            None => self.send_queue.push_qos0(tag, publish, size),
+            Some(packet_id) => self.send_queue.push_flow(outbound.begin(packet_id, tag, publish)),
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    fn subscribe(
+        &mut self,
+        tag: Tag,
+        filters: Vec<SubscribeFilter>,
+        properties: SubscribeProperties,
+        outbound: &mut Outbound,
+    ) -> Result<(), Rejected<Command>> {
+        let mut packet = Subscribe { packet_id: PacketId::MIN, properties, filters };
+        let admitted = self.limits.as_ref().ok_or(Refusal::NotReady).and_then(|limits| {
+            limits.check_subscribe(&packet.filters, &packet.properties)?;
+            self.admit_request(limits, packet.encoded_len(limits.version), outbound)
+        });
+        match admitted {
+            Ok((packet_id, size)) => {
+                packet.packet_id = packet_id;
+                self.requests.insert(packet_id, tag, RequestKind::Subscribe, packet.filters.len());
+                self.enqueue_request(packet_id, packet.into(), size, outbound);
+                Ok(())
+            }
+            Err(refusal) => {
+                let Subscribe { filters, properties, .. } = packet;
+                Err(Rejected { value: Command::Subscribe { tag, filters, properties }, refusal })
+            }
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    fn unsubscribe(
+        &mut self,
+        tag: Tag,
+        filters: Vec<TopicFilter>,
+        properties: UnsubscribeProperties,
+        outbound: &mut Outbound,
+    ) -> Result<(), Rejected<Command>> {
+        let mut packet = Unsubscribe { packet_id: PacketId::MIN, properties, filters };
+        let admitted = self
+            .limits
+            .as_ref()
+            .ok_or(Refusal::NotReady)
+            .and_then(|limits| self.admit_request(limits, packet.encoded_len(limits.version), outbound));
+        match admitted {
+            Ok((packet_id, size)) => {
+                packet.packet_id = packet_id;
+                self.requests.insert(packet_id, tag, RequestKind::Unsubscribe, packet.filters.len());
+                self.enqueue_request(packet_id, packet.into(), size, outbound);
+                Ok(())
+            }
+            Err(refusal) => {
+                let Unsubscribe { filters, properties, .. } = packet;
+                Err(Rejected { value: Command::Unsubscribe { tag, filters, properties }, refusal })
+            }
+        }
+    }
+
+    /// The packet identifier and the size of a request, whose length does not depend on the identifier.
+    fn admit_request(
+        &self,
+        limits: &Limits,
+        size: Result<usize, EncodeError>,
+        outbound: &Outbound,
+    ) -> Result<(PacketId, usize), Refusal> {
+        if !self.has_room() {
+            return Err(Refusal::Busy);
+        }
+        let size = limits.check_size(size)?;
+        Ok((self.free_id(outbound)?, size))
+    }
+
+    fn enqueue_request(&mut self, packet_id: PacketId, packet: Packet, size: usize, outbound: &mut Outbound) {
+        outbound.take_id(packet_id);
+        self.send_queue.push_request(packet, size);
+    }
+
+    fn admit_disconnect(&self, limits: &Limits, disconnect: &Disconnect) -> Result<(), Refusal> {
+        let raises_expiry = disconnect.properties.session_expiry_interval().is_some_and(|expiry| expiry > 0);
+        if raises_expiry && self.terms.session_expiry == 0 {
+            return Err(Refusal::SessionExpiryRaised);
+        }
+        limits.check_size(disconnect.encoded_len(limits.version)).map(drop)
+    }
+
+    #[inline]
+    fn free_id(&self, outbound: &Outbound) -> Result<PacketId, Refusal> {
+        outbound.free_id(|packet_id| self.requests.holds(packet_id)).ok_or(Refusal::NoPacketId)
+    }
+}
