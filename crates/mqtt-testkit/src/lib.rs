@@ -1,1 +1,36 @@
-//! To be written.
+//! An MQTT broker, faulty links and virtual time: for tests and demonstrations, **never for production**.
+//!
+//! The broker keeps everything in memory, authenticates by a table, and does what a script tells it to, however
+//! wrong. What it has over a real one: it is strict, it is deterministic, it runs inside your test, and it can be
+//! told to misbehave.
+//!
+//! | type | what it is |
+//! | --- | --- |
+//! | [`Broker`] | an MQTT 3.1.1 and 5.0 server as a state machine: no socket, no clock, no thread |
+//! | [`Server`] | a broker on a TCP port |
+//! | [`Fault`] | one scripted misbehaviour: lose, delay, duplicate, withhold, refuse, cut |
+//!
+//! A test against a real socket, whose third PUBACK gets lost:
+//!
+//! ```
+//! use mqtt_codec::PacketKind;
+//! use mqtt_testkit::{BrokerConfig, Fault, Server};
+//!
+//! let server = Server::bind("127.0.0.1:0", BrokerConfig::default())?;
+//! server.with_broker(|broker| broker.inject(Fault::sent(PacketKind::Puback).nth(3).lose()));
+//! // … run the client under test against `server.url()`, then ask what the broker saw:
+//! server.with_broker(|broker| {
+//!     assert_eq!(broker.violations(), []);
+//!     println!("{:?}", broker.stats());
+//! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod broker;
+mod server;
+
+pub use broker::{
+    Broker, BrokerConfig, ConnDuty, ConnId, Fault, FaultMatch, LogEntry, Misdeed, Stats, TopicStats,
+    Violation,
+};
+pub use server::Server;
