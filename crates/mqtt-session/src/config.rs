@@ -20,7 +20,8 @@ pub struct Config {
     /// PINGREQ leaves this long before the keep alive would expire. Default: 1 s. At most half of the keep alive
     /// counts, so that a short keep alive does not turn into a stream of pings.
     pub ping_delay: Duration,
-    /// The connection is closed when PINGRESP has not come this long after PINGREQ was due. Default: 10 s.
+    /// The connection is closed when PINGRESP has not come this long after the transport took PINGREQ. Default:
+    /// 10 s.
     pub ping_timeout: Duration,
     /// The connection is closed when output waited this long and the transport took none of it. Default: 30 s.
     pub write_timeout: Duration,

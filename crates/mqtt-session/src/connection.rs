@@ -15,7 +15,7 @@ use crate::news::News;
 use crate::outbound::{Ended, Epoch, Outbound, Received};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
-use crate::wire::{HARD_CAP, Wire};
+use crate::wire::Wire;
 use crate::{
     Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Limits, Output, PacketTrace, Phase,
     ProtocolError, Tag, Timer, Timestamp, Violation,
@@ -119,7 +119,7 @@ impl Connection {
     pub(crate) fn wrote(&mut self, bytes: usize, news: &mut News) {
         if bytes > 0 {
             self.wire.wrote(bytes, news.now());
-            self.keep_alive.wrote(news.now());
+            self.keep_alive.wrote(self.wire.written(), news.now());
             self.send_queue.wrote(self.wire.written(), news);
         }
     }
@@ -152,7 +152,7 @@ impl Connection {
             }
             packet => self.exchange(packet, kept, news),
         }?;
-        if self.wire.waiting() > HARD_CAP {
+        if self.wire.is_clogged() {
             self.cut(DisconnectCause::PeerNotReading, news);
         }
         Ok(())
@@ -179,7 +179,7 @@ impl Connection {
     /// Sends a PINGREQ.
     pub(crate) fn ping(&mut self, tag: Option<Tag>, news: &mut News) {
         self.wire.stage(&Packet::Pingreq, news);
-        self.keep_alive.pinged(tag, news.now());
+        self.keep_alive.pinged(tag, self.wire.staged_end(), news.now());
     }
 
     pub(crate) fn accepts_ping(&self) -> bool {
@@ -300,7 +300,7 @@ impl Connection {
             Packet::Pingresp => {
                 // One that nobody asked for harms nobody.
                 if let Some(ping) = self.keep_alive.answered() {
-                    let round_trip = news.now().saturating_since(ping.sent_at);
+                    let round_trip = news.now().saturating_since(ping.written_at.unwrap_or(news.now()));
                     news.tell(Event::Pong { tag: ping.tag, round_trip });
                 }
                 Ok(())

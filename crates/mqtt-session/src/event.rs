@@ -57,7 +57,7 @@ pub enum Event {
     Pong {
         /// The tag of [`Command::Ping`](crate::Command::Ping); `None` when the keep alive asked.
         tag: Option<Tag>,
-        /// The time since PINGREQ was queued.
+        /// The time since the transport took PINGREQ.
         round_trip: Duration,
     },
     /// The link closed before the PINGRESP that [`Command::Ping`](crate::Command::Ping) asked for.
@@ -154,7 +154,7 @@ pub enum DisconnectCause {
     PingTimeout,
     /// The transport took nothing for [`Config::write_timeout`](crate::Config::write_timeout).
     WriteTimeout,
-    /// More than 1 MiB of acknowledgements waited: the peer sends, but does not read.
+    /// More than 1 MiB of acknowledgements waited for the transport: the peer sends, but does not read.
     PeerNotReading,
     /// The server refused the CONNECT; see [`Event::Refused`].
     Refused,

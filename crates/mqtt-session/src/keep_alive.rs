@@ -28,7 +28,10 @@ pub(crate) struct KeepAlive {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ping {
     pub(crate) tag: Option<Tag>,
-    pub(crate) sent_at: Timestamp,
+    /// The connection's count of bytes at its end.
+    end: u64,
+    /// When the transport took it. Until then no answer can be overdue: it may stand behind a large publish.
+    pub(crate) written_at: Option<Timestamp>,
 }
 
 /// What a passed moment means.
@@ -56,8 +59,12 @@ impl KeepAlive {
         self.interval = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
     }
 
-    pub(crate) fn wrote(&mut self, now: Timestamp) {
+    /// The transport has taken `written` bytes in all.
+    pub(crate) fn wrote(&mut self, written: u64, now: Timestamp) {
         self.last_write = now;
+        for ping in self.pings.iter_mut().filter(|ping| ping.end <= written) {
+            ping.written_at.get_or_insert(now);
+        }
     }
 
     pub(crate) fn read(&mut self, now: Timestamp) {
@@ -68,9 +75,9 @@ impl KeepAlive {
         self.pings.len() < MAX_PINGS
     }
 
-    /// A PINGREQ goes out.
-    pub(crate) fn pinged(&mut self, tag: Option<Tag>, now: Timestamp) {
-        self.pings.push_back(Ping { tag, sent_at: now });
+    /// A PINGREQ is on its way; it ends at the byte `end` of the connection.
+    pub(crate) fn pinged(&mut self, tag: Option<Tag>, end: u64, now: Timestamp) {
+        self.pings.push_back(Ping { tag, end, written_at: None });
         self.last_write = now;
     }
 
@@ -110,6 +117,6 @@ impl KeepAlive {
     }
 
     fn ping_response_deadline(&self) -> Option<Timestamp> {
-        self.pings.front().map(|ping| ping.sent_at + self.ping_timeout)
+        Some(self.pings.front()?.written_at? + self.ping_timeout)
     }
 }

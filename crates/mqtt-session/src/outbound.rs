@@ -10,7 +10,7 @@
 //!                                      PUBCOMP, PUBREC >= 0x80
 //! ```
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use mqtt_codec::{Ack, PacketId, Publish, QoS, ReasonCode};
@@ -26,6 +26,9 @@ pub(crate) type Epoch = u64;
 pub(crate) struct Outbound {
     flows: IdTable<Flow>,
     next_id: PacketId,
+    /// Identifiers of QoS 2 flows that were given up between PUBLISH and PUBREC. The server may hold them for
+    /// received, and would take a new message for a repetition: they stay out of use as long as the session lives.
+    barred: BTreeSet<PacketId>,
     /// Counts submissions and PUBRECs: the two orders that resending has to keep.
     next_order: u64,
 }
@@ -101,7 +104,7 @@ pub(crate) struct Resumption {
 
 impl Outbound {
     pub(crate) const fn new() -> Self {
-        Self { flows: IdTable::new(), next_id: PacketId::MIN, next_order: 0 }
+        Self { flows: IdTable::new(), next_id: PacketId::MIN, barred: BTreeSet::new(), next_order: 0 }
     }
 
     #[inline]
@@ -114,7 +117,7 @@ impl Outbound {
     pub(crate) fn free_id(&self, held_by_request: impl Fn(PacketId) -> bool) -> Option<PacketId> {
         let first = self.flows.next_free(self.next_id)?;
         let mut id = first;
-        while held_by_request(id) {
+        while held_by_request(id) || self.is_barred(id) {
             id = self.flows.next_free(following(id))?;
             if id == first {
                 return None;
@@ -207,10 +210,12 @@ impl Outbound {
         let mut refused = Vec::new();
         for (packet_id, flow) in self.flows.iter() {
             let turn = Turn { packet_id, order: flow.order };
-            match (flow.progress, allowed(&flow.publish)) {
-                (Progress::Released { order, .. }, _) => releases.push(Turn { packet_id, order }),
-                (_, Ok(())) => publishes.push(turn),
-                (_, Err(refusal)) => refused.push((turn, refusal)),
+            if let Progress::Released { order, .. } = flow.progress {
+                releases.push(Turn { packet_id, order });
+            } else if let Err(refusal) = allowed(&flow.publish) {
+                refused.push((turn, refusal));
+            } else {
+                publishes.push(turn);
             }
         }
         releases.sort_unstable_by_key(|turn| turn.order);
@@ -219,6 +224,14 @@ impl Outbound {
         for turn in &releases {
             if let Some(flow) = self.flows.get_mut(turn.packet_id) {
                 flow.epoch = epoch;
+            }
+        }
+        for (turn, _) in &refused {
+            let flow = self.flows.get(turn.packet_id);
+            if flow
+                .is_some_and(|flow| flow.progress == Progress::Sent && flow.publish.qos == QoS::ExactlyOnce)
+            {
+                self.barred.insert(turn.packet_id);
             }
         }
         Resumption {
@@ -239,6 +252,7 @@ impl Outbound {
 
     /// The server has no session: all flows are lost, in the order in which they were submitted.
     pub(crate) fn lose(&mut self) -> impl Iterator<Item = (Flow, Stage)> {
+        self.barred.clear();
         let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
         let mut flows: Vec<_> =
             ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
@@ -247,6 +261,11 @@ impl Outbound {
             let stage = flow.stage();
             (flow, stage)
         })
+    }
+
+    #[inline]
+    fn is_barred(&self, id: PacketId) -> bool {
+        !self.barred.is_empty() && self.barred.contains(&id)
     }
 
     fn count(&mut self) -> u64 {

@@ -96,7 +96,7 @@ impl Output {
             self.large_len -= taken;
             rest -= taken;
             if !large.payload.is_empty() {
-                return;
+                break;
             }
             self.large.pop_front();
         }

@@ -15,15 +15,15 @@ use crate::{Direction, Output, PacketTrace, Timestamp};
 /// control, and packets that overtake them don't wait long.
 pub(crate) const HIGH_WATER: usize = 64 * 1024;
 
-/// More than this waiting means that the peer sends without reading.
-pub(crate) const HARD_CAP: usize = 1024 * 1024;
+/// More answers than this waiting mean that the peer sends without reading.
+const HARD_CAP: usize = 1024 * 1024;
 
 /// What goes out on one connection.
 #[derive(Debug)]
 pub(crate) struct Wire {
     version: Version,
-    /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT. They go out with
-    /// the next [`flush`](Self::flush).
+    /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT. They go out
+    /// before any further publish.
     staged: Vec<u8>,
     appended: u64,
     written: u64,
@@ -54,6 +54,18 @@ impl Wire {
     pub(crate) fn waiting(&self) -> usize {
         let handed_out = usize::try_from(self.appended - self.written).unwrap_or(usize::MAX);
         handed_out.saturating_add(self.staged.len())
+    }
+
+    /// The count of bytes of this connection at the end of what is staged.
+    #[inline]
+    pub(crate) fn staged_end(&self) -> u64 {
+        self.appended + self.staged.len() as u64
+    }
+
+    /// Whether more answers wait than a peer that reads could leave waiting.
+    #[inline]
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.staged.len() > HARD_CAP
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
@@ -108,10 +120,10 @@ impl Wire {
         record(news, kind, packet_id, &self.staged[start..], 0, None);
     }
 
-    /// Moves what is staged to the output.
+    /// Moves what is staged to the output, unless that is full.
     #[inline]
     pub(crate) fn flush(&mut self, out: &mut Output, now: Timestamp) {
-        if !self.staged.is_empty() {
+        if !self.staged.is_empty() && out.len() < HIGH_WATER {
             out.shared().extend_from_slice(&self.staged);
             let bytes = self.staged.len();
             self.staged.clear();
@@ -120,7 +132,8 @@ impl Wire {
         }
     }
 
-    /// Appends a publish behind all that is staged; its payload stays uncopied when it is large.
+    /// Appends a publish to an output that is not full, behind all that is staged; its payload stays uncopied when
+    /// it is large.
     #[inline]
     pub(crate) fn append_publish(
         &mut self,
