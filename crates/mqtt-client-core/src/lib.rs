@@ -1,1 +1,86 @@
-//! To be written.
+//! The heart of the MQTT clients, sans-IO: everything that the tokio and the blocking adapter would otherwise write twice.
+//!
+//! Options, reconnecting, subscriptions that survive, bounded queues, and the outcome of every message are decided here. An
+//! adapter, or a simulation, brings bytes and time. Programs use `mqtt-tokio` or `mqtt-blocking`; this crate is for whoever
+//! writes another adapter.
+//!
+//! # The contract
+//!
+//! [`Driver::new`] gives two ends of one client.
+//!
+//! | end | who holds it | what it does |
+//! | --- | --- | --- |
+//! | [`Client`] | the application, as often as it likes | wishes: connect, publish, subscribe, disconnect; futures and streams |
+//! | [`Driver`] | one task or thread | facts in (`handle_*`), duties out ([`Driver::poll_io`]) |
+//!
+//! The driver loops: ask for a [`Duty`], write what the [`Output`](session::Output) holds, wait for what the duty names, tell
+//! what happened. It is the only one that touches the transport, so dropping an application's future never tears a packet.
+//!
+//! Both ends share the core behind a lock that is held for one short step. Wakers, payload drops, log lines and the packet
+//! hook run after it is free: code of the application's can call the client from anywhere.
+//!
+//! ```
+//! use std::task::Waker;
+//! use std::time::Duration;
+//! use mqtt_client_core::{Driver, Duty, Options, session::{Output, Timestamp}};
+//!
+//! let options: Options = "mqtt://localhost".parse()?;
+//! let (client, mut driver) = Driver::new(options, 7, Waker::noop().clone());
+//! let mut output = Output::new();
+//!
+//! let now = Timestamp::ZERO;
+//! assert_eq!(driver.poll_io(now, &mut output), Duty::Wait { deadline: None, read: false });
+//! let connecting = client.connect();
+//! assert!(matches!(driver.poll_io(now, &mut output), Duty::Dial(endpoint) if endpoint.port() == 1883));
+//! driver.handle_dialed(now + Duration::from_millis(2));
+//! driver.poll_io(now + Duration::from_millis(2), &mut output);
+//! assert_eq!(output.chunks().next().map(|bytes| bytes[0]), Some(0x10), "CONNECT");
+//! # drop(connecting);
+//! # Ok::<(), mqtt_client_core::InvalidOptions>(())
+//! ```
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub use mqtt_session as session;
+pub use mqtt_session::codec;
+
+mod backoff;
+mod client;
+mod core;
+mod driver;
+mod duty;
+mod effects;
+mod endpoint;
+mod error;
+mod event;
+mod link;
+mod message;
+mod options;
+mod outbox;
+mod publish;
+mod publishing;
+mod reconnect;
+mod report;
+mod router;
+mod shared;
+mod slots;
+mod streams;
+mod subscribe;
+mod subscriptions;
+mod wishes;
+
+pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
+pub use driver::Driver;
+pub use duty::Duty;
+pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl};
+pub use error::{
+    ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NotSent, Offline, PingError,
+    PublishError, SubscribeError,
+};
+pub use event::Event;
+pub use message::Message;
+pub use options::{Options, OptionsBuilder, SESSION_NEVER_EXPIRES};
+pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
+pub use publishing::Delivered;
+pub use reconnect::Reconnect;
+pub use report::{DisconnectReport, Stats};
+pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};

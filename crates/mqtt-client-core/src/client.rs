@@ -1,0 +1,262 @@
+//! The handle that both adapters wrap: every call an application has, as futures that no runtime is needed for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::codec::TopicFilter;
+use crate::session::Connected;
+use crate::shared::Shared;
+use crate::slots::Tag;
+use crate::subscribe::IntoFilters;
+use crate::{
+    DisconnectReport, Event, FilterRefused, FilterResults, Offline, PingError, PublishBuilder, Stats,
+    SubscribeBuilder, SubscribeError, Subscription,
+};
+
+/// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
+///
+/// The futures need no particular runtime: whoever polls them is woken by the driver. Dropping one is always safe; what that
+/// cancels is said at each call.
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// Counts who still uses the client: the last one out turns off the light.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.run(|core| core.abandon());
+    }
+}
+
+impl Client {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Client { handle: Arc::new(Handle { shared }) }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// Connects, or waits for a connection that is being made; also after `disconnect`, and after the client gave up.
+    ///
+    /// Ready when the broker has accepted and lost subscriptions are restored. Fails when the reconnect policy gives up,
+    /// which for the first connection is, by default, at its first failure. Dropping the future does not stop the attempt.
+    pub fn connect(&self) -> Connecting {
+        let tag = self.shared().run(|core| {
+            core.start();
+            core.wait()
+        });
+        Connecting { client: self.clone(), tag }
+    }
+
+    /// Disconnects: what is on its way goes out first, up to the drain timeout; then DISCONNECT, and the connection closes.
+    ///
+    /// The report holds what was not sent. Every publish that has not ended ends. Dropping the future does not stop it.
+    pub fn disconnect(&self) -> Disconnecting {
+        let tag = self.shared().run(|core| {
+            core.leave();
+            core.wait()
+        });
+        Disconnecting { client: self.clone(), tag }
+    }
+
+    /// A message to publish. A topic that is not valid is reported when it is sent.
+    pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> PublishBuilder {
+        PublishBuilder::new(self.clone(), topic.as_ref(), payload.into())
+    }
+
+    /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.
+    pub fn subscribe<S: From<Subscription>>(&self, filters: impl IntoFilters) -> SubscribeBuilder<S> {
+        SubscribeBuilder::new(self.clone(), filters.into_filters())
+    }
+
+    /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).
+    ///
+    /// Dropping the future does not take the request back.
+    pub fn unsubscribe(&self, filters: impl IntoFilters) -> Unsubscribing {
+        let started = filters
+            .into_filters()
+            .map_err(SubscribeError::InvalidFilter)
+            .and_then(|filters| if filters.is_empty() { Err(SubscribeError::NoFilter) } else { Ok(filters) })
+            .and_then(|filters| {
+                self.shared().run(|core| core.unsubscribe(filters)).map_err(SubscribeError::Offline)
+            });
+        Unsubscribing { client: self.clone(), operation: started.map_err(Some) }
+    }
+
+    /// Sends a PINGREQ; the time until its PINGRESP came. Fails when there is no connection now. Dropping the future ignores
+    /// the answer.
+    pub fn ping(&self) -> Pinging {
+        Pinging { client: self.clone(), tag: self.shared().run(|core| core.ping()) }
+    }
+
+    /// What happens to the client from now on.
+    pub fn events(&self) -> Events {
+        Events { tag: self.shared().run(|core| core.listen()), client: self.clone() }
+    }
+
+    /// Whether the client is connected and ready now.
+    pub fn is_connected(&self) -> bool {
+        self.shared().run(|core| core.outcome().is_some_and(|outcome| outcome.is_ok()))
+    }
+
+    /// The client id in use.
+    pub fn client_id(&self) -> String {
+        self.shared().run(|core| core.client_id.as_str().to_owned())
+    }
+
+    /// A look at the counters.
+    pub fn stats(&self) -> Stats {
+        self.shared().run(|core| core.stats())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("client_id", &self.client_id()).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Client::connect`]: the CONNACK and what it grants, or why there will be no connection.
+#[derive(Debug)]
+#[must_use = "the outcome tells whether there is a connection"]
+pub struct Connecting {
+    client: Client,
+    tag: Tag,
+}
+
+impl Future for Connecting {
+    type Output = Result<Connected, Offline>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.client.shared().poll(context, |core, waker| core.poll_ready(self.tag, waker))
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.client.shared().run(|core| core.stop_waiting(self.tag));
+    }
+}
+
+/// The future of [`Client::disconnect`]: what could not be sent.
+#[derive(Debug)]
+#[must_use = "the connection is closed only when this is ready"]
+pub struct Disconnecting {
+    client: Client,
+    tag: Tag,
+}
+
+impl Future for Disconnecting {
+    type Output = DisconnectReport;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.client.shared().poll(context, |core, waker| core.poll_offline(self.tag, waker))
+    }
+}
+
+impl Drop for Disconnecting {
+    fn drop(&mut self) {
+        self.client.shared().run(|core| core.stop_waiting(self.tag));
+    }
+}
+
+/// The future of [`Client::unsubscribe`].
+#[derive(Debug)]
+#[must_use = "the outcome tells what the broker said"]
+pub struct Unsubscribing {
+    client: Client,
+    operation: Result<Tag, Option<SubscribeError>>,
+}
+
+impl Future for Unsubscribing {
+    type Output = Result<FilterResults, SubscribeError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.operation {
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or(SubscribeError::NoFilter))),
+            Ok(tag) => {
+                let tag = *tag;
+                self.client
+                    .shared()
+                    .poll(context, |core, waker| core.poll_operation(tag, waker))
+                    .map(|results| results.map_err(SubscribeError::Offline))
+            }
+        }
+    }
+}
+
+impl Drop for Unsubscribing {
+    fn drop(&mut self) {
+        if let Ok(tag) = self.operation {
+            self.client.shared().run(|core| core.detach_operation(tag));
+        }
+    }
+}
+
+/// The future of [`Client::ping`].
+#[derive(Debug)]
+#[must_use = "the outcome is the round-trip time"]
+pub struct Pinging {
+    client: Client,
+    tag: Result<Tag, PingError>,
+}
+
+impl Future for Pinging {
+    type Output = Result<Duration, PingError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &self.tag {
+            Err(error) => Poll::Ready(Err(error.clone())),
+            Ok(tag) => self.client.shared().poll(context, |core, waker| core.poll_pong(*tag, waker)),
+        }
+    }
+}
+
+impl Drop for Pinging {
+    fn drop(&mut self) {
+        if let Ok(tag) = self.tag {
+            self.client.shared().run(|core| core.detach_ping(tag));
+        }
+    }
+}
+
+/// A listener to a client's life; see [`Event`]. It keeps up to 1,024 unread events.
+#[derive(Debug)]
+pub struct Events {
+    client: Client,
+    tag: Tag,
+}
+
+impl Events {
+    /// Ready with the next event.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        self.client.shared().poll(context, |core, waker| core.poll_event(self.tag, waker))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.client.shared().run(|core| core.stop_listening(self.tag));
+    }
+}
+
+/// Whether any filter of a call was taken: an error only if every one was refused.
+pub(crate) fn any_granted(results: FilterResults) -> Result<FilterResults, SubscribeError> {
+    if results.iter().any(|(_, result)| result.is_ok()) {
+        return Ok(results);
+    }
+    let refused = |(filter, result): (TopicFilter, Result<_, FilterRefused>)| Some((filter, result.err()?));
+    Err(SubscribeError::Refused(results.into_iter().filter_map(refused).collect()))
+}

@@ -1,0 +1,313 @@
+//! The client as one state machine: the driver's facts and duties meet the application's wishes here.
+//!
+//! Dispatch only. How a connection lives and dies stands in `link`, what the application may ask in `wishes`.
+
+use std::io;
+use std::mem;
+
+use bytes::BytesMut;
+
+use crate::backoff::{Backoff, SplitMix64};
+use crate::codec::{Connack, Publish, Text};
+use crate::effects::Effects;
+use crate::event::Listeners;
+use crate::link::{Drain, Link};
+use crate::publishing::Publishing;
+use crate::session::{self, Connected, Inbound, Output, PacketTrace, Session, Timestamp};
+use crate::slots::{Slots, Tag};
+use crate::streams::Streams;
+use crate::subscriptions::{Subscriptions, Unrestored};
+use crate::wishes::PingSlot;
+use crate::{Duty, Event, Failure, Options};
+use std::task::Waker;
+use std::time::Duration;
+
+/// How long reading may pause for a stream whose QoS 0 queue is full.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) options: Options,
+    pub(crate) client_id: Text,
+    pub(crate) session: Session,
+    pub(crate) backoff: Backoff,
+    pub(crate) link: Link,
+    /// The driver holds a transport, or is making one.
+    pub(crate) transport: bool,
+    /// A connection has been accepted at least once since `connect`.
+    pub(crate) was_connected: bool,
+    /// How the current connection fails, when that is known better than by what the session will say.
+    pub(crate) failure: Option<Failure>,
+    pub(crate) connected: Option<Connected>,
+    pub(crate) drain: Option<Drain>,
+    /// Nobody holds a handle any more.
+    pub(crate) abandoned: bool,
+    pub(crate) publishing: Publishing,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) streams: Streams,
+    pub(crate) pings: Slots<PingSlot>,
+    pub(crate) listeners: Listeners,
+    /// Calls that wait for the client to be ready, or to be offline.
+    pub(crate) waiting: Slots<Option<Waker>>,
+    pub(crate) not_sent: Vec<Publish>,
+    /// A message that waits for a full stream, and everything behind it with it.
+    pause: Option<Pause>,
+    /// The streams of the message at hand; kept for its memory.
+    targets: Vec<Tag>,
+    pub(crate) reconnects: u64,
+    /// The latest time the driver has told.
+    pub(crate) now: Timestamp,
+    /// Something was asked that the driver has to see.
+    attention: bool,
+    /// The driver sleeps until it is woken.
+    parked: bool,
+    pub(crate) effects: Effects,
+    pub(crate) news: Vec<Event>,
+}
+
+#[derive(Debug)]
+struct Pause {
+    inbound: Inbound,
+    until: Timestamp,
+}
+
+impl Core {
+    pub(crate) fn new(options: Options, seed: u64) -> Self {
+        let mut random = SplitMix64(seed);
+        let reconnect = options.reconnect;
+        Core {
+            client_id: options.effective_client_id(&mut random),
+            session: Session::new(options.session.clone()),
+            backoff: Backoff::new(reconnect.first_wait, reconnect.max_wait, random.next()),
+            link: Link::Offline(None),
+            transport: false,
+            was_connected: false,
+            failure: None,
+            connected: None,
+            drain: None,
+            abandoned: false,
+            publishing: Publishing::new(options.bounds),
+            subscriptions: Subscriptions::new(),
+            streams: Streams::new(options.stream_capacity, options.unclaimed_grace),
+            pings: Slots::new(),
+            listeners: Listeners::new(),
+            waiting: Slots::new(),
+            not_sent: Vec::new(),
+            pause: None,
+            targets: Vec::new(),
+            reconnects: 0,
+            now: Timestamp::ZERO,
+            attention: false,
+            parked: false,
+            effects: Effects::default(),
+            news: Vec::new(),
+            options,
+        }
+    }
+
+    pub(crate) fn handle_dialed(&mut self, now: Timestamp) {
+        self.facts(now);
+        self.dialed();
+        self.pump();
+    }
+
+    pub(crate) fn handle_dial_failed(&mut self, now: Timestamp, doing: &'static str, error: io::Error) {
+        self.facts(now);
+        self.transport = false;
+        if matches!(self.link, Link::Dialing { .. }) {
+            self.link_ended(Failure::io(doing, error));
+        }
+        self.pump();
+    }
+
+    pub(crate) fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut) -> usize {
+        self.facts(now);
+        if self.pause.is_some() {
+            return 0;
+        }
+        // A protocol error latches in the session, which closes the connection and names it in its last event.
+        let consumed = self.session.handle_input(now, input).unwrap_or(0);
+        self.pump();
+        consumed
+    }
+
+    pub(crate) fn handle_written(&mut self, now: Timestamp, bytes: usize) {
+        self.facts(now);
+        self.session.handle_written(now, bytes);
+        self.pump();
+    }
+
+    pub(crate) fn handle_closed(&mut self, now: Timestamp, failure: Option<(&'static str, io::Error)>) {
+        self.facts(now);
+        self.transport = false;
+        if self.failure.is_none() {
+            self.failure = failure.map(|(doing, error)| Failure::io(doing, error));
+        }
+        self.end_pause();
+        self.session.handle_closed(now);
+        self.pump();
+        self.failure = None;
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
+        self.facts(now);
+        if self.pause.as_ref().is_some_and(|pause| pause.until <= now) {
+            self.end_pause();
+        }
+        self.session.handle_timeout(now);
+        self.link_timeout();
+        while let Some(token) = self.streams.expire_unclaimed(now, &mut self.effects) {
+            self.session.acknowledge(token, crate::codec::ReasonCode::Success);
+        }
+        self.pump();
+    }
+
+    pub(crate) fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
+        self.facts(now);
+        self.link_timeout();
+        self.pump();
+        let duty = self.link_duty(out);
+        self.parked = matches!(duty, Duty::Wait { .. });
+        duty
+    }
+
+    /// Something was asked that needs the driver: on unlocking it is woken, if it sleeps.
+    pub(crate) fn attend(&mut self) {
+        self.attention = true;
+    }
+
+    /// Whether the driver has to be woken now; says so once per sleep.
+    pub(crate) fn take_attention(&mut self) -> bool {
+        let wanted = mem::take(&mut self.attention) && self.parked;
+        self.parked &= !wanted;
+        wanted
+    }
+
+    pub(crate) fn take_trace(&mut self, records: &mut Vec<PacketTrace>) {
+        records.extend(self.session.take_trace());
+    }
+
+    /// Whether input is taken, and until when not.
+    pub(crate) fn paused_until(&self) -> Option<Timestamp> {
+        self.pause.as_ref().map(|pause| pause.until)
+    }
+
+    /// News from the session to whom they concern, then what waits to the session, until neither moves.
+    pub(crate) fn pump(&mut self) {
+        loop {
+            while self.pause.is_none()
+                && let Some(event) = self.session.poll_event()
+            {
+                self.dispatch(event);
+            }
+            let (mut progress, unrestored) = self.subscriptions.pump(&mut self.session, &mut self.effects);
+            self.report(unrestored);
+            progress |= self.publishing.pump(&mut self.session, &mut self.effects);
+            progress |= self.settle_link();
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    /// A stream has read something: the message that waited for it may go on.
+    pub(crate) fn retry_pause(&mut self) {
+        if let Some(Pause { inbound, until }) = self.pause.take() {
+            self.route(inbound, until);
+            if self.pause.is_none() {
+                self.attend();
+                self.pump();
+            }
+        }
+    }
+
+    /// Messages that nobody wanted may have found somebody.
+    pub(crate) fn route_unclaimed(&mut self) {
+        for (until, inbound) in self.streams.take_unclaimed() {
+            let mut targets = mem::take(&mut self.targets);
+            self.subscriptions.route(&inbound.publish, &mut targets);
+            match targets.is_empty() {
+                true => self.streams.put_unclaimed(until, inbound),
+                false => self.streams.deliver(inbound, &targets, &mut self.effects),
+            }
+            self.targets = targets;
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.listeners.tell(&event, &mut self.effects);
+        self.news.push(event);
+    }
+
+    fn facts(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        self.parked = false;
+    }
+
+    fn dispatch(&mut self, event: session::Event) {
+        let effects = &mut self.effects;
+        match event {
+            session::Event::Message(inbound) => self.route(inbound, self.now + PAUSE),
+            session::Event::Published { tag, publish, result } => {
+                effects.discard(publish);
+                self.publishing.ended(tag, result, effects);
+            }
+            session::Event::PublishLost { tag, publish, stage } => {
+                self.publishing.lost(tag, publish, stage, effects);
+            }
+            session::Event::Subscribed { tag, result } => {
+                let reasons =
+                    result.as_ref().map(|suback| suback.reasons.as_slice()).map_err(|aborted| *aborted);
+                let unrestored = self.subscriptions.answered(tag, reasons, effects);
+                self.report(unrestored);
+            }
+            session::Event::Unsubscribed { tag, result } => {
+                let reasons =
+                    result.as_ref().map(|unsuback| unsuback.reasons.as_slice()).map_err(|aborted| *aborted);
+                let unrestored = self.subscriptions.answered(tag, reasons, effects);
+                self.report(unrestored);
+            }
+            session::Event::Pong { tag, round_trip } => self.pinged(tag, Some(round_trip)),
+            session::Event::PingAborted { tag } => self.pinged(Some(tag), None),
+            session::Event::Connected(connected) => self.accepted(connected),
+            session::Event::Refused(connack) => self.refused(connack),
+            session::Event::Disconnected(cause) => self.disconnected(cause),
+        }
+    }
+
+    /// Puts a message on its streams. One of QoS 0 may have to wait until `until` for a stream that is full.
+    fn route(&mut self, inbound: Inbound, until: Timestamp) {
+        let mut targets = mem::take(&mut self.targets);
+        self.subscriptions.route(&inbound.publish, &mut targets);
+        if targets.is_empty() {
+            self.streams.keep_unclaimed(self.now, inbound, &mut self.effects);
+        } else if inbound.token.is_none() && self.streams.must_pause(&targets) {
+            self.pause = Some(Pause { inbound, until });
+        } else {
+            self.streams.deliver(inbound, &targets, &mut self.effects);
+        }
+        self.targets = targets;
+    }
+
+    /// The pause has lasted long enough: from now on its streams lose their oldest instead.
+    fn end_pause(&mut self) {
+        if let Some(Pause { inbound, until }) = self.pause.take() {
+            let mut targets = mem::take(&mut self.targets);
+            self.subscriptions.route(&inbound.publish, &mut targets);
+            self.streams.pause_is_over(&targets);
+            self.targets = targets;
+            self.route(inbound, until);
+        }
+    }
+
+    fn report(&mut self, unrestored: impl IntoIterator<Item = Unrestored>) {
+        for Unrestored { filter, why } in unrestored {
+            self.tell(Event::SubscriptionLost { filter, why });
+            self.streams.wake_all(&mut self.effects);
+        }
+    }
+
+    fn refused(&mut self, connack: Connack) {
+        self.failure = Some(Failure::Refused(Box::new(connack)));
+    }
+}

@@ -1,0 +1,140 @@
+//! The driver's side of a client: what an adapter, or a simulation, moves bytes for.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::BytesMut;
+
+use crate::core::Core;
+use crate::options::{Hook, Options};
+use crate::session::{Direction, Output, PacketTrace, Timestamp};
+use crate::shared::Shared;
+use crate::{Client, ConnectError, Duty, Event, Failure, Offline};
+
+/// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
+///
+/// Time is the caller's: timestamps count from an epoch of its own and do not go back. None of the methods blocks.
+pub struct Driver {
+    shared: Arc<Shared>,
+    client_id: String,
+    hook: Option<Hook>,
+    records: Vec<PacketTrace>,
+    trace: bool,
+}
+
+impl Driver {
+    /// A client and its driver. Nothing happens until [`Client::connect`] is called.
+    ///
+    /// `seed` decides the jitter and a generated client id: the adapters draw it from the system, a simulation chooses it.
+    /// `wake` is woken, from any thread, when the driver waits and should look at [`poll_io`](Self::poll_io) again.
+    pub fn new(mut options: Options, seed: u64, wake: Waker) -> (Client, Driver) {
+        let logs = tracing::enabled!(target: "mqtt::packet", tracing::Level::TRACE);
+        options.session.trace |= logs;
+        let (hook, trace) = (options.packet_hook.take(), options.session.trace);
+        let core = Core::new(options, seed);
+        let client_id = core.client_id.as_str().to_owned();
+        let shared = Shared::new(core, wake);
+        let client = Client::new(Arc::clone(&shared));
+        (client, Driver { shared, client_id, hook, records: Vec::new(), trace })
+    }
+
+    /// The transport that [`Duty::Dial`] asked for is open.
+    pub fn handle_dialed(&mut self, now: Timestamp) {
+        self.run(|core| core.handle_dialed(now));
+    }
+
+    /// There will be no transport: what was being done (`resolving`, `connecting`), and why it failed.
+    pub fn handle_dial_failed(&mut self, now: Timestamp, doing: &'static str, error: io::Error) {
+        self.run(|core| core.handle_dial_failed(now, doing, error));
+    }
+
+    /// Bytes arrived. Complete packets are taken off the front, at most about 64 KiB a call; call again until it returns 0.
+    /// What is left over is the start of a packet, or waits for [`Duty::Wait`] to want input again.
+    pub fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut) -> usize {
+        self.run(|core| core.handle_input(now, input))
+    }
+
+    /// The transport took so many bytes of the output.
+    pub fn handle_written(&mut self, now: Timestamp, bytes: usize) {
+        self.run(|core| core.handle_written(now, bytes));
+    }
+
+    /// The transport is gone: closed by either side, or failed while doing something.
+    pub fn handle_closed(&mut self, now: Timestamp, failure: Option<(&'static str, io::Error)>) {
+        self.run(|core| core.handle_closed(now, failure));
+    }
+
+    /// The deadline of [`Duty::Wait`] has come. A spurious call does nothing.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.run(|core| core.handle_timeout(now));
+    }
+
+    /// What to do next. Appends what is to be written to `out`.
+    pub fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
+        self.run(|core| core.poll_io(now, out))
+    }
+
+    /// One step under the lock, then the news it made: the log lines, and the packet hook.
+    fn run<T>(&mut self, step: impl FnOnce(&mut Core) -> T) -> T {
+        let Driver { shared, records, trace, .. } = self;
+        let (result, news) = shared.run(|core| {
+            let result = step(core);
+            if *trace {
+                core.take_trace(records);
+            }
+            (result, std::mem::take(&mut core.news))
+        });
+        self.log(&news);
+        result
+    }
+
+    fn log(&mut self, news: &[Event]) {
+        for record in self.records.drain(..) {
+            let direction = match record.direction {
+                Direction::Outbound => "-out->",
+                Direction::Inbound => "<-in--",
+            };
+            tracing::trace!(
+                target: "mqtt::packet",
+                client_id = self.client_id,
+                direction,
+                at_us = record.at.as_micros(),
+                kind = %record.kind,
+                len = record.len,
+                flags = record.flags,
+                packet_id = record.packet_id.map(|id| id.get()),
+                topic = record.topic.as_ref().map(|topic| topic.as_str()),
+            );
+            if let Some(Hook(hook)) = &self.hook {
+                hook(&record);
+            }
+        }
+        for event in news {
+            tracing::info!(target: "mqtt", client_id = self.client_id, "{event}");
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Driver {
+    /// Whatever ends the driver, nobody waits for it in vain.
+    fn drop(&mut self) {
+        let news = self.shared.run(|core| {
+            let endpoint = core.options.endpoint.clone();
+            core.abandoned = true;
+            if core.outcome().is_none_or(|outcome| outcome.is_ok()) {
+                let failure = Failure::DriverEnded;
+                core.go_offline(Offline::GaveUp(ConnectError { endpoint, attempts: 1, failure }));
+            }
+            std::mem::take(&mut core.news)
+        });
+        self.log(&news);
+    }
+}

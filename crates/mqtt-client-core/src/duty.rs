@@ -1,0 +1,26 @@
+//! What the core asks of its driver.
+
+use crate::Endpoint;
+use crate::session::Timestamp;
+
+/// The driver's next step. It writes out the output that it holds in any case.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Duty {
+    /// Resolve and connect, without stopping to look after wake-ups and the deadline of the next [`Wait`](Self::Wait);
+    /// then call [`handle_dialed`](crate::Driver::handle_dialed) or
+    /// [`handle_dial_failed`](crate::Driver::handle_dial_failed).
+    Dial(Endpoint),
+    /// Nothing to do until there is input, room to write, a wake-up, or the deadline, when
+    /// [`handle_timeout`](crate::Driver::handle_timeout) is due.
+    Wait {
+        /// When time alone needs attention.
+        deadline: Option<Timestamp>,
+        /// Whether input is wanted now. It never stays unwanted for longer than the deadline says.
+        read: bool,
+    },
+    /// Give up the transport, or the attempt at one, discard its output, and call
+    /// [`handle_closed`](crate::Driver::handle_closed).
+    Close,
+    /// The client has ended; drop the driver.
+    Stop,
+}

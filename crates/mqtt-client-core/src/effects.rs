@@ -1,0 +1,38 @@
+//! What has to happen once the lock is free: wake-ups, and the drops of values that may run foreign code.
+
+use std::task::Waker;
+
+use crate::codec::Publish;
+
+/// Collected under the lock, carried out after it by dropping or [`run`](Self::run)ning it.
+///
+/// A waker and a payload (`Bytes::from_owner`) are somebody else's code: run under the lock, they could call the client
+/// again and wait for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    wakers: Vec<Waker>,
+    discarded: Vec<Publish>,
+}
+
+impl Effects {
+    /// Wakes whoever waits here, if anybody does.
+    pub(crate) fn wake(&mut self, waiting: &mut Option<Waker>) {
+        self.wakers.extend(waiting.take());
+    }
+
+    pub(crate) fn discard(&mut self, publish: Publish) {
+        self.discarded.push(publish);
+    }
+
+    pub(crate) fn run(self) {
+        let Effects { wakers, discarded } = self;
+        wakers.into_iter().for_each(Waker::wake);
+        drop(discarded);
+    }
+}
+
+/// Leaves the new waker in the place of the old one, which the caller drops after the lock.
+pub(crate) fn park<T>(place: &mut Option<Waker>, waker: &mut Option<Waker>) -> std::task::Poll<T> {
+    std::mem::swap(place, waker);
+    std::task::Poll::Pending
+}

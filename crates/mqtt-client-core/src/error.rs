@@ -1,0 +1,279 @@
+//! What can go wrong at the client's boundary, each with whose fault it was.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
+use crate::session::{ProtocolError, Refusal};
+use crate::{Endpoint, InvalidUrl};
+
+/// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The transport failed: the name did not resolve, nobody listens, the link broke.
+    Io {
+        /// What was being done: `resolving`, `connecting`, `reading`, `writing`.
+        doing: &'static str,
+        /// The system's own word.
+        error: Arc<io::Error>,
+    },
+    /// From the name look-up to the CONNACK it took longer than the connect timeout.
+    ConnectTimeout(Duration),
+    /// The broker said no in its CONNACK.
+    Refused(Box<Connack>),
+    /// The broker closed the connection without a word. In 3.1.1 that may be its way of saying no.
+    Closed,
+    /// The broker sent a DISCONNECT (5.0).
+    Disconnected(Box<Disconnect>),
+    /// The broker broke the protocol.
+    Protocol(Box<ProtocolError>),
+    /// No PINGRESP came in time: the link is dead though it looks open.
+    PingTimeout,
+    /// The transport took no byte for the write timeout.
+    WriteTimeout,
+    /// The CONNECT could not be sent as the options ask.
+    Invalid(Box<Refusal>),
+    /// The driver ended: its runtime was shut down, or it panicked.
+    DriverEnded,
+}
+
+/// What a failure means for the next attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FailureClass {
+    /// Comes and goes: try again.
+    Network,
+    /// Will not change by trying again: credentials, permissions, a peer that speaks something else.
+    Permanent,
+    /// Another client with this client id took the session over: try again late, or the two fight for ever.
+    TakenOver,
+}
+
+impl Failure {
+    pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
+        Failure::Io { doing, error: Arc::new(error) }
+    }
+
+    /// The class decides what the reconnect policy does. `was_ready`: the failure ended a link that had worked; there a
+    /// protocol error is more likely damage than another protocol.
+    pub(crate) fn class(&self, was_ready: bool) -> FailureClass {
+        match self {
+            Failure::Io { .. }
+            | Failure::ConnectTimeout(_)
+            | Failure::Closed
+            | Failure::PingTimeout
+            | Failure::WriteTimeout => FailureClass::Network,
+            Failure::Protocol(_) if was_ready => FailureClass::Network,
+            Failure::Protocol(_) | Failure::Invalid(_) | Failure::DriverEnded => FailureClass::Permanent,
+            Failure::Refused(connack) => class_of(connack.reason),
+            Failure::Disconnected(disconnect) => class_of(disconnect.reason),
+        }
+    }
+}
+
+fn class_of(reason: ReasonCode) -> FailureClass {
+    match reason {
+        ReasonCode::SessionTakenOver => FailureClass::TakenOver,
+        ReasonCode::UnsupportedProtocolVersion
+        | ReasonCode::ClientIdentifierNotValid
+        | ReasonCode::BadUserNameOrPassword
+        | ReasonCode::NotAuthorized
+        | ReasonCode::Banned
+        | ReasonCode::BadAuthenticationMethod
+        | ReasonCode::TopicNameInvalid
+        | ReasonCode::PacketTooLarge
+        | ReasonCode::PayloadFormatInvalid
+        | ReasonCode::RetainNotSupported
+        | ReasonCode::QoSNotSupported
+        | ReasonCode::UseAnotherServer
+        | ReasonCode::ServerMoved => FailureClass::Permanent,
+        _ => FailureClass::Network,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
+            Failure::ConnectTimeout(after) => write!(f, "no CONNACK within {after:?}"),
+            Failure::Refused(connack) => {
+                write!(
+                    f,
+                    "refused by the broker: {}",
+                    Said(connack.reason, connack.properties.reason_string())
+                )
+            }
+            Failure::Closed => f.write_str("the broker closed the connection"),
+            Failure::Disconnected(disconnect) => {
+                let reason = Said(disconnect.reason, disconnect.properties.reason_string());
+                write!(f, "disconnected by the broker: {reason}")
+            }
+            Failure::Protocol(error) => write!(f, "the broker broke the protocol: {error}"),
+            Failure::PingTimeout => f.write_str("the link is dead: no PINGRESP in time"),
+            Failure::WriteTimeout => f.write_str("the link is stuck: it took no data in time"),
+            Failure::Invalid(refusal) => write!(f, "the CONNECT can't be sent: {refusal}"),
+            Failure::DriverEnded => f.write_str("the client's driver has ended"),
+        }
+    }
+}
+
+/// A reason code, and the reason string that came with it.
+struct Said<'a>(ReasonCode, Option<crate::codec::TextRef<'a>>);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (0x{:02X})", self.0, self.0 as u8)?;
+        match self.1 {
+            Some(text) => write!(f, ": {}", text.as_str().escape_debug()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The client is not connected and does not try (any more).
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{endpoint}: {failure}{}", if *.attempts > 1 { format!(" (after {attempts} attempts)") } else { String::new() })]
+pub struct ConnectError {
+    /// Which broker.
+    pub endpoint: Endpoint,
+    /// Attempts since the link was last stable.
+    pub attempts: u32,
+    /// How the last one ended.
+    pub failure: Failure,
+}
+
+/// Why a client is offline for good, until it is told to connect again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Offline {
+    /// `disconnect` was called.
+    #[error("the client was disconnected")]
+    Disconnected,
+    /// The reconnect policy has given up.
+    #[error("the client gave up: {0}")]
+    GaveUp(#[source] ConnectError),
+}
+
+/// A message that did not get its acknowledgement: exactly one of the three ways.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The broker answered with a reason code of 0x80 or above: it has not taken the message.
+    #[error("the broker rejected the message: {} (0x{:02X})", .0.reason, .0.reason as u8)]
+    Rejected(Box<Ack>),
+    /// It was sent, and nobody knows whether it arrived: publishing it again might double it.
+    #[error("it is not known whether the message arrived: {0}")]
+    Indeterminate(#[source] Indeterminate),
+    /// Not one byte of it was sent, and none will be.
+    #[error("the message was not sent: {0}")]
+    NotSent(#[source] NotSent),
+}
+
+/// Why the fate of a sent message is unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Indeterminate {
+    /// The broker lost the session while a QoS 2 message was under way.
+    #[error("the broker lost the session")]
+    SessionLost,
+    /// The link broke while a QoS 0 message was being written.
+    #[error("the link broke while it was being sent")]
+    LinkLost,
+    /// The new connection's limits forbid sending it again.
+    #[error("it can't be sent again: {0}")]
+    Forbidden(Refusal),
+    /// The client went offline before the acknowledgement came.
+    #[error("{0}")]
+    Offline(#[source] Offline),
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// Its topic name is not valid.
+    #[error("{0}")]
+    InvalidTopic(InvalidTopic),
+    /// It can't be encoded, or the broker's limits forbid it.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The link broke before a QoS 0 message was written.
+    #[error("the link was lost first")]
+    LinkLost,
+    /// The queue was full, and the call does not wait.
+    #[error("the queue is full")]
+    QueueFull,
+    /// The client is, or went, offline.
+    #[error("{0}")]
+    Offline(#[source] Offline),
+}
+
+/// No filter of a SUBSCRIBE was granted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// A filter is not valid.
+    #[error("{0}")]
+    InvalidFilter(InvalidFilter),
+    /// There was no filter.
+    #[error("a subscription needs a topic filter")]
+    NoFilter,
+    /// Nothing was granted; each filter with its reason.
+    #[error("no subscription was granted: {}", list(.0))]
+    Refused(Vec<(TopicFilter, FilterRefused)>),
+    /// The client is, or went, offline.
+    #[error("{0}")]
+    Offline(#[source] Offline),
+}
+
+/// Why one filter of a SUBSCRIBE or UNSUBSCRIBE failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterRefused {
+    /// By the broker, with a reason code of 0x80 or above.
+    #[error("{reason} (0x{:02X})", *.reason as u8)]
+    ByBroker {
+        /// The code.
+        reason: ReasonCode,
+    },
+    /// Before it was sent: the broker has said that it can't do this.
+    #[error("{0}")]
+    BeforeSending(Refusal),
+}
+
+/// A PINGREQ that got no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PingError {
+    /// There is no connection now.
+    #[error("the client is not connected")]
+    NotConnected,
+    /// The connection ended first.
+    #[error("the connection ended before the answer came")]
+    LinkLost,
+}
+
+/// Options that contradict each other or the version.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidOptions {
+    /// The broker's URL.
+    #[error("url: {0}")]
+    Url(#[from] InvalidUrl),
+    /// One option, by name.
+    #[error("{option}: {problem}")]
+    Option {
+        /// Its name in the builder.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+fn list(refused: &[(TopicFilter, FilterRefused)]) -> String {
+    let each: Vec<String> =
+        refused.iter().map(|(filter, why)| format!("{}: {why}", filter.as_str())).collect();
+    each.join("; ")
+}

@@ -1,0 +1,248 @@
+//! A connection's life as the client sees it: wanted, dialled, accepted, lost, tried again, ended.
+
+use crate::codec::Disconnect;
+use crate::core::Core;
+use crate::error::FailureClass;
+use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Timestamp};
+use crate::{ConnectError, Duty, Event, Failure, Offline};
+
+/// Where the client stands.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// Not connected, and not trying. `None`: it was never told to.
+    Offline(Option<Offline>),
+    /// Waiting for the next attempt.
+    Backoff { until: Timestamp },
+    /// The driver is to dial.
+    Dial,
+    /// The driver dials.
+    Dialing { deadline: Timestamp },
+    /// CONNECT is sent.
+    Handshake { deadline: Timestamp },
+    /// The broker has accepted. `ready`: lost subscriptions are restored too.
+    Up { since: Timestamp, ready: bool },
+    /// DISCONNECT is submitted.
+    Leaving,
+}
+
+/// `disconnect` was called, and what is on its way may still arrive.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    /// Set when the driver first sees it: the application has no clock.
+    deadline: Option<Timestamp>,
+}
+
+impl Core {
+    /// Starts to connect, unless that is under way or done.
+    pub(crate) fn start(&mut self) {
+        if matches!(self.link, Link::Offline(_)) && !self.abandoned {
+            self.backoff.reset();
+            self.was_connected = false;
+            self.drain = None;
+            self.link = Link::Dial;
+            self.attend();
+        }
+    }
+
+    /// Starts to leave: what is on its way first, up to the drain timeout.
+    pub(crate) fn leave(&mut self) {
+        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving) && self.drain.is_none() {
+            self.drain = Some(Drain { deadline: None });
+            self.attend();
+            self.pump();
+        }
+    }
+
+    /// Ready when the client is connected, ready, and will stay so for all it knows; or when it is offline for good.
+    pub(crate) fn outcome(&self) -> Option<Result<&Connected, Offline>> {
+        match &self.link {
+            Link::Up { ready: true, .. } => self.connected.as_ref().map(Ok),
+            Link::Offline(Some(offline)) => Some(Err(offline.clone())),
+            _ => None,
+        }
+    }
+
+    /// Why nothing can be sent now or later, if so.
+    pub(crate) fn is_over(&self) -> Option<Offline> {
+        match &self.link {
+            Link::Offline(Some(offline)) => Some(offline.clone()),
+            _ if self.drain.is_some() => Some(Offline::Disconnected),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn dialed(&mut self) {
+        let Link::Dialing { deadline } = self.link else { return };
+        let connect = self.options.connect(&self.client_id, !self.was_connected);
+        match self.session.handle_opened(self.now, connect) {
+            Ok(()) => self.link = Link::Handshake { deadline },
+            Err(rejected) => self.link_ended(Failure::Invalid(Box::new(rejected.refusal))),
+        }
+    }
+
+    pub(crate) fn accepted(&mut self, connected: Connected) {
+        self.subscriptions.connected(connected.session_present, &mut self.effects);
+        self.publishing.replay_lost();
+        self.reconnects += u64::from(self.was_connected);
+        self.was_connected = true;
+        self.link = Link::Up { since: self.now, ready: false };
+        self.connected = Some(connected);
+    }
+
+    pub(crate) fn disconnected(&mut self, cause: DisconnectCause) {
+        if !matches!(self.link, Link::Handshake { .. } | Link::Up { .. } | Link::Leaving) {
+            return; // Given up before the session knew.
+        }
+        let failure = match (self.failure.take(), cause) {
+            (_, DisconnectCause::ByUs) => return self.go_offline(Offline::Disconnected),
+            (Some(failure), _) => failure,
+            (None, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
+            (None, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
+            (None, DisconnectCause::PingTimeout) => Failure::PingTimeout,
+            (None, DisconnectCause::WriteTimeout | DisconnectCause::PeerNotReading) => Failure::WriteTimeout,
+            (None, _) => Failure::Closed,
+        };
+        self.link_ended(failure);
+    }
+
+    /// The policy: an attempt or a connection failed; what now?
+    pub(crate) fn link_ended(&mut self, failure: Failure) {
+        let policy = self.options.reconnect;
+        let was_up = match self.link {
+            Link::Up { since, .. } => {
+                if self.now.saturating_since(since) >= policy.stable_after {
+                    self.backoff.reset();
+                }
+                true
+            }
+            Link::Leaving => return self.go_offline(Offline::Disconnected),
+            _ => false,
+        };
+        self.connected = None;
+        let class = failure.class(was_up);
+        let may_retry = (self.was_connected || policy.retry_initial)
+            && policy.max_retries.is_none_or(|max| self.backoff.failures() < max)
+            && (class != FailureClass::Permanent || policy.retry_permanent);
+        let endpoint = self.options.endpoint.clone();
+        if !may_retry {
+            let attempts = self.backoff.failures() + 1;
+            return self.go_offline(Offline::GaveUp(ConnectError { endpoint, attempts, failure }));
+        }
+        let wait = match class {
+            FailureClass::TakenOver => self.backoff.next_hard_wait(),
+            _ => self.backoff.next_wait(),
+        };
+        self.link = Link::Backoff { until: self.now + wait };
+        self.tell(Event::Failed { endpoint, failure, retry_in: wait });
+        self.attend();
+    }
+
+    /// Nothing is tried any more. Everything that waits is told.
+    pub(crate) fn go_offline(&mut self, offline: Offline) {
+        self.connected = None;
+        self.drain = None;
+        self.link = Link::Offline(Some(offline.clone()));
+        self.not_sent.extend(self.publishing.end_all(&offline, &mut self.effects));
+        self.subscriptions.end_all(&offline, &mut self.effects);
+        self.streams.wake_all(&mut self.effects);
+        self.wake_waiting();
+        self.tell(Event::Offline(offline));
+        self.attend();
+    }
+
+    /// What time alone changes. Called with every look of the driver, so nothing hangs on the timer's precision.
+    pub(crate) fn link_timeout(&mut self) {
+        if let Some(drain) = &mut self.drain {
+            drain.deadline.get_or_insert(self.now + self.options.drain_timeout);
+        }
+        match self.link {
+            Link::Backoff { until } if until <= self.now => self.link = Link::Dial,
+            Link::Dialing { deadline } | Link::Handshake { deadline } if deadline <= self.now => {
+                self.link_ended(Failure::ConnectTimeout(self.options.connect_timeout));
+            }
+            _ => {}
+        }
+    }
+
+    /// Becomes ready, or leaves, once nothing stands in the way. Returns whether it moved.
+    pub(crate) fn settle_link(&mut self) -> bool {
+        if let Link::Up { ready: ready @ false, .. } = &mut self.link
+            && self.subscriptions.is_restored()
+        {
+            *ready = true;
+            let session_present = self.connected.as_ref().is_some_and(|connected| connected.session_present);
+            self.wake_waiting();
+            self.tell(Event::Connected { session_present });
+            return true;
+        }
+        let Some(drain) = &self.drain else { return false };
+        let due = drain.deadline.is_some_and(|deadline| deadline <= self.now);
+        let idle = self.publishing.is_idle() && self.subscriptions.is_idle();
+        match self.link {
+            Link::Leaving | Link::Offline(Some(_)) => false,
+            Link::Up { .. } if (idle || due) && self.session.phase() == Phase::Ready => {
+                let left = self.session.submit(Command::Disconnect(Disconnect::default())).is_ok();
+                if left {
+                    self.link = Link::Leaving;
+                    self.attend();
+                }
+                left
+            }
+            Link::Up { .. } => false,
+            _ if idle || due || matches!(self.link, Link::Offline(None)) => {
+                self.go_offline(Offline::Disconnected);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What the driver is to do now.
+    pub(crate) fn link_duty(&mut self, out: &mut Output) -> Duty {
+        match self.link {
+            // A transport that nothing uses any more goes first.
+            Link::Offline(_) | Link::Backoff { .. } | Link::Dial if self.transport => Duty::Close,
+            Link::Offline(Some(_)) if self.abandoned => Duty::Stop,
+            Link::Offline(_) => Duty::Wait { deadline: None, read: false },
+            Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
+            Link::Dial => {
+                let deadline = self.now + self.options.connect_timeout;
+                self.link = Link::Dialing { deadline };
+                self.transport = true;
+                self.failure = None;
+                let (endpoint, number) = (self.options.endpoint.clone(), self.backoff.failures() + 1);
+                self.tell(Event::Attempt { endpoint: endpoint.clone(), number });
+                Duty::Dial(endpoint)
+            }
+            Link::Dialing { deadline } => {
+                Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false }
+            }
+            Link::Handshake { .. } | Link::Up { .. } | Link::Leaving => {
+                let handshake = match self.link {
+                    Link::Handshake { deadline } => Some(deadline),
+                    _ => None,
+                };
+                match self.session.poll_io(self.now, out) {
+                    session::Duty::Close => Duty::Close,
+                    session::Duty::Wait(deadline) => {
+                        let paused = self.paused_until();
+                        let deadlines = [deadline.map(|deadline| deadline.at), handshake, paused];
+                        Duty::Wait { deadline: self.earliest(deadlines), read: paused.is_none() }
+                    }
+                }
+            }
+        }
+    }
+
+    fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
+        let drain =
+            self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
+        deadlines.into_iter().chain([drain, self.streams.next_expiry()]).flatten().min()
+    }
+
+    fn wake_waiting(&mut self) {
+        for (_, waiting) in self.waiting.iter_mut() {
+            self.effects.wake(waiting);
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! What a client is told before it starts.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::SplitMix64;
+use crate::codec::{Binary, Connect, QoS, Text, TopicName, Version, Will};
+use crate::endpoint::BrokerUrl;
+use crate::outbox::Bounds;
+use crate::session::{Config, PacketTrace};
+use crate::{Endpoint, InvalidOptions, Reconnect};
+
+/// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
+pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Sees every packet sent and received; see [`OptionsBuilder::on_packet`].
+pub(crate) type PacketHook = Arc<dyn Fn(&PacketTrace) + Send + Sync>;
+
+/// A client's settings, checked as a whole. Made by [`Options::builder`], or from a URL.
+///
+/// ```
+/// use std::time::Duration;
+/// use mqtt_client_core::{Options, codec::Version};
+///
+/// let options = Options::builder()
+///     .url("mqtt://ann:secret@broker.example")
+///     .version(Version::V5)
+///     .client_id("sensor-7")
+///     .clean_start(false)
+///     .session_expiry(Duration::from_secs(3600))
+///     .keep_alive(Duration::from_secs(30))
+///     .build()?;
+/// assert_eq!(options.client_id(), Some("sensor-7"));
+/// assert!(!format!("{options:?}").contains("secret"));
+///
+/// let defaults: Options = "mqtt://localhost".parse()?;
+/// assert_eq!(defaults.endpoint().port(), 1883);
+/// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) version: Version,
+    pub(crate) client_id: Option<Text>,
+    pub(crate) clean_start: bool,
+    /// Seconds, as in CONNECT.
+    pub(crate) session_expiry: u32,
+    pub(crate) keep_alive: u16,
+    pub(crate) username: Option<Text>,
+    pub(crate) password: Option<Binary>,
+    pub(crate) will: Option<Will>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) unclaimed_grace: Duration,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) bounds: Bounds,
+    pub(crate) stream_capacity: usize,
+    pub(crate) session: Config,
+    pub(crate) packet_hook: Option<Hook>,
+}
+
+/// A closure that can stand in a `Debug` struct.
+#[derive(Clone)]
+pub(crate) struct Hook(pub(crate) PacketHook);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fn(&PacketTrace)")
+    }
+}
+
+impl Options {
+    /// Starts with the defaults, which [`OptionsBuilder`]'s methods name.
+    pub fn builder() -> OptionsBuilder {
+        OptionsBuilder::default()
+    }
+
+    /// Where the broker is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The protocol version that is spoken.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The client id, when one was given.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_ref().map(Text::as_str)
+    }
+
+    /// The CONNECT of an attempt. A client id that was not given is drawn from `random`, once per client.
+    pub(crate) fn connect(&self, client_id: &Text, first: bool) -> Connect {
+        let mut connect = Connect::new(self.version, client_id.clone());
+        connect.clean_start = match self.version {
+            // Clean Session is 1 exactly when nothing is to be kept; there it asks for both ends of the session at once.
+            Version::V311 => self.session_expiry == 0,
+            // Only the first attempt may throw state away: the later ones resume what this client has begun.
+            Version::V5 => self.clean_start && first,
+        };
+        connect.keep_alive = self.keep_alive;
+        connect.username = self.username.clone();
+        connect.password = self.password.clone();
+        connect.will = self.will.clone();
+        if self.version == Version::V5 && self.session_expiry > 0 {
+            connect.properties.set_session_expiry_interval(self.session_expiry);
+        }
+        connect
+    }
+
+    /// The client id to use: the one given, or `mqtt-` and 13 random letters and digits, which every server has to accept.
+    pub(crate) fn effective_client_id(&self, random: &mut SplitMix64) -> Text {
+        self.client_id.clone().unwrap_or_else(|| {
+            let mut bits = random.next();
+            let mut id = String::from("mqtt");
+            for _ in 0..13 {
+                id.extend(char::from_digit((bits % 36) as u32, 36));
+                bits /= 36;
+            }
+            Text::try_from(id).unwrap_or_default()
+        })
+    }
+}
+
+impl Default for Options {
+    /// `mqtt://localhost:1883`, MQTT 5.0, a random client id.
+    fn default() -> Self {
+        OptionsBuilder::default().options
+    }
+}
+
+impl FromStr for Options {
+    type Err = InvalidOptions;
+
+    /// Defaults for everything but what the URL says: endpoint, user name, password.
+    fn from_str(url: &str) -> Result<Self, InvalidOptions> {
+        Options::builder().url(url).build()
+    }
+}
+
+impl TryFrom<&str> for Options {
+    type Error = InvalidOptions;
+
+    fn try_from(url: &str) -> Result<Self, InvalidOptions> {
+        url.parse()
+    }
+}
+
+impl TryFrom<&String> for Options {
+    type Error = InvalidOptions;
+
+    fn try_from(url: &String) -> Result<Self, InvalidOptions> {
+        url.parse()
+    }
+}
+
+/// Sets options one by one. A value that can't be is reported by [`build`](Self::build), with the option's name.
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until they are built"]
+pub struct OptionsBuilder {
+    options: Options,
+    error: Option<InvalidOptions>,
+}
+
+impl Default for OptionsBuilder {
+    fn default() -> Self {
+        let options = Options {
+            endpoint: Endpoint::default(),
+            version: Version::V5,
+            client_id: None,
+            clean_start: true,
+            session_expiry: 0,
+            keep_alive: 60,
+            username: None,
+            password: None,
+            will: None,
+            connect_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(5),
+            unclaimed_grace: Duration::from_secs(10),
+            reconnect: Reconnect::default(),
+            bounds: Bounds { messages: 10_000, bytes: 64 << 20 },
+            stream_capacity: 4096,
+            session: Config::default(),
+            packet_hook: None,
+        };
+        OptionsBuilder { options, error: None }
+    }
+}
+
+impl OptionsBuilder {
+    /// Endpoint and credentials from `mqtt://[user[:password]@]host[:port]`, percent-decoded. Default port: 1883.
+    pub fn url(mut self, url: &str) -> Self {
+        match BrokerUrl::parse(url) {
+            Ok(BrokerUrl { endpoint, username, password }) => {
+                self.options.endpoint = endpoint;
+                match username {
+                    Some(username) => self.credentials(&username, password.as_deref()),
+                    None => self,
+                }
+            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// The broker's address. Default: `localhost`, port 1883.
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.options.endpoint = endpoint;
+        self
+    }
+
+    /// The protocol version. Default: 5.0.
+    pub fn version(mut self, version: Version) -> Self {
+        self.options.version = version;
+        self
+    }
+
+    /// The client id, which names the session at the broker; at most 65,535 bytes, and every broker takes up to 23 letters
+    /// and digits. Default: `mqtt` and 13 random letters and digits. An empty one asks the broker to choose.
+    pub fn client_id(mut self, client_id: &str) -> Self {
+        match Text::try_from(client_id) {
+            Ok(client_id) => {
+                self.options.client_id = Some(client_id);
+                self
+            }
+            Err(error) => self.refuse("client_id", error.to_string()),
+        }
+    }
+
+    /// Whether the first connection throws away a session that the broker may hold (Clean Start). Later ones, after a lost
+    /// link, always resume. In 3.1.1 this must be the case exactly when the session expiry is zero. Default: yes.
+    pub fn clean_start(mut self, clean_start: bool) -> Self {
+        self.options.clean_start = clean_start;
+        self
+    }
+
+    /// How long the broker keeps the session after the connection ended, in whole seconds. Zero: not at all. In 3.1.1 it is
+    /// zero or [`SESSION_NEVER_EXPIRES`]. Default: zero.
+    pub fn session_expiry(mut self, expiry: Duration) -> Self {
+        self.options.session_expiry = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// The longest silence on the connection, in whole seconds, 1 to 65,535; zero turns pings off. Default: 60 s.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        match u16::try_from(keep_alive.as_secs()) {
+            Ok(0) if !keep_alive.is_zero() => self.refuse("keep_alive", "less than a second".into()),
+            Ok(seconds) => {
+                self.options.keep_alive = seconds;
+                self
+            }
+            Err(_) => self.refuse("keep_alive", "more than 65535 seconds".into()),
+        }
+    }
+
+    /// How long before the keep alive expires a PINGREQ leaves. Default: 1 s.
+    pub fn ping_delay(mut self, delay: Duration) -> Self {
+        self.options.session.ping_delay = delay;
+        self
+    }
+
+    /// How long a PINGRESP may take before the link counts as dead. Default: 10 s.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.options.session.ping_timeout = timeout;
+        self
+    }
+
+    /// User name and password. In 5.0 the password may be a token. Default: none.
+    pub fn credentials(mut self, username: &str, password: Option<&[u8]>) -> Self {
+        match Text::try_from(username) {
+            Ok(username) => self.options.username = Some(username),
+            Err(error) => return self.refuse("credentials", format!("user name: {error}")),
+        }
+        self.options.password = None;
+        match password.map(|password| Binary::try_from(password.to_vec())).transpose() {
+            Ok(password) => {
+                self.options.password = password;
+                self
+            }
+            Err(error) => self.refuse("credentials", format!("password: {error}")),
+        }
+    }
+
+    /// What the broker publishes when this client is gone without having said goodbye. Default: nothing.
+    pub fn will(mut self, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS, retain: bool) -> Self {
+        let topic = match TopicName::try_from(topic) {
+            Ok(topic) => topic,
+            Err(error) => return self.refuse("will", format!("topic: {error}")),
+        };
+        match Binary::try_from(payload.into()) {
+            Ok(payload) => {
+                self.options.will =
+                    Some(Will { topic, payload, qos, retain, properties: Default::default() });
+                self
+            }
+            Err(error) => self.refuse("will", format!("payload: {error}")),
+        }
+    }
+
+    /// The time from the name look-up to the CONNACK. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.options.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the transport may refuse to take data. Default: 30 s.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.options.session.write_timeout = timeout;
+        self
+    }
+
+    /// How long `disconnect`, and the drop of the last handle, wait for what is on its way. Default: 5 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.options.drain_timeout = timeout;
+        self
+    }
+
+    /// How long a message that no subscription stream matches is kept for one that may still come, before it is
+    /// acknowledged and counted as unclaimed. Default: 10 s.
+    pub fn unclaimed_grace(mut self, grace: Duration) -> Self {
+        self.options.unclaimed_grace = grace;
+        self
+    }
+
+    /// When to try again. Default: see [`Reconnect`].
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.options.reconnect = reconnect;
+        self
+    }
+
+    /// Publishes on their way at once, queued and unacknowledged together, in messages and bytes; further ones wait. One
+    /// message always passes. Default: 10,000 messages, 64 MiB.
+    pub fn max_queued(mut self, messages: usize, bytes: usize) -> Self {
+        self.options.bounds = Bounds { messages, bytes };
+        self
+    }
+
+    /// Unacknowledged QoS 1 and 2 publishes at once, at least 1; the broker's Receive Maximum holds as well. Default: that
+    /// of [`Config`].
+    pub fn max_in_flight(mut self, max: u16) -> Self {
+        self.options.session.max_in_flight = max;
+        self
+    }
+
+    /// Inbound QoS 1 and 2 messages that may be unacknowledged, at least 1; told to a 5.0 broker as Receive Maximum. It
+    /// bounds what waits unread. Default: that of [`Config`].
+    pub fn receive_maximum(mut self, max: u16) -> Self {
+        self.options.session.max_inbound = max;
+        self
+    }
+
+    /// The longest packet accepted, in bytes; told to a 5.0 broker. Default: that of [`Config`].
+    pub fn max_packet_size(mut self, bytes: u32) -> Self {
+        self.options.session.max_packet_size = bytes;
+        self
+    }
+
+    /// QoS 0 messages that a subscription stream keeps unread. When it is full, reading pauses for at most 20 ms; then the
+    /// oldest go, and are counted. Default: 4,096.
+    pub fn stream_capacity(mut self, messages: usize) -> Self {
+        self.options.stream_capacity = messages.max(1);
+        self
+    }
+
+    /// A function that is given a record of every packet sent and received, never its payload or a password. It runs on the
+    /// driver, outside every lock, and must not block: what it waits for, everybody waits for.
+    pub fn on_packet(mut self, hook: impl Fn(&PacketTrace) + Send + Sync + 'static) -> Self {
+        self.options.packet_hook = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// The options, if each value, and all of them together, make sense.
+    pub fn build(self) -> Result<Options, InvalidOptions> {
+        let OptionsBuilder { mut options, error } = self;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let fault = |option, problem: &str| Err(InvalidOptions::Option { option, problem: problem.into() });
+        if options.version == Version::V311 {
+            match options.session_expiry {
+                0 if !options.clean_start => {
+                    return fault(
+                        "clean_start",
+                        "3.1.1 resumes a session only if it is kept (session_expiry)",
+                    );
+                }
+                u32::MAX if options.clean_start => {
+                    return fault(
+                        "clean_start",
+                        "3.1.1 has one flag for clean start and for keeping the session",
+                    );
+                }
+                0 | u32::MAX => {}
+                _ => return fault("session_expiry", "3.1.1 keeps a session for ever or not at all"),
+            }
+            if options.password.is_some() && options.username.is_none() {
+                return fault("credentials", "3.1.1 allows no password without a user name");
+            }
+        }
+        if options.client_id.as_ref().is_some_and(Text::is_empty) && options.session_expiry > 0 {
+            return fault("client_id", "a session that is kept needs a client id");
+        }
+        if options.session.max_in_flight == 0 {
+            return fault("max_in_flight", "must be at least 1");
+        }
+        if options.session.max_inbound == 0 {
+            return fault("receive_maximum", "must be at least 1");
+        }
+        if options.session.max_packet_size == 0 {
+            return fault("max_packet_size", "must be at least 1");
+        }
+        if options.bounds.messages == 0 {
+            return fault("max_queued", "must allow at least one message");
+        }
+        options.session.version = options.version;
+        options.session.trace = options.packet_hook.is_some();
+        Ok(options)
+    }
+
+    fn refuse(self, option: &'static str, problem: String) -> Self {
+        self.fail(InvalidOptions::Option { option, problem })
+    }
+
+    /// The first error is the one that is told.
+    fn fail(mut self, error: InvalidOptions) -> Self {
+        self.error.get_or_insert(error);
+        self
+    }
+}

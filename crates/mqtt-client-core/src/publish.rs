@@ -1,0 +1,190 @@
+//! Publishing: the message as it is built, and the three ways to send it.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::codec::{InvalidTopic, Publish, PublishProperties, QoS, TopicName};
+use crate::publishing::PublishResult;
+use crate::slots::Tag;
+use crate::{Client, Delivered, NotSent, PublishError};
+
+/// A message on its way into the client: [`Client::publish`] starts it, awaiting it sends it.
+///
+/// | | waits for | gives |
+/// | --- | --- | --- |
+/// | `.await` | QoS 0: admission. QoS 1 and 2: the acknowledgement | the outcome |
+/// | [`enqueue`](Self::enqueue)`().await` | admission | a [`Completion`], to await, poll or drop |
+/// | [`try_enqueue`](Self::try_enqueue)`()` | nothing | a [`Completion`], or that the queue is full |
+///
+/// Admission is bounded in messages and bytes, and first come, first served. A future that is dropped before admission takes
+/// the message back; after that it is sent whatever is dropped.
+#[derive(Debug)]
+#[must_use = "a message is sent only when this is awaited or enqueued"]
+pub struct PublishBuilder {
+    client: Client,
+    publish: Result<Publish, InvalidTopic>,
+}
+
+impl PublishBuilder {
+    pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
+        PublishBuilder { client, publish: TopicName::new(topic).map(|topic| Publish::new(topic, payload)) }
+    }
+
+    /// The quality of service. Default: 0, at most once.
+    pub fn qos(self, qos: QoS) -> Self {
+        self.with(|publish| publish.qos = qos)
+    }
+
+    /// Whether the broker keeps the message for later subscribers. Default: no.
+    pub fn retain(self, retain: bool) -> Self {
+        self.with(|publish| publish.retain = retain)
+    }
+
+    /// The properties (5.0; in 3.1.1 any property is refused when the message is sent). Default: none.
+    pub fn properties(self, properties: PublishProperties) -> Self {
+        self.with(|publish| publish.properties = properties)
+    }
+
+    /// Ready once the message is admitted; its outcome comes later.
+    pub fn enqueue(self) -> Enqueueing {
+        Enqueueing { completion: Some(self.start(true)) }
+    }
+
+    /// Enqueues the message if there is room for it now.
+    ///
+    /// # Errors
+    /// [`PublishError::NotSent`]: the queue is full, the client is offline for good, or the message can't be encoded.
+    pub fn try_enqueue(self) -> Result<Completion, PublishError> {
+        self.start(false)
+    }
+
+    fn start(self, wait: bool) -> Result<Completion, PublishError> {
+        let PublishBuilder { client, publish } = self;
+        let publish = publish.map_err(|invalid| PublishError::NotSent(NotSent::InvalidTopic(invalid)))?;
+        let qos = publish.qos;
+        let tag = client.shared().run(|core| core.publish(publish, wait))?;
+        Ok(Completion { client, tag: Some(tag), qos })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Publish)) -> Self {
+        if let Ok(publish) = &mut self.publish {
+            change(publish);
+        }
+        self
+    }
+}
+
+impl IntoFuture for PublishBuilder {
+    type Output = PublishResult;
+    type IntoFuture = Publishing;
+
+    fn into_future(self) -> Publishing {
+        Publishing { completion: Some(self.start(true)) }
+    }
+}
+
+/// The future of a [`PublishBuilder`].
+#[derive(Debug)]
+#[must_use = "a message's outcome tells whether it arrived"]
+pub struct Publishing {
+    completion: Option<Result<Completion, PublishError>>,
+}
+
+impl Future for Publishing {
+    type Output = PublishResult;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
+        match self.completion.take() {
+            None => Poll::Pending,
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            Some(Ok(mut completion)) => {
+                let polled = if completion.qos == QoS::AtMostOnce {
+                    completion.poll_queued(context)
+                } else {
+                    Pin::new(&mut completion).poll(context)
+                };
+                if polled.is_pending() {
+                    self.completion = Some(Ok(completion));
+                }
+                polled
+            }
+        }
+    }
+}
+
+/// The future of [`PublishBuilder::enqueue`].
+#[derive(Debug)]
+#[must_use = "a message may be refused instead of admitted"]
+pub struct Enqueueing {
+    completion: Option<Result<Completion, PublishError>>,
+}
+
+impl Future for Enqueueing {
+    type Output = Result<Completion, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(Ok(completion)) = &mut self.completion
+            && completion.poll_admitted(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        self.completion.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// A message that has been admitted. Awaiting it gives its one outcome: for QoS 0 that the transport took its last byte, for
+/// QoS 1 and 2 the broker's acknowledgement. Dropping it cancels nothing.
+#[derive(Debug)]
+#[must_use = "dropping this loses the outcome, though not the message"]
+pub struct Completion {
+    client: Client,
+    /// `None` once the outcome was given.
+    tag: Option<Tag>,
+    qos: QoS,
+}
+
+impl Completion {
+    fn poll_admitted(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(tag) = self.tag else { return Poll::Ready(()) };
+        self.client.shared().poll(context, |core, waker| core.poll_admitted(tag, waker))
+    }
+
+    /// For QoS 0, of which nothing more than its admission is waited for.
+    fn poll_queued(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
+        let Some(tag) = self.tag else { return Poll::Pending };
+        self.client.shared().poll(context, |core, waker| {
+            if core.poll_admitted(tag, waker).is_pending() {
+                return Poll::Pending;
+            }
+            // It may have ended by now, and not well.
+            match core.poll_published(tag, &mut None) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(Delivered::Queued)),
+            }
+        })
+    }
+}
+
+impl Future for Completion {
+    type Output = PublishResult;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
+        let Some(tag) = self.tag else { return Poll::Pending };
+        let polled = self.client.shared().poll(context, |core, waker| core.poll_published(tag, waker));
+        if polled.is_ready() {
+            self.tag = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        if let Some(tag) = self.tag {
+            self.client.shared().run(|core| core.detach_publish(tag));
+        }
+    }
+}

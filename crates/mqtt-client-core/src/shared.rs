@@ -1,0 +1,49 @@
+//! The core behind its lock, and the rule that nothing foreign runs under it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::core::Core;
+
+/// What handles and the driver have in common.
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    /// Wakes the driver.
+    driver: Waker,
+}
+
+impl Shared {
+    pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
+        Arc::new(Shared { core: Mutex::new(core), driver })
+    }
+
+    /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
+    pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
+        let mut core = self.lock();
+        let result = step(&mut core);
+        let effects = std::mem::take(&mut core.effects);
+        let wake_driver = core.take_attention();
+        drop(core);
+        effects.run();
+        if wake_driver {
+            self.driver.wake_by_ref();
+        }
+        result
+    }
+
+    /// The same for a step that may leave its caller's waker behind. The clone, and the drop of the one it replaces, stay
+    /// outside of the lock.
+    pub(crate) fn poll<T>(
+        &self,
+        context: &mut Context<'_>,
+        step: impl FnOnce(&mut Core, &mut Option<Waker>) -> Poll<T>,
+    ) -> Poll<T> {
+        let mut waker = Some(context.waker().clone());
+        self.run(|core| step(core, &mut waker))
+    }
+
+    /// A panic under the lock, which no test has ever seen, must not take the other handles with it.
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

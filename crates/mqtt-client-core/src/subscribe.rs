@@ -1,0 +1,223 @@
+//! Subscribing: the request as it is built, and the stream that it yields.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::client::any_granted;
+use crate::codec::{
+    InvalidFilter, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter,
+};
+use crate::slots::Tag;
+use crate::{Client, FilterRefused, Message, SubscribeError};
+
+/// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
+/// or why it failed.
+pub type FilterResults = Vec<(TopicFilter, Result<ReasonCode, FilterRefused>)>;
+
+/// One topic filter or several: text, or [`TopicFilter`]s.
+pub trait IntoFilters {
+    /// The filters, each checked.
+    ///
+    /// # Errors
+    /// The first one that is not valid.
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter>;
+}
+
+impl IntoFilters for &str {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        TopicFilter::new(self).map(|filter| vec![filter])
+    }
+}
+
+impl IntoFilters for &String {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        self.as_str().into_filters()
+    }
+}
+
+impl IntoFilters for TopicFilter {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        Ok(vec![self])
+    }
+}
+
+impl IntoFilters for Vec<TopicFilter> {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        Ok(self)
+    }
+}
+
+impl<T: AsRef<str>> IntoFilters for &[T] {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        self.iter().map(|filter| TopicFilter::new(filter.as_ref())).collect()
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> IntoFilters for [T; N] {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+        self.as_slice().into_filters()
+    }
+}
+
+/// A subscription on its way: [`Client::subscribe`] starts it, awaiting it sends it.
+///
+/// It yields a stream of the matching messages. It fails only if every filter was refused;
+/// [`Subscription::granted`] tells the broker's answer for each. While there is no connection it waits for one. Dropping the
+/// future before it is ready unsubscribes.
+#[derive(Debug)]
+#[must_use = "a subscription is sent only when this is awaited"]
+pub struct SubscribeBuilder<S = Subscription> {
+    client: Client,
+    filters: Result<Vec<TopicFilter>, InvalidFilter>,
+    options: SubscriptionOptions,
+    keep_on_drop: bool,
+    yields: PhantomData<fn() -> S>,
+}
+
+impl<S: From<Subscription>> SubscribeBuilder<S> {
+    pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, InvalidFilter>) -> Self {
+        let options = SubscriptionOptions { qos: QoS::ExactlyOnce, ..SubscriptionOptions::default() };
+        SubscribeBuilder { client, filters, options, keep_on_drop: false, yields: PhantomData }
+    }
+
+    /// The highest QoS that the broker may deliver with. Default: 2, so that messages keep the one they were published with.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.options.qos = qos;
+        self
+    }
+
+    /// Whether messages of this client's own are left out (5.0). Default: no.
+    pub fn no_local(mut self, no_local: bool) -> Self {
+        self.options.no_local = no_local;
+        self
+    }
+
+    /// Whether messages keep the retain flag they were published with (5.0). Default: no.
+    pub fn retain_as_published(mut self, as_published: bool) -> Self {
+        self.options.retain_as_published = as_published;
+        self
+    }
+
+    /// When the broker sends retained messages (5.0). Default: at each subscribe.
+    pub fn retain_handling(mut self, handling: RetainHandling) -> Self {
+        self.options.retain_handling = handling;
+        self
+    }
+
+    /// Leaves the subscription at the broker when the stream is dropped: for a session that is to gather messages while
+    /// nobody listens. Default: it is unsubscribed.
+    pub fn keep_on_drop(mut self, keep: bool) -> Self {
+        self.keep_on_drop = keep;
+        self
+    }
+
+    fn start(self) -> Result<Subscribing<S>, SubscribeError> {
+        let filters = self.filters.map_err(SubscribeError::InvalidFilter)?;
+        if filters.is_empty() {
+            return Err(SubscribeError::NoFilter);
+        }
+        let options = self.options;
+        let filters = filters.into_iter().map(|filter| SubscribeFilter { filter, options }).collect();
+        let (stream, operation) =
+            self.client.shared().run(|core| core.subscribe(filters)).map_err(SubscribeError::Offline)?;
+        let unsubscribe = !self.keep_on_drop;
+        let subscription = Subscription { client: self.client, stream, unsubscribe, granted: Vec::new() };
+        Ok(Subscribing { state: State::Asked { subscription, operation }, yields: PhantomData })
+    }
+}
+
+impl<S: From<Subscription>> IntoFuture for SubscribeBuilder<S> {
+    type Output = Result<S, SubscribeError>;
+    type IntoFuture = Subscribing<S>;
+
+    fn into_future(self) -> Subscribing<S> {
+        self.start().unwrap_or_else(|error| Subscribing { state: State::Failed(error), yields: PhantomData })
+    }
+}
+
+/// The future of a [`SubscribeBuilder`].
+#[derive(Debug)]
+#[must_use = "the outcome is the stream of messages"]
+pub struct Subscribing<S = Subscription> {
+    state: State,
+    yields: PhantomData<fn() -> S>,
+}
+
+#[derive(Debug)]
+enum State {
+    Asked { subscription: Subscription, operation: Tag },
+    Failed(SubscribeError),
+    Done,
+}
+
+impl<S: From<Subscription>> Future for Subscribing<S> {
+    type Output = Result<S, SubscribeError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Done => Poll::Pending,
+            State::Failed(error) => Poll::Ready(Err(error)),
+            State::Asked { mut subscription, operation } => {
+                let shared = subscription.client.shared();
+                match shared.poll(context, |core, waker| core.poll_operation(operation, waker)) {
+                    Poll::Pending => {
+                        self.state = State::Asked { subscription, operation };
+                        Poll::Pending
+                    }
+                    Poll::Ready(results) => {
+                        let results = results.map_err(SubscribeError::Offline).and_then(any_granted);
+                        Poll::Ready(results.map(|granted| {
+                            subscription.granted = granted;
+                            S::from(subscription)
+                        }))
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S> Drop for Subscribing<S> {
+    fn drop(&mut self) {
+        if let State::Asked { subscription, operation } = &self.state {
+            subscription.client.shared().run(|core| core.detach_operation(*operation));
+        }
+    }
+}
+
+/// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
+///
+/// It ends when the client goes offline for good, and when its filters are unsubscribed. Dropping it unsubscribes, unless
+/// [`SubscribeBuilder::keep_on_drop`] says otherwise.
+#[derive(Debug)]
+pub struct Subscription {
+    client: Client,
+    stream: Tag,
+    unsubscribe: bool,
+    granted: FilterResults,
+}
+
+impl Subscription {
+    /// Ready with the next message; with `None` when no message can come any more.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.client.shared().poll(context, |core, waker| core.poll_message(self.stream, waker))
+    }
+
+    /// The broker's answer to each filter, in the order in which they were given.
+    pub fn granted(&self) -> &FilterResults {
+        &self.granted
+    }
+
+    /// The client that this stream belongs to.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.client.shared().run(|core| core.close_stream(self.stream, self.unsubscribe));
+    }
+}

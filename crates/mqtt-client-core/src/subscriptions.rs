@@ -1,0 +1,382 @@
+//! What the application is subscribed to, whatever connection or session the broker has of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::{Poll, Waker};
+
+use slab::Slab;
+
+use crate::codec::{
+    Publish, ReasonCode, SubscribeFilter, SubscribeProperties, SubscriptionId, SubscriptionOptions,
+    TopicFilter, UnsubscribeProperties,
+};
+use crate::effects::{Effects, park};
+use crate::publishing::passes_with_time;
+use crate::router::Router;
+use crate::session::{Aborted, Command, Session};
+use crate::slots::{Slots, Tag};
+use crate::{FilterRefused, Offline};
+
+/// What became of each filter of one call, in the call's order.
+pub(crate) type FilterResults = Vec<(TopicFilter, Result<ReasonCode, FilterRefused>)>;
+
+/// The registry: filters wanted, the streams that want them, and the requests that make the broker agree.
+///
+/// One filter travels per SUBSCRIBE packet: so each has a subscription identifier and an answer of its own, and no packet
+/// outgrows a limit that its filter fits.
+#[derive(Debug)]
+pub(crate) struct Subscriptions {
+    entries: Slab<Entry>,
+    by_filter: BTreeMap<TopicFilter, usize>,
+    router: Router<usize>,
+    requests: Slots<Request>,
+    /// Requests that wait for a connection, or for room on it.
+    to_send: VecDeque<Tag>,
+    /// Requests whose connection ended before their answer; they go first on the next one.
+    aborted: VecDeque<Tag>,
+    operations: Slots<Operation>,
+    /// Requests of the replay after a lost session that are not answered yet.
+    restoring: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    filter: TopicFilter,
+    options: SubscriptionOptions,
+    streams: Vec<Tag>,
+    granted: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    filter: TopicFilter,
+    verb: Verb,
+    /// The call that waits for the answer, and the filter's place in it.
+    operation: Option<(Tag, usize)>,
+    /// Part of the replay after a lost session.
+    restores: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verb {
+    Subscribe,
+    Unsubscribe,
+}
+
+#[derive(Debug)]
+struct Operation {
+    /// Set for a subscribe: refused filters leave this stream.
+    stream: Option<Tag>,
+    results: Vec<(TopicFilter, Option<Result<ReasonCode, FilterRefused>>)>,
+    pending: usize,
+    offline: Option<Offline>,
+    waker: Option<Waker>,
+}
+
+/// A filter that could not be restored after the broker lost the session.
+pub(crate) struct Unrestored {
+    pub(crate) filter: TopicFilter,
+    pub(crate) why: FilterRefused,
+}
+
+impl Subscriptions {
+    pub(crate) fn new() -> Self {
+        Subscriptions {
+            entries: Slab::new(),
+            by_filter: BTreeMap::new(),
+            router: Router::new(),
+            requests: Slots::new(),
+            to_send: VecDeque::new(),
+            aborted: VecDeque::new(),
+            operations: Slots::new(),
+            restoring: 0,
+        }
+    }
+
+    /// Adds filters to a stream and asks the broker for each. Where a filter is in use by another stream, the newer options
+    /// hold, at the higher QoS of both.
+    pub(crate) fn subscribe(&mut self, stream: Tag, filters: Vec<SubscribeFilter>) -> Tag {
+        let operation = self.operation(Some(stream), filters.iter().map(|wanted| &wanted.filter));
+        for (place, SubscribeFilter { filter, options }) in filters.into_iter().enumerate() {
+            let id = match self.by_filter.get(&filter) {
+                Some(id) => *id,
+                None => {
+                    let entry =
+                        Entry { filter: filter.clone(), options, streams: Vec::new(), granted: false };
+                    let id = self.entries.insert(entry);
+                    self.router.insert(filter.levels(), id);
+                    self.by_filter.insert(filter.clone(), id);
+                    id
+                }
+            };
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.options = SubscriptionOptions { qos: options.qos.max(entry.options.qos), ..options };
+                if !entry.streams.contains(&stream) {
+                    entry.streams.push(stream);
+                }
+            }
+            self.request(filter, Verb::Subscribe, Some((operation, place)), false);
+        }
+        operation
+    }
+
+    /// Takes filters away from every stream.
+    pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Tag {
+        let operation = self.operation(None, filters.iter());
+        for (place, filter) in filters.into_iter().enumerate() {
+            self.forget(&filter);
+            self.request(filter, Verb::Unsubscribe, Some((operation, place)), false);
+        }
+        operation
+    }
+
+    /// A stream is gone. Filters that nobody else wants are given up, at the broker too if `unsubscribe` says so.
+    pub(crate) fn drop_stream(&mut self, stream: Tag, unsubscribe: bool) {
+        for filter in self.detach(|_| true, stream) {
+            if unsubscribe {
+                self.request(filter, Verb::Unsubscribe, None, false);
+            }
+        }
+    }
+
+    /// Whether any filter still feeds this stream.
+    pub(crate) fn feeds(&self, stream: Tag) -> bool {
+        self.entries.iter().any(|(_, entry)| entry.streams.contains(&stream))
+    }
+
+    /// The streams a message goes to, each once.
+    ///
+    /// Where the broker names its subscription identifiers, those decide: a copy that it sends for one subscription goes to
+    /// that one alone. An identifier that does not fit the topic is an earlier process's, and the topic decides.
+    pub(crate) fn route(&self, publish: &Publish, targets: &mut Vec<Tag>) {
+        targets.clear();
+        for identifier in publish.properties.subscription_identifiers() {
+            let id = identifier.get() as usize - 1;
+            if let Some(entry) = self.entries.get(id).filter(|entry| entry.filter.matches(&publish.topic)) {
+                extend_unique(targets, &entry.streams);
+            }
+        }
+        if targets.is_empty() {
+            self.router.matches(publish.topic.as_bytes(), |id| {
+                if let Some(entry) = self.entries.get(*id) {
+                    extend_unique(targets, &entry.streams);
+                }
+            });
+        }
+    }
+
+    /// A connection is up. What an earlier one left unanswered is asked again; after a lost session, everything granted is.
+    pub(crate) fn connected(&mut self, session_present: bool, effects: &mut Effects) {
+        self.aborted.append(&mut self.to_send);
+        self.to_send = std::mem::take(&mut self.aborted);
+        if session_present {
+            return;
+        }
+        // There is nothing to unsubscribe from in a new session.
+        for tag in std::mem::take(&mut self.to_send) {
+            match self.requests.get_mut(tag).map(|request| request.verb) {
+                Some(Verb::Subscribe) => self.to_send.push_back(tag),
+                Some(Verb::Unsubscribe) => {
+                    self.answer(tag, Ok(ReasonCode::NoSubscriptionExisted), effects);
+                }
+                None => {}
+            }
+        }
+        let granted = self
+            .entries
+            .iter_mut()
+            .filter_map(|(_, entry)| std::mem::take(&mut entry.granted).then(|| entry.filter.clone()));
+        for filter in granted.collect::<Vec<_>>() {
+            self.request(filter, Verb::Subscribe, None, true);
+            self.restoring += 1;
+        }
+    }
+
+    /// Whether the replay after a lost session has been answered whole.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.restoring == 0
+    }
+
+    /// Whether requests wait to be sent or answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Hands the session what it takes now. Returns whether it took anything, and what failed of a replay.
+    pub(crate) fn pump(&mut self, session: &mut Session, effects: &mut Effects) -> (bool, Vec<Unrestored>) {
+        let (mut progress, mut unrestored) = (false, Vec::new());
+        while let Some(tag) = self.to_send.pop_front() {
+            let Some(command) = self.command(tag, session) else {
+                self.requests.remove(tag);
+                continue;
+            };
+            match session.submit(command) {
+                Ok(()) => progress = true,
+                Err(rejected) if passes_with_time(&rejected.refusal) => {
+                    self.to_send.push_front(tag);
+                    break;
+                }
+                Err(rejected) => {
+                    let why = FilterRefused::BeforeSending(rejected.refusal);
+                    unrestored.extend(self.answer(tag, Err(why), effects));
+                }
+            }
+        }
+        (progress, unrestored)
+    }
+
+    /// The broker's answer to a SUBSCRIBE or UNSUBSCRIBE of one filter. 3.1.1's UNSUBACK holds no code: that is success.
+    pub(crate) fn answered(
+        &mut self,
+        tag: Tag,
+        reasons: Result<&[ReasonCode], Aborted>,
+        effects: &mut Effects,
+    ) -> Option<Unrestored> {
+        match reasons {
+            Err(Aborted) => {
+                self.aborted.push_back(tag);
+                None
+            }
+            Ok(reasons) => {
+                let reason = reasons.first().copied().unwrap_or(ReasonCode::Success);
+                let result =
+                    if reason.is_error() { Err(FilterRefused::ByBroker { reason }) } else { Ok(reason) };
+                self.answer(tag, result, effects)
+            }
+        }
+    }
+
+    /// The results of a call, once they are all there.
+    pub(crate) fn poll_operation(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<FilterResults, Offline>> {
+        match self.operations.get_mut(tag) {
+            Some(operation) if operation.pending > 0 && operation.offline.is_none() => {
+                park(&mut operation.waker, waker)
+            }
+            _ => Poll::Ready(match self.operations.remove(tag) {
+                Some(Operation { offline: Some(offline), .. }) => Err(offline),
+                Some(Operation { results, .. }) => {
+                    Ok(results.into_iter().filter_map(|(filter, result)| Some((filter, result?))).collect())
+                }
+                None => Ok(Vec::new()),
+            }),
+        }
+    }
+
+    /// Nobody waits for a call any more. What it asked for goes on.
+    pub(crate) fn detach_operation(&mut self, tag: Tag) {
+        self.operations.remove(tag);
+    }
+
+    /// The client goes offline: calls that wait are told so. What streams want is kept for the next connection.
+    pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) {
+        for (_, operation) in self.operations.iter_mut().filter(|(_, operation)| operation.pending > 0) {
+            operation.offline = Some(offline.clone());
+            effects.wake(&mut operation.waker);
+        }
+    }
+
+    fn operation<'a>(&mut self, stream: Option<Tag>, filters: impl Iterator<Item = &'a TopicFilter>) -> Tag {
+        let results: Vec<_> = filters.map(|filter| (filter.clone(), None)).collect();
+        let pending = results.len();
+        self.operations.insert(Operation { stream, results, pending, offline: None, waker: None })
+    }
+
+    fn request(&mut self, filter: TopicFilter, verb: Verb, operation: Option<(Tag, usize)>, restores: bool) {
+        let tag = self.requests.insert(Request { filter, verb, operation, restores });
+        self.to_send.push_back(tag);
+    }
+
+    /// The packet of a request; `None` when a subscription is not wanted any more.
+    fn command(&mut self, tag: Tag, session: &Session) -> Option<Command> {
+        let request = self.requests.get_mut(tag)?;
+        let filter = request.filter.clone();
+        if request.verb == Verb::Unsubscribe {
+            return Some(Command::Unsubscribe {
+                tag,
+                filters: vec![filter],
+                properties: UnsubscribeProperties::default(),
+            });
+        }
+        let id = *self.by_filter.get(&filter)?;
+        let options = self.entries.get(id)?.options;
+        let mut properties = SubscribeProperties::default();
+        if session.limits().is_some_and(|limits| limits.subscription_identifiers_available)
+            && let Some(identifier) = u32::try_from(id + 1).ok().and_then(SubscriptionId::new)
+        {
+            properties.set_subscription_identifier(identifier);
+        }
+        Some(Command::Subscribe { tag, filters: vec![SubscribeFilter { filter, options }], properties })
+    }
+
+    fn answer(
+        &mut self,
+        tag: Tag,
+        result: Result<ReasonCode, FilterRefused>,
+        effects: &mut Effects,
+    ) -> Option<Unrestored> {
+        let Request { filter, verb, operation, restores } = self.requests.remove(tag)?;
+        self.restoring -= usize::from(restores);
+        let stream = operation.and_then(|(tag, _)| self.operations.get_mut(tag)?.stream);
+        let mut unrestored = None;
+        match (verb, &result) {
+            (Verb::Unsubscribe, _) => {}
+            (Verb::Subscribe, Ok(_)) => {
+                if let Some(entry) = self.by_filter.get(&filter).and_then(|id| self.entries.get_mut(*id)) {
+                    entry.granted = true;
+                }
+            }
+            (Verb::Subscribe, Err(why)) if restores => {
+                self.forget(&filter);
+                unrestored = Some(Unrestored { filter, why: why.clone() });
+            }
+            (Verb::Subscribe, Err(_)) => {
+                if let Some(stream) = stream {
+                    self.detach(|entry| entry.filter == filter, stream);
+                }
+            }
+        }
+        if let Some((tag, place)) = operation
+            && let Some(operation) = self.operations.get_mut(tag)
+            && let Some((_, slot @ None)) = operation.results.get_mut(place)
+        {
+            *slot = Some(result);
+            operation.pending -= 1;
+            if operation.pending == 0 {
+                effects.wake(&mut operation.waker);
+            }
+        }
+        unrestored
+    }
+
+    /// Takes a stream off the entries that `which` selects. Returns the filters that nobody wants any more.
+    fn detach(&mut self, which: impl Fn(&Entry) -> bool, stream: Tag) -> Vec<TopicFilter> {
+        let mut unwanted = Vec::new();
+        for (_, entry) in self.entries.iter_mut().filter(|(_, entry)| which(entry)) {
+            let before = entry.streams.len();
+            entry.streams.retain(|other| *other != stream);
+            if entry.streams.is_empty() && before > 0 {
+                unwanted.push(entry.filter.clone());
+            }
+        }
+        unwanted.iter().for_each(|filter| self.forget(filter));
+        unwanted
+    }
+
+    fn forget(&mut self, filter: &TopicFilter) {
+        if let Some(id) = self.by_filter.remove(filter) {
+            self.router.remove(filter.levels(), &id);
+            self.entries.remove(id);
+        }
+    }
+}
+
+fn extend_unique(targets: &mut Vec<Tag>, streams: &[Tag]) {
+    for stream in streams {
+        if !targets.contains(stream) {
+            targets.push(*stream);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the application may ask of the core. Every wish is one short call under the lock; what it wakes runs after it.
+
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::codec::{Publish, SubscribeFilter, TopicFilter};
+use crate::core::Core;
+use crate::effects::park;
+use crate::outbox::cost_of;
+use crate::publishing::PublishResult;
+use crate::session::{Command, Connected, Refusal, Token};
+use crate::slots::Tag;
+use crate::subscriptions::FilterResults;
+use crate::{DisconnectReport, Event, Message, NotSent, Offline, PingError, PublishError, Stats};
+
+/// A PINGREQ that the application asked for.
+#[derive(Debug)]
+pub(crate) struct PingSlot {
+    result: Option<Result<Duration, PingError>>,
+    waker: Option<Waker>,
+}
+
+impl Core {
+    /// Takes a message on its way. `wait`: whether it may wait for admission.
+    pub(crate) fn publish(&mut self, publish: Publish, wait: bool) -> Result<Tag, PublishError> {
+        let cost = match (self.is_over(), publish.encoded_len(self.options.version).map(cost_of)) {
+            (Some(offline), _) => Err(NotSent::Offline(offline)),
+            (None, Err(error)) => Err(NotSent::Refused(Refusal::Invalid(error))),
+            (None, Ok(cost)) if !wait && !self.publishing.has_room(cost) => Err(NotSent::QueueFull),
+            (None, Ok(cost)) => Ok(cost),
+        };
+        match cost {
+            Ok(cost) => {
+                let tag = self.publishing.start(publish, cost);
+                self.attend();
+                self.pump();
+                Ok(tag)
+            }
+            Err(why) => {
+                self.effects.discard(publish);
+                Err(PublishError::NotSent(why))
+            }
+        }
+    }
+
+    pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
+        self.publishing.poll_admitted(tag, waker)
+    }
+
+    pub(crate) fn poll_published(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<PublishResult> {
+        self.publishing.poll_ended(tag, waker)
+    }
+
+    pub(crate) fn detach_publish(&mut self, tag: Tag) {
+        self.publishing.detach(tag, &mut self.effects);
+        self.pump();
+    }
+
+    /// Opens a stream, and asks for its filters. Returns the stream and the call.
+    pub(crate) fn subscribe(&mut self, filters: Vec<SubscribeFilter>) -> Result<(Tag, Tag), Offline> {
+        if let Some(offline) = self.is_over() {
+            return Err(offline);
+        }
+        let stream = self.streams.open();
+        let operation = self.subscriptions.subscribe(stream, filters);
+        self.route_unclaimed();
+        self.attend();
+        self.pump();
+        Ok((stream, operation))
+    }
+
+    pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Result<Tag, Offline> {
+        if let Some(offline) = self.is_over() {
+            return Err(offline);
+        }
+        let operation = self.subscriptions.unsubscribe(filters);
+        self.streams.wake_all(&mut self.effects);
+        self.attend();
+        self.pump();
+        Ok(operation)
+    }
+
+    pub(crate) fn poll_operation(
+        &mut self,
+        operation: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<FilterResults, Offline>> {
+        self.subscriptions.poll_operation(operation, waker)
+    }
+
+    pub(crate) fn detach_operation(&mut self, operation: Tag) {
+        self.subscriptions.detach_operation(operation);
+    }
+
+    /// The next message; `None` when there is none and none can come: no filter feeds the stream, or the client is offline
+    /// for good.
+    pub(crate) fn poll_message(&mut self, stream: Tag, waker: &mut Option<Waker>) -> Poll<Option<Message>> {
+        match self.streams.poll_next(stream, waker) {
+            Poll::Ready((message, token)) => {
+                self.settle(token);
+                self.retry_pause();
+                Poll::Ready(Some(message))
+            }
+            Poll::Pending if self.is_over().is_some() || !self.subscriptions.feeds(stream) => {
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched.
+    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool) {
+        self.subscriptions.drop_stream(stream, unsubscribe);
+        self.streams.close(self.now, stream, &mut self.effects);
+        self.route_unclaimed();
+        self.retry_pause();
+        self.attend();
+        self.pump();
+    }
+
+    pub(crate) fn ping(&mut self) -> Result<Tag, PingError> {
+        let tag = self.pings.insert(PingSlot { result: None, waker: None });
+        match self.session.submit(Command::Ping { tag }) {
+            Ok(()) => {
+                self.attend();
+                Ok(tag)
+            }
+            Err(_) => {
+                self.pings.remove(tag);
+                Err(PingError::NotConnected)
+            }
+        }
+    }
+
+    pub(crate) fn poll_pong(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Duration, PingError>> {
+        match self.pings.get_mut(tag) {
+            Some(PingSlot { result: None, waker: place }) => park(place, waker),
+            _ => Poll::Ready(
+                self.pings.remove(tag).and_then(|slot| slot.result).unwrap_or(Err(PingError::LinkLost)),
+            ),
+        }
+    }
+
+    pub(crate) fn detach_ping(&mut self, tag: Tag) {
+        self.pings.remove(tag);
+    }
+
+    pub(crate) fn pinged(&mut self, tag: Option<Tag>, round_trip: Option<Duration>) {
+        if let Some(slot) = tag.and_then(|tag| self.pings.get_mut(tag)) {
+            slot.result = Some(round_trip.ok_or(PingError::LinkLost));
+            self.effects.wake(&mut slot.waker);
+        }
+    }
+
+    /// A place to wait in for the client to become ready or offline.
+    pub(crate) fn wait(&mut self) -> Tag {
+        self.waiting.insert(None)
+    }
+
+    pub(crate) fn stop_waiting(&mut self, tag: Tag) {
+        self.waiting.remove(tag);
+    }
+
+    pub(crate) fn poll_ready(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Connected, Offline>> {
+        match self.outcome() {
+            Some(outcome) => Poll::Ready(outcome.cloned()),
+            None => self.park_waiting(tag, waker),
+        }
+    }
+
+    pub(crate) fn poll_offline(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<DisconnectReport> {
+        match self.outcome() {
+            Some(Err(_)) => Poll::Ready(DisconnectReport { not_sent: std::mem::take(&mut self.not_sent) }),
+            _ => self.park_waiting(tag, waker),
+        }
+    }
+
+    pub(crate) fn listen(&mut self) -> Tag {
+        self.listeners.open()
+    }
+
+    pub(crate) fn poll_event(&mut self, listener: Tag, waker: &mut Option<Waker>) -> Poll<Event> {
+        self.listeners.poll_next(listener, waker)
+    }
+
+    pub(crate) fn stop_listening(&mut self, listener: Tag) {
+        self.listeners.close(listener);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            pending_publishes: self.publishing.pending(),
+            in_flight: self.session.in_flight(),
+            unacknowledged_messages: self.session.inbound_unacknowledged(),
+            dropped_messages: self.streams.dropped,
+            unclaimed_messages: self.streams.unclaimed_count,
+            reconnects: self.reconnects,
+        }
+    }
+
+    /// The last handle is gone: leave in good order, then end the driver.
+    pub(crate) fn abandon(&mut self) {
+        self.abandoned = true;
+        self.leave();
+        self.attend();
+    }
+
+    fn settle(&mut self, tokens: impl IntoIterator<Item = Token>) {
+        for token in tokens {
+            self.session.acknowledge(token, crate::codec::ReasonCode::Success);
+            self.attend();
+        }
+    }
+
+    fn park_waiting<T>(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<T> {
+        match self.waiting.get_mut(tag) {
+            Some(place) => park(place, waker),
+            None => Poll::Pending,
+        }
+    }
+}
