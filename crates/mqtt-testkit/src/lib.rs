@@ -9,6 +9,9 @@
 //! | [`Broker`] | an MQTT 3.1.1 and 5.0 server as a state machine: no socket, no clock, no thread |
 //! | [`Server`] | a broker on a TCP port |
 //! | [`Fault`] | one scripted misbehaviour: lose, delay, duplicate, withhold, refuse, cut |
+//! | [`Proxy`] | a TCP proxy before any broker that cuts, refuses, stalls and dribbles |
+//! | [`Link`] | a faulty byte stream in virtual time |
+//! | [`Clock`] | virtual time |
 //!
 //! A test against a real socket, whose third PUBACK gets lost:
 //!
@@ -27,10 +30,22 @@
 //! ```
 
 mod broker;
+mod clock;
+mod link;
+mod proxy;
+mod rng;
 mod server;
+mod threads;
 
 pub use broker::{
     Broker, BrokerConfig, ConnDuty, ConnId, Fault, FaultMatch, LogEntry, Misdeed, Stats, TopicStats,
     Violation,
 };
+pub use clock::Clock;
+pub use link::{CutAfter, Link, LinkConfig};
+pub use proxy::{Dribble, Proxy, ProxyConfig};
 pub use server::Server;
+
+/// The layer whose [`Timestamp`](mqtt_session::Timestamp) and [`PacketTrace`](mqtt_session::PacketTrace) stand in
+/// this crate's interface; it holds the codec too, as `session::codec`.
+pub use mqtt_session as session;

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use mqtt_session::Timestamp;
 
 use crate::broker::{Broker, BrokerConfig, ConnDuty, ConnId};
+use crate::threads::spawn;
 
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
@@ -394,8 +395,4 @@ fn serve(shared: &Arc<Shared>, stream: TcpStream) -> io::Result<()> {
     state.threads.extend(reader.into_iter().chain(writer));
     shared.distribute(&mut state);
     result
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run)
 }
