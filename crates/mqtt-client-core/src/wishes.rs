@@ -3,7 +3,7 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::codec::{Publish, SubscribeFilter, TopicFilter};
+use crate::codec::{PacketId, Publish, QoS, SubscribeFilter, TopicFilter};
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
@@ -22,7 +22,9 @@ pub(crate) struct PingSlot {
 
 impl Core {
     /// Takes a message on its way. `wait`: whether it may wait for admission.
-    pub(crate) fn publish(&mut self, publish: Publish, wait: bool) -> Result<Tag, PublishError> {
+    pub(crate) fn publish(&mut self, mut publish: Publish, wait: bool) -> Result<Tag, PublishError> {
+        // The session will choose one; until then any makes the packet whole, for its length and its faults.
+        publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let cost = match (self.is_over(), publish.encoded_len(self.options.version).map(cost_of)) {
             (Some(offline), _) => Err(NotSent::Offline(offline)),
             (None, Err(error)) => Err(NotSent::Refused(Refusal::Invalid(error))),

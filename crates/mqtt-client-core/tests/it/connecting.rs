@@ -1,0 +1,288 @@
+//! How a client meets brokers that are there, away, unwilling, silent or broken.
+
+use std::time::Duration;
+
+use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, Version};
+use mqtt_client_core::{
+    Event, Events, Failure, Offline, Options, PingError, Reconnect, SESSION_NEVER_EXPIRES,
+};
+use mqtt_testkit::{BrokerConfig, Fault};
+
+use crate::rig::{Dial, Rig, drain};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn gave_up<T: std::fmt::Debug>(outcome: Result<T, Offline>) -> Failure {
+    match outcome {
+        Err(Offline::GaveUp(error)) => error.failure,
+        other => panic!("expected to give up: {other:?}"),
+    }
+}
+
+#[test]
+fn connecting_tells_session_present_and_the_limits() {
+    let options = Options::builder().client_id("c").clean_start(false).session_expiry(SESSION_NEVER_EXPIRES);
+    let mut rig = Rig::new(options);
+    let client = rig.client.clone();
+    assert!(!rig.run(client.connect()).expect("connected").session_present);
+    rig.run(client.disconnect());
+    assert!(!client.is_connected());
+    let again = rig.run(client.connect()).expect("disconnect can be reopened");
+    assert!(again.session_present && again.limits.receive_maximum > 0);
+}
+
+#[test]
+fn the_first_connection_fails_at_once_unless_told_otherwise() {
+    let mut rig = Rig::new(Options::builder().url("mqtt://nobody.example:1"));
+    rig.dial = Dial::Fails;
+    let client = rig.client.clone();
+    let error = rig.run(client.connect()).expect_err("nobody is there").to_string();
+    assert_eq!(rig.dials.len(), 1);
+    assert!(error.contains("mqtt://nobody.example:1") && error.contains("connecting: "), "{error}");
+}
+
+#[test]
+fn the_network_is_tried_again_with_growing_waits_until_it_is_back() {
+    let mut rig = Rig::connected(Options::builder());
+    rig.dial = Dial::Fails;
+    rig.cut();
+    rig.run_for(600 * SECOND);
+    let waits: Vec<_> = rig.dials[1..].windows(2).map(|pair| pair[1].saturating_since(pair[0])).collect();
+    assert!(waits.len() > 20, "it goes on trying: {} attempts", waits.len());
+    assert!(waits.iter().all(|wait| *wait <= 30 * SECOND), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait > 10 * SECOND), "{waits:?}");
+    rig.dial = Dial::Reaches;
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("connected again");
+    assert_eq!(client.stats().reconnects, 1);
+}
+
+#[test]
+fn the_number_of_tries_is_limited_if_wanted() {
+    let reconnect = Reconnect { max_retries: Some(3), ..Reconnect::default() };
+    let mut rig = Rig::connected(Options::builder().reconnect(reconnect));
+    rig.dial = Dial::Fails;
+    rig.cut();
+    rig.run_for(600 * SECOND);
+    // The loss itself is the first failure; three attempts follow it.
+    assert_eq!(rig.dials.len(), 1 + 3);
+    let client = rig.client.clone();
+    let outcome = rig.run(client.publish("a", "x"));
+    assert!(outcome.is_err(), "calls fail once reconnecting has given up");
+}
+
+#[test]
+fn wrong_credentials_are_not_tried_again() {
+    for version in [Version::V311, Version::V5] {
+        let users = [("ann".to_owned(), b"right".to_vec())].into();
+        let config = BrokerConfig { users, allow_anonymous: false, ..Default::default() };
+        let reconnect = Reconnect { retry_initial: true, ..Reconnect::default() };
+        let options =
+            Options::builder().version(version).credentials("ann", Some(b"wrong")).reconnect(reconnect);
+        let mut rig = Rig::with_broker(options, config);
+        let client = rig.client.clone();
+        match gave_up(rig.run(client.connect())) {
+            Failure::Refused(connack) => assert_eq!(connack.reason, ReasonCode::BadUserNameOrPassword),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rig.dials.len(), 1);
+    }
+}
+
+#[test]
+fn a_busy_broker_is_tried_again() {
+    let mut rig = Rig::connected(Options::builder());
+    rig.broker.inject(Fault::received(PacketKind::Connect).times(2).refuse(ReasonCode::ServerBusy));
+    rig.cut();
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("at the third attempt");
+    assert_eq!(rig.dials.len(), 4);
+}
+
+#[test]
+fn a_silent_broker_ends_at_the_connect_timeout() {
+    let mut rig = Rig::new(Options::builder().connect_timeout(3 * SECOND));
+    rig.broker.inject(Fault::sent(PacketKind::Connack).withhold());
+    let client = rig.client.clone();
+    assert!(matches!(gave_up(rig.run(client.connect())), Failure::ConnectTimeout(_)));
+    assert_eq!(rig.now.as_micros(), 3_000_000);
+}
+
+#[test]
+fn a_dial_that_hangs_ends_at_the_same_deadline_and_by_disconnect() {
+    let mut rig = Rig::new(Options::builder().connect_timeout(3 * SECOND));
+    rig.dial = Dial::Hangs;
+    let client = rig.client.clone();
+    assert!(matches!(gave_up(rig.run(client.connect())), Failure::ConnectTimeout(_)));
+    let mut connecting = client.connect();
+    assert!(rig.poll(&mut connecting).is_none());
+    rig.run(client.disconnect());
+    assert!(matches!(rig.poll(&mut connecting), Some(Err(Offline::Disconnected))));
+    assert_eq!(rig.now.as_micros(), 3_000_000, "nothing was on its way, so nothing was waited for");
+}
+
+#[test]
+fn a_half_open_link_is_noticed_by_the_missing_pong() {
+    let mut rig = Rig::connected(Options::builder().keep_alive(20 * SECOND).ping_timeout(5 * SECOND));
+    rig.broker.inject(Fault::sent(PacketKind::Pingresp).always().lose());
+    rig.run_for(26 * SECOND);
+    assert!(rig.dials.len() > 1, "given up within keep alive and ping timeout");
+}
+
+#[test]
+fn an_idle_link_is_kept_alive() {
+    let mut rig = Rig::connected(Options::builder().keep_alive(20 * SECOND));
+    rig.run_for(3600 * SECOND);
+    assert_eq!(rig.dials.len(), 1);
+}
+
+#[test]
+fn ping_gives_the_round_trip_or_says_that_there_is_no_link() {
+    let mut rig = Rig::connected(Options::builder());
+    let client = rig.client.clone();
+    rig.run(client.ping()).expect("an answer");
+    rig.broker.inject(Fault::sent(PacketKind::Pingresp).lose());
+    let mut pinging = client.ping();
+    assert!(rig.poll(&mut pinging).is_none());
+    rig.dial = Dial::Fails;
+    rig.cut();
+    assert!(matches!(rig.poll(&mut pinging), Some(Err(PingError::LinkLost))));
+    assert!(matches!(rig.run(client.ping()), Err(PingError::NotConnected)));
+}
+
+#[test]
+fn any_bytes_from_the_peer_end_the_connection_with_a_reason_and_it_is_made_anew() {
+    for (version, bytes, reason) in [
+        (Version::V5, &b"\xf0\x00"[..], Some(0x82)), // AUTH that nobody asked for
+        (Version::V5, b"\x30\x03\x00\x01#", Some(0x81)), // no property length, and a wildcard
+        (Version::V5, b"\x00\x00", Some(0x81)),      // packet type 0
+        (Version::V5, b"\x30\xff\xff\xff\x7f", Some(0x95)), // larger than we said we take
+        (Version::V5, b"\xff\xff\xff\xff\xff", Some(0x81)),
+        (Version::V311, b"\x00\x00", None),
+        (Version::V311, b"\x30\xff\xff\xff\x7f", None),
+    ] {
+        let mut rig = Rig::connected(Options::builder().version(version));
+        let mut events = rig.client.events();
+        rig.mtu = 0;
+        rig.inject(bytes);
+        let said = rig.unsent();
+        match reason {
+            Some(reason) => {
+                assert_eq!((said[0], said[2]), (0xe0, reason), "{bytes:x?} answered by {said:x?}")
+            }
+            None => assert!(said.is_empty(), "3.1.1 has no word for it"),
+        }
+        rig.mtu = usize::MAX;
+        rig.run_for(60 * SECOND);
+        let events = drain(&mut events);
+        assert!(
+            matches!(
+                &events[..],
+                [
+                    Event::Failed { failure: Failure::Protocol(_), .. },
+                    Event::Attempt { .. },
+                    Event::Connected { .. }
+                ]
+            ),
+            "{bytes:x?}: {events:?}"
+        );
+    }
+}
+
+#[test]
+fn two_clients_with_one_id_do_not_fight() {
+    let options = Options::builder().client_id("twin");
+    let mut rig = Rig::connected(options);
+    let mut events = rig.client.events();
+    rig.broker.disconnect("twin", ReasonCode::SessionTakenOver);
+    rig.settle();
+    let events = drain(&mut events);
+    let [Event::Failed { retry_in, failure, .. }] = &events[..] else { panic!("{events:?}") };
+    assert!(
+        *retry_in >= 15 * SECOND && failure.to_string().contains("Session taken over"),
+        "{retry_in:?}: {failure}"
+    );
+}
+
+#[test]
+fn each_attempt_has_one_outcome() {
+    let mut rig = Rig::connected(Options::builder());
+    let mut events = rig.client.events();
+    for dial in [Dial::Fails, Dial::Hangs, Dial::Reaches, Dial::Reaches] {
+        rig.dial = dial;
+        rig.cut();
+        rig.run_for(120 * SECOND);
+    }
+    let client = rig.client.clone();
+    rig.run(client.disconnect());
+    let mut open = false;
+    let (mut attempts, mut outcomes) = (0, 0);
+    for event in drain(&mut events) {
+        match event {
+            Event::Attempt { .. } => {
+                assert!(!open, "an attempt had no outcome");
+                (open, attempts) = (true, attempts + 1);
+            }
+            Event::Connected { .. } | Event::Failed { .. } | Event::Offline(_) => {
+                outcomes += usize::from(open);
+                open = false;
+            }
+            _ => {}
+        }
+    }
+    assert!(attempts > 5 && attempts == outcomes, "{attempts} attempts, {outcomes} outcomes");
+}
+
+#[test]
+fn disconnect_drains_what_is_on_its_way() {
+    let mut rig = Rig::connected(Options::builder().max_in_flight(1));
+    let client = rig.client.clone();
+    let completions: Vec<_> = (0..50)
+        .map(|_| client.publish("a", "x").qos(QoS::ExactlyOnce).try_enqueue().expect("room"))
+        .collect();
+    let report = rig.run(client.disconnect());
+    assert!(report.not_sent.is_empty());
+    for completion in completions {
+        rig.run(completion).expect("delivered before the goodbye");
+    }
+    assert!(!rig.broker.is_connected(&client.client_id()));
+}
+
+#[test]
+fn disconnect_waits_no_longer_than_the_drain_timeout() {
+    let mut rig = Rig::connected(Options::builder().drain_timeout(2 * SECOND));
+    rig.broker.inject(Fault::sent(PacketKind::Puback).always().withhold());
+    let client = rig.client.clone();
+    drop(client.publish("a", "x").qos(QoS::AtLeastOnce).try_enqueue().expect("room"));
+    let before = rig.now;
+    rig.run(client.disconnect());
+    assert_eq!(rig.now.saturating_since(before), 2 * SECOND);
+}
+
+#[test]
+fn the_last_handle_disconnects_and_ends_the_driver() {
+    let mut rig = Rig::connected(Options::builder());
+    let stream = rig.subscribe("a");
+    let id = rig.client.client_id();
+    // A client of its own stands in for the one that the rig holds.
+    let (spare, _driver) =
+        mqtt_client_core::Driver::new(Options::default(), 1, std::task::Waker::noop().clone());
+    rig.client = spare;
+    rig.settle();
+    assert!(!rig.stopped && rig.broker.is_connected(&id), "a stream keeps the client");
+    drop(stream);
+    rig.run_for(SECOND);
+    assert!(rig.stopped && !rig.broker.is_connected(&id));
+}
+
+#[test]
+fn an_event_listener_that_never_reads_is_bounded_and_told() {
+    let mut rig = Rig::connected(Options::builder());
+    let mut events: Events = rig.client.events();
+    rig.dial = Dial::Fails;
+    rig.cut();
+    rig.run_for(40_000 * SECOND);
+    let events = drain(&mut events);
+    assert!(matches!(events[0], Event::Missed(missed) if missed > 0), "{:?}", events[0]);
+    assert_eq!(events.len(), 1 + 1024);
+}

@@ -1,0 +1,6 @@
+//! Whole clients in virtual time, against the in-process broker.
+
+mod connecting;
+mod publishing;
+mod rig;
+mod subscribing;

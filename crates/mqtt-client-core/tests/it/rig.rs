@@ -1,0 +1,269 @@
+//! A client, its driver and a broker in one thread, with a clock that jumps.
+
+use std::future::IntoFuture;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mqtt_client_core::codec::QoS;
+use mqtt_client_core::session::{Output, Timestamp};
+use mqtt_client_core::{Client, Driver, Duty, Event, Events, Message, Options, OptionsBuilder, Subscription};
+use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
+
+/// However long a wait is in virtual time, a test that needs more than this has a fault.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+pub struct Rig {
+    pub now: Timestamp,
+    pub broker: Broker,
+    pub client: Client,
+    /// What a dial meets instead of the broker.
+    pub dial: Dial,
+    pub dials: Vec<Timestamp>,
+    /// How many bytes the transport takes at once.
+    pub mtu: usize,
+    pub stopped: bool,
+    driver: Driver,
+    output: Output,
+    input: BytesMut,
+    connection: Option<ConnId>,
+    deadline: Option<Timestamp>,
+    read: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dial {
+    Reaches,
+    Fails,
+    Hangs,
+}
+
+impl Rig {
+    pub fn new(options: OptionsBuilder) -> Rig {
+        Rig::with_broker(options, BrokerConfig::default())
+    }
+
+    pub fn with_broker(options: OptionsBuilder, config: BrokerConfig) -> Rig {
+        let options: Options = options.build().expect("valid options");
+        let (client, driver) = Driver::new(options, 42, Waker::noop().clone());
+        Rig {
+            now: Timestamp::ZERO,
+            broker: Broker::new(config),
+            client,
+            dial: Dial::Reaches,
+            dials: Vec::new(),
+            mtu: usize::MAX,
+            stopped: false,
+            driver,
+            output: Output::new(),
+            input: BytesMut::new(),
+            connection: None,
+            deadline: None,
+            read: true,
+        }
+    }
+
+    /// A client that is connected.
+    pub fn connected(options: OptionsBuilder) -> Rig {
+        let mut rig = Rig::new(options);
+        let client = rig.client.clone();
+        rig.run(client.connect()).expect("the broker accepts");
+        rig
+    }
+
+    /// Lets time pass until the future is ready.
+    #[track_caller]
+    pub fn run<F: IntoFuture>(&mut self, future: F) -> F::Output {
+        let end = self.now + PATIENCE;
+        let mut future = pin!(future.into_future());
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context()) {
+                self.settle();
+                return output;
+            }
+            assert!(self.now < end, "nothing came of it in {PATIENCE:?}");
+            if !self.settle() {
+                self.jump(end);
+            }
+        }
+    }
+
+    /// Whether the future is ready without any time passing.
+    pub fn poll<F: Future + Unpin>(&mut self, future: &mut F) -> Option<F::Output> {
+        self.settle();
+        match std::pin::Pin::new(future).poll(&mut context()) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            if !self.settle() {
+                self.jump(end);
+            }
+        }
+        self.settle();
+    }
+
+    /// The next message within a (virtual) minute.
+    #[track_caller]
+    pub fn next(&mut self, stream: &mut Subscription) -> Option<Message> {
+        let end = self.now + Duration::from_secs(60);
+        loop {
+            if let Poll::Ready(message) = stream.poll_next(&mut context()) {
+                self.settle();
+                return message;
+            }
+            assert!(self.now < end, "no message");
+            if !self.settle() {
+                self.jump(end);
+            }
+        }
+    }
+
+    /// A message that is there without waiting.
+    pub fn ready(&mut self, stream: &mut Subscription) -> Option<Message> {
+        self.settle();
+        match stream.poll_next(&mut context()) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
+    }
+
+    pub fn subscribe(&mut self, filter: &str) -> Subscription {
+        let client = self.client.clone();
+        self.run(client.subscribe(filter)).expect("granted")
+    }
+
+    /// Publishes and waits for the outcome.
+    #[track_caller]
+    pub fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS) {
+        let client = self.client.clone();
+        self.run(client.publish(topic, payload.into()).qos(qos)).expect("delivered");
+    }
+
+    /// The link breaks without a word.
+    pub fn cut(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.broker.handle_closed(self.now, connection);
+            self.drop_link();
+        }
+    }
+
+    /// Bytes that no broker of ours would send.
+    pub fn inject(&mut self, bytes: &[u8]) {
+        self.settle();
+        self.input.extend_from_slice(bytes);
+        while self.driver.handle_input(self.now, &mut self.input) > 0 {}
+        self.settle();
+    }
+
+    /// What the driver has not been able to send yet.
+    pub fn unsent(&self) -> Vec<u8> {
+        self.output.chunks().flatten().copied().collect()
+    }
+
+    fn drop_link(&mut self) {
+        self.input.clear();
+        self.output.clear();
+        self.driver.handle_closed(self.now, None);
+    }
+
+    /// Does all that needs no time. Returns whether anything happened.
+    pub fn settle(&mut self) -> bool {
+        let mut happened = false;
+        while self.step() {
+            happened = true;
+        }
+        happened
+    }
+
+    fn step(&mut self) -> bool {
+        match self.driver.poll_io(self.now, &mut self.output) {
+            Duty::Dial(_) => {
+                self.dials.push(self.now);
+                match self.dial {
+                    Dial::Reaches => {
+                        self.connection = Some(self.broker.handle_opened(self.now));
+                        self.driver.handle_dialed(self.now);
+                    }
+                    Dial::Fails => {
+                        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
+                        self.driver.handle_dial_failed(self.now, "connecting", error);
+                    }
+                    Dial::Hangs => {}
+                }
+                true
+            }
+            Duty::Close => {
+                if let Some(connection) = self.connection.take() {
+                    self.carry_up(connection);
+                    self.broker.handle_closed(self.now, connection);
+                }
+                self.drop_link();
+                true
+            }
+            Duty::Stop => {
+                self.stopped = true;
+                false
+            }
+            Duty::Wait { deadline, read } => {
+                (self.deadline, self.read) = (deadline, read);
+                self.connection.is_some_and(|connection| self.carry(connection))
+            }
+        }
+    }
+
+    fn carry(&mut self, connection: ConnId) -> bool {
+        let mut moved = self.carry_up(connection);
+        let mut bytes = Vec::new();
+        let duty = self.broker.poll_output(self.now, connection, &mut bytes);
+        self.input.extend_from_slice(&bytes);
+        moved |= !bytes.is_empty();
+        while self.read && self.driver.handle_input(self.now, &mut self.input) > 0 {
+            moved = true;
+        }
+        if duty == ConnDuty::Close {
+            self.connection = None;
+            self.broker.handle_closed(self.now, connection);
+            self.drop_link();
+            return true;
+        }
+        moved
+    }
+
+    fn carry_up(&mut self, connection: ConnId) -> bool {
+        let mut bytes: BytesMut = self.output.chunks().flatten().copied().take(self.mtu).collect();
+        let taken = bytes.len();
+        if taken > 0 {
+            self.output.advance(taken);
+            self.driver.handle_written(self.now, taken);
+            self.broker.handle_input(self.now, connection, &mut bytes);
+        }
+        taken > 0
+    }
+
+    fn jump(&mut self, end: Timestamp) {
+        let next = [self.deadline, self.broker.poll_deadline()].into_iter().flatten().min();
+        self.now = next.map_or(end, |next| next.min(end)).max(self.now);
+        self.driver.handle_timeout(self.now);
+        self.broker.handle_timeout(self.now);
+    }
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+/// What a listener has not read yet.
+pub fn drain(events: &mut Events) -> Vec<Event> {
+    std::iter::from_fn(|| match events.poll_next(&mut context()) {
+        Poll::Ready(event) => Some(event),
+        Poll::Pending => None,
+    })
+    .collect()
+}
