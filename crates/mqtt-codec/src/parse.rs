@@ -87,10 +87,15 @@ pub(crate) fn qos(bits: u8, at: Input<'_>) -> Result<QoS, nom::Err<Fault<'_>>> {
     QoS::try_from(bits & 0b11).or_else(|_| Fault::fail(at, DecodeErrorKind::QoSReserved))
 }
 
-/// Bytes behind a two-byte length.
+/// Moves the blame for missing bytes from where they are missed to the length that announced them.
+fn past_end<'a>(at: Input<'a>) -> impl FnOnce(nom::Err<Fault<'a>>) -> nom::Err<Fault<'a>> {
+    move |_| nom::Err::Failure(Fault { at, kind: DecodeErrorKind::FieldPastEnd })
+}
+
+/// Bytes behind a two-byte length, which is to blame when it reaches too far.
 #[inline]
 fn prefixed(input: Input<'_>) -> Parsed<'_, Input<'_>> {
-    length_data(be_u16).parse(input)
+    length_data(be_u16).parse(input).map_err(past_end(input))
 }
 
 /// Binary Data.
@@ -157,11 +162,11 @@ pub(crate) fn variable_byte_integer(input: Input<'_>) -> Parsed<'_, u32> {
     }
 }
 
-/// A part of the packet behind a Variable Byte Integer that tells its length.
+/// A part of the packet behind a Variable Byte Integer that tells its length, and is to blame when it reaches too far.
 #[inline]
 pub(crate) fn variable_length_part(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let (rest, len) = variable_byte_integer(input)?;
-    take(len)(rest)
+    take(len)(rest).map_err(past_end(input))
 }
 
 /// One byte, and the input that starts with it, for faults that blame it.

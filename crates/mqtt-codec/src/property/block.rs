@@ -118,6 +118,10 @@ impl<'a> Block<&'a [u8]> {
 }
 
 impl Block<Bytes> {
+    pub(super) const fn new() -> Self {
+        Self { bytes: Bytes::new(), present: 0 }
+    }
+
     /// Replaces the values of a property by one, or by none if that says the same.
     pub(super) fn set(&mut self, id: PropertyId, value: &impl ToValue) {
         self.remove(id);
@@ -159,8 +163,8 @@ impl Block<Bytes> {
 
 /// Two blocks are equal if each property has the same values in the same order: the order of different properties
 /// says nothing (section 2.2.2.2).
-impl<A: AsRef<[u8]>, B: AsRef<[u8]>> PartialEq<Block<B>> for Block<A> {
-    fn eq(&self, other: &Block<B>) -> bool {
+impl<B: AsRef<[u8]>> PartialEq for Block<B> {
+    fn eq(&self, other: &Self) -> bool {
         if self.bytes.as_ref() == other.bytes.as_ref() {
             return true;
         }

@@ -252,6 +252,12 @@ macro_rules! property_set {
         }
 
         impl $Set {
+            /// No properties.
+            #[must_use]
+            pub const fn new() -> Self {
+                Self(Block::new())
+            }
+
             $(with_accessors!(setter, $property);)*
 
             /// Adds a user property behind all others.
@@ -272,8 +278,8 @@ macro_rules! property_set {
             }
         }
 
-        impl<A: AsRef<[u8]>, B: AsRef<[u8]>> PartialEq<$Set<B>> for $Set<A> {
-            fn eq(&self, other: &$Set<B>) -> bool {
+        impl<B: AsRef<[u8]>> PartialEq for $Set<B> {
+            fn eq(&self, other: &Self) -> bool {
                 self.0 == other.0
             }
         }

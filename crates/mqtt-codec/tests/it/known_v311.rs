@@ -5,7 +5,8 @@ use mqtt_codec::{
     Side::{self, Client, Server},
     Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
     Version::V311,
-    Will, bytes::Bytes,
+    Will,
+    bytes::Bytes,
 };
 
 use crate::support::{binary, decode, filter, framed, id, text, topic};
@@ -84,15 +85,15 @@ fn connack() {
 fn publish() {
     for sender in [Client, Server] {
         inverse(sender, "30 05 0003'a/b'", Publish::new(topic("a/b"), Bytes::new()));
-        inverse(sender, "31 07 0003'a/b' 00ff", Publish { retain: true, ..Publish::new(topic("a/b"), &[0, 255][..]) });
+        inverse(
+            sender,
+            "31 07 0003'a/b' 00ff",
+            Publish { retain: true, ..Publish::new(topic("a/b"), &[0, 255][..]) },
+        );
         inverse(
             sender,
             "32 06 0001'a' 0001 00",
-            Publish {
-                qos: QoS::AtLeastOnce,
-                packet_id: Some(id(1)),
-                ..Publish::new(topic("a"), &[0][..])
-            },
+            Publish { qos: QoS::AtLeastOnce, packet_id: Some(id(1)), ..Publish::new(topic("a"), &[0][..]) },
         );
         inverse(
             sender,

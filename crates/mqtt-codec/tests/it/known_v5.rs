@@ -3,11 +3,12 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_codec::{
-    Ack, AckKind, AckProperties, Auth, AuthProperties, Connack, ConnackProperties, Connect, ConnectProperties,
-    Disconnect, DisconnectProperties, Packet, Publish, PublishProperties, QoS, ReasonCode, RetainHandling,
+    Ack, AckKind, AckProperties, Auth, AuthProperties, Connack, ConnackProperties, Connect,
+    ConnectProperties, Disconnect, DisconnectProperties, Packet, Publish, PublishProperties, QoS, ReasonCode,
+    RetainHandling,
     Side::{self, Client, Server},
-    Suback, SubackProperties, Subscribe, SubscribeFilter, SubscribeProperties, SubscriptionOptions, TopicName,
-    Unsuback, UnsubackProperties, Unsubscribe, UnsubscribeProperties,
+    Suback, SubackProperties, Subscribe, SubscribeFilter, SubscribeProperties, SubscriptionOptions,
+    TopicName, Unsuback, UnsubackProperties, Unsubscribe, UnsubscribeProperties,
     Version::V5,
     Will, WillProperties,
     bytes::Bytes,
@@ -56,7 +57,7 @@ fn connect() {
             ..Connect::new(V5, text("c"))
         },
     );
-    let properties = ConnectProperties::default()
+    let properties = ConnectProperties::new()
         .with_session_expiry_interval(0xFFFF_FFFF)
         .with_receive_maximum(two(20))
         .with_maximum_packet_size(four(0x1_0000))
@@ -66,7 +67,7 @@ fn connect() {
         .with_user_property(&text("k"), &text("v"))
         .with_authentication_method(&text("M"))
         .with_authentication_data(&binary(&[9]));
-    let will_properties = WillProperties::default()
+    let will_properties = WillProperties::new()
         .with_will_delay_interval(5)
         .with_payload_format_indicator(true)
         .with_message_expiry_interval(60)
@@ -105,7 +106,7 @@ fn connack() {
     inverse(Server, "20 03 00 00 00", Connack::new(false, ReasonCode::Success));
     inverse(Server, "20 03 01 00 00", Connack::new(true, ReasonCode::Success));
     inverse(Server, "20 03 00 87 00", Connack::new(false, ReasonCode::NotAuthorized));
-    let properties = ConnackProperties::default()
+    let properties = ConnackProperties::new()
         .with_session_expiry_interval(10)
         .with_receive_maximum(two(1))
         .with_maximum_qos(QoS::AtLeastOnce)
@@ -150,14 +151,14 @@ fn publish() {
             },
         );
         // The name may be empty beside an alias.
-        let properties = PublishProperties::default().with_topic_alias(two(7));
+        let properties = PublishProperties::new().with_topic_alias(two(7));
         inverse(
             sender,
             "30 08 0000 03 230007 'hi'",
             Publish { properties, ..Publish::new(TopicName::empty(), "hi") },
         );
     }
-    let properties = PublishProperties::default()
+    let properties = PublishProperties::new()
         .with_payload_format_indicator(false)
         .with_message_expiry_interval(1)
         .with_topic_alias(two(0xFFFF))
@@ -177,7 +178,7 @@ fn publish() {
         },
     );
     // Only a server may send subscription identifiers, and more than one of them.
-    let properties = PublishProperties::default()
+    let properties = PublishProperties::new()
         .with_subscription_identifier(subscription(1))
         .with_subscription_identifier(subscription(268_435_455))
         .with_subscription_identifier(subscription(1));
@@ -199,9 +200,8 @@ fn acknowledgements_in_their_shortest_form() {
     for (first, kind, code, reason) in kinds {
         let ack = Ack::new(kind, id(0x0102));
         let refused = ack.clone().with_reason(reason);
-        let explained = AckProperties::default()
-            .with_reason_string(&text("no"))
-            .with_user_property(&text("a"), &text("b"));
+        let explained =
+            AckProperties::new().with_reason_string(&text("no")).with_user_property(&text("a"), &text("b"));
 
         inverse(Server, &format!("{first} 02 0102"), ack.clone());
         inverse(Server, &format!("{first} 03 0102 {code}"), refused.clone());
@@ -239,7 +239,7 @@ fn subscribe() {
         "82 22 ffff 0a 0b8001 26 0001'a' 0001'b' 0001'a' 1e 0001'b' 20 000a'$share/g/+' 09",
         Subscribe {
             packet_id: id(0xFFFF),
-            properties: SubscribeProperties::default()
+            properties: SubscribeProperties::new()
                 .with_subscription_identifier(subscription(128))
                 .with_user_property(&text("a"), &text("b")),
             filters: vec![
@@ -268,7 +268,7 @@ fn suback() {
         "90 14 0001 05 26 0000 0000 00 01 02 80 83 87 8f 91 97 9e a1 a2",
         Suback {
             packet_id: id(1),
-            properties: SubackProperties::default().with_user_property(&text(""), &text("")),
+            properties: SubackProperties::new().with_user_property(&text(""), &text("")),
             reasons: vec![
                 R::Success,
                 R::GrantedQoS1,
@@ -290,7 +290,7 @@ fn suback() {
         "90 09 0001 05 1f 0002'no' 80",
         Suback {
             packet_id: id(1),
-            properties: SubackProperties::default().with_reason_string(&text("no")),
+            properties: SubackProperties::new().with_reason_string(&text("no")),
             reasons: vec![R::UnspecifiedError],
         },
     );
@@ -304,7 +304,7 @@ fn unsubscribe_and_unsuback() {
         "a2 11 0007 07 26 0001'a' 0001'b' 0001'#' 0002'/+'",
         Unsubscribe {
             packet_id: id(7),
-            properties: UnsubscribeProperties::default().with_user_property(&text("a"), &text("b")),
+            properties: UnsubscribeProperties::new().with_user_property(&text("a"), &text("b")),
             filters: vec![filter("#"), filter("/+")],
         },
     );
@@ -318,7 +318,7 @@ fn unsubscribe_and_unsuback() {
         "b0 08 0007 04 1f 0001'x' 87",
         Unsuback {
             packet_id: id(7),
-            properties: UnsubackProperties::default().with_reason_string(&text("x")),
+            properties: UnsubackProperties::new().with_reason_string(&text("x")),
             reasons: vec![ReasonCode::NotAuthorized],
         },
     );
@@ -342,7 +342,7 @@ fn disconnect_in_its_shortest_form() {
         "e0 07 00 05 1100000000",
         Disconnect {
             reason: ReasonCode::Success,
-            properties: DisconnectProperties::default().with_session_expiry_interval(0),
+            properties: DisconnectProperties::new().with_session_expiry_interval(0),
         },
     );
     inverse(
@@ -350,7 +350,7 @@ fn disconnect_in_its_shortest_form() {
         "e0 11 9d 0f 1f 0001'm' 1c 0001'h' 26 0001'a' 0001'b'",
         Disconnect {
             reason: ReasonCode::ServerMoved,
-            properties: DisconnectProperties::default()
+            properties: DisconnectProperties::new()
                 .with_reason_string(&text("m"))
                 .with_server_reference(&text("h"))
                 .with_user_property(&text("a"), &text("b")),
@@ -360,10 +360,10 @@ fn disconnect_in_its_shortest_form() {
 
 #[test]
 fn auth() {
-    let method = AuthProperties::default().with_authentication_method(&text("M"));
-    inverse(Server, "f0 00", Auth::new(ReasonCode::Success, AuthProperties::default()));
-    reads(Server, "f0 01 00", Auth::new(ReasonCode::Success, AuthProperties::default()));
-    reads(Server, "f0 02 00 00", Auth::new(ReasonCode::Success, AuthProperties::default()));
+    let method = AuthProperties::new().with_authentication_method(&text("M"));
+    inverse(Server, "f0 00", Auth::new(ReasonCode::Success, AuthProperties::new()));
+    reads(Server, "f0 01 00", Auth::new(ReasonCode::Success, AuthProperties::new()));
+    reads(Server, "f0 02 00 00", Auth::new(ReasonCode::Success, AuthProperties::new()));
     inverse(Client, "f0 06 19 04 15 0001'M'", Auth::new(ReasonCode::ReAuthenticate, method.clone()));
     inverse(
         Server,

@@ -1,5 +1,12 @@
 //! The codec from outside: known answers, refusals by rule and byte, and properties over random packets.
 
+mod encode;
+mod frame;
 mod known_v311;
 mod known_v5;
+mod properties;
+mod reason_codes;
+mod reject_both;
+mod reject_v311;
+mod reject_v5;
 mod support;

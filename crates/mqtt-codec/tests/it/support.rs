@@ -78,7 +78,11 @@ pub(crate) fn refused_bytes(
     offset: usize,
 ) {
     let error = decode(version, sender, frame).expect_err("must be refused");
-    assert_eq!((error.kind, error.packet, error.offset), (kind, packet.into(), offset), "{frame:02x?}: {error}");
+    assert_eq!(
+        (error.kind, error.packet, error.offset),
+        (kind, packet.into(), offset),
+        "{frame:02x?}: {error}"
+    );
 }
 
 pub(crate) fn id(value: u16) -> PacketId {
