@@ -168,7 +168,7 @@ fn any_bytes_from_the_peer_end_the_connection_with_a_reason_and_it_is_made_anew(
         let said = rig.unsent();
         match reason {
             Some(reason) => {
-                assert_eq!((said[0], said[2]), (0xe0, reason), "{bytes:x?} answered by {said:x?}")
+                assert_eq!((said[0], said[2]), (0xe0, reason), "{bytes:x?} answered by {said:x?}");
             }
             None => assert!(said.is_empty(), "3.1.1 has no word for it"),
         }

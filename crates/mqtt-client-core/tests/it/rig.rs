@@ -15,16 +15,16 @@ use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
 /// However long a wait is in virtual time, a test that needs more than this has a fault.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
-pub struct Rig {
-    pub now: Timestamp,
-    pub broker: Broker,
-    pub client: Client,
+pub(crate) struct Rig {
+    pub(crate) now: Timestamp,
+    pub(crate) broker: Broker,
+    pub(crate) client: Client,
     /// What a dial meets instead of the broker.
-    pub dial: Dial,
-    pub dials: Vec<Timestamp>,
+    pub(crate) dial: Dial,
+    pub(crate) dials: Vec<Timestamp>,
     /// How many bytes the transport takes at once.
-    pub mtu: usize,
-    pub stopped: bool,
+    pub(crate) mtu: usize,
+    pub(crate) stopped: bool,
     driver: Driver,
     output: Output,
     input: BytesMut,
@@ -34,18 +34,18 @@ pub struct Rig {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Dial {
+pub(crate) enum Dial {
     Reaches,
     Fails,
     Hangs,
 }
 
 impl Rig {
-    pub fn new(options: OptionsBuilder) -> Rig {
+    pub(crate) fn new(options: OptionsBuilder) -> Rig {
         Rig::with_broker(options, BrokerConfig::default())
     }
 
-    pub fn with_broker(options: OptionsBuilder, config: BrokerConfig) -> Rig {
+    pub(crate) fn with_broker(options: OptionsBuilder, config: BrokerConfig) -> Rig {
         let options: Options = options.build().expect("valid options");
         let (client, driver) = Driver::new(options, 42, Waker::noop().clone());
         Rig {
@@ -66,7 +66,7 @@ impl Rig {
     }
 
     /// A client that is connected.
-    pub fn connected(options: OptionsBuilder) -> Rig {
+    pub(crate) fn connected(options: OptionsBuilder) -> Rig {
         let mut rig = Rig::new(options);
         let client = rig.client.clone();
         rig.run(client.connect()).expect("the broker accepts");
@@ -75,7 +75,7 @@ impl Rig {
 
     /// Lets time pass until the future is ready.
     #[track_caller]
-    pub fn run<F: IntoFuture>(&mut self, future: F) -> F::Output {
+    pub(crate) fn run<F: IntoFuture>(&mut self, future: F) -> F::Output {
         let end = self.now + PATIENCE;
         let mut future = pin!(future.into_future());
         loop {
@@ -91,7 +91,7 @@ impl Rig {
     }
 
     /// Whether the future is ready without any time passing.
-    pub fn poll<F: Future + Unpin>(&mut self, future: &mut F) -> Option<F::Output> {
+    pub(crate) fn poll<F: Future + Unpin>(&mut self, future: &mut F) -> Option<F::Output> {
         self.settle();
         match std::pin::Pin::new(future).poll(&mut context()) {
             Poll::Ready(output) => Some(output),
@@ -99,7 +99,7 @@ impl Rig {
         }
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             if !self.settle() {
@@ -111,7 +111,7 @@ impl Rig {
 
     /// The next message within a (virtual) minute.
     #[track_caller]
-    pub fn next(&mut self, stream: &mut Subscription) -> Option<Message> {
+    pub(crate) fn next(&mut self, stream: &mut Subscription) -> Option<Message> {
         let end = self.now + Duration::from_secs(60);
         loop {
             if let Poll::Ready(message) = stream.poll_next(&mut context()) {
@@ -126,7 +126,7 @@ impl Rig {
     }
 
     /// A message that is there without waiting.
-    pub fn ready(&mut self, stream: &mut Subscription) -> Option<Message> {
+    pub(crate) fn ready(&mut self, stream: &mut Subscription) -> Option<Message> {
         self.settle();
         match stream.poll_next(&mut context()) {
             Poll::Ready(message) => message,
@@ -134,20 +134,20 @@ impl Rig {
         }
     }
 
-    pub fn subscribe(&mut self, filter: &str) -> Subscription {
+    pub(crate) fn subscribe(&mut self, filter: &str) -> Subscription {
         let client = self.client.clone();
         self.run(client.subscribe(filter)).expect("granted")
     }
 
     /// Publishes and waits for the outcome.
     #[track_caller]
-    pub fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS) {
+    pub(crate) fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS) {
         let client = self.client.clone();
         self.run(client.publish(topic, payload.into()).qos(qos)).expect("delivered");
     }
 
     /// The link breaks without a word.
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.broker.handle_closed(self.now, connection);
             self.drop_link();
@@ -155,7 +155,7 @@ impl Rig {
     }
 
     /// Bytes that no broker of ours would send.
-    pub fn inject(&mut self, bytes: &[u8]) {
+    pub(crate) fn inject(&mut self, bytes: &[u8]) {
         self.settle();
         self.input.extend_from_slice(bytes);
         while self.driver.handle_input(self.now, &mut self.input) > 0 {}
@@ -163,7 +163,7 @@ impl Rig {
     }
 
     /// What the driver has not been able to send yet.
-    pub fn unsent(&self) -> Vec<u8> {
+    pub(crate) fn unsent(&self) -> Vec<u8> {
         self.output.chunks().flatten().copied().collect()
     }
 
@@ -174,7 +174,7 @@ impl Rig {
     }
 
     /// Does all that needs no time. Returns whether anything happened.
-    pub fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self) -> bool {
         let mut happened = false;
         while self.step() {
             happened = true;
@@ -260,7 +260,7 @@ fn context() -> Context<'static> {
 }
 
 /// What a listener has not read yet.
-pub fn drain(events: &mut Events) -> Vec<Event> {
+pub(crate) fn drain(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| match events.poll_next(&mut context()) {
         Poll::Ready(event) => Some(event),
         Poll::Pending => None,
