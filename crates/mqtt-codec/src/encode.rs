@@ -106,3 +106,35 @@ macro_rules! impl_encode {
     };
 }
 pub(crate) use impl_encode;
+
+/// Adds the public `fit_within` to a packet whose properties explain an outcome.
+macro_rules! impl_fit {
+    ($Packet:ident) => {
+        impl $Packet {
+            /// Leaves out the user properties, and then the reason string, if the packet has more than `limit` bytes;
+            /// says whether it fits then.
+            ///
+            /// So 5.0 wants it: what merely explains must not make a packet larger than its receiver takes
+            /// (such as `[MQTT-3.4.2-2]` and `[MQTT-3.4.2-3]`).
+            ///
+            /// # Errors
+            ///
+            /// [`EncodeError`](crate::EncodeError) if the packet has no form in that version.
+            pub fn fit_within(
+                &mut self,
+                limit: u32,
+                version: crate::Version,
+            ) -> Result<bool, crate::EncodeError> {
+                let limit = limit as usize;
+                if self.encoded_len(version)? > limit {
+                    self.properties.clear_user_properties();
+                }
+                if self.encoded_len(version)? > limit {
+                    self.properties.clear_reason_string();
+                }
+                Ok(self.encoded_len(version)? <= limit)
+            }
+        }
+    };
+}
+pub(crate) use impl_fit;

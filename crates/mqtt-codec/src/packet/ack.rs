@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::{
     AckProperties, AckPropertiesRef, EncodeError, PacketId, ReasonCode, Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_and_properties, short_form_len, write_short_form},
     parse::{Context, Input, Parsed, end, packet_id},
     property::Place,
@@ -74,6 +74,7 @@ impl Ack {
 }
 
 impl_encode!(Ack);
+impl_fit!(Ack);
 
 impl Body for Ack {
     fn first_byte(&self) -> u8 {

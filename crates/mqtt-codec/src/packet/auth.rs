@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     AuthProperties, AuthPropertiesRef, DecodeErrorKind, EncodeError, ReasonCode, Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_and_properties, short_form_len, write_short_form},
     parse::{Context, Input, Parsed, end, ensure},
     property::Place,
@@ -38,6 +38,7 @@ impl Auth {
 }
 
 impl_encode!(Auth);
+impl_fit!(Auth);
 
 impl Body for Auth {
     fn first_byte(&self) -> u8 {

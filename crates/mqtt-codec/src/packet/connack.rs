@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::{
     ConnackProperties, ConnackPropertiesRef, DecodeErrorKind, EncodeError, ReasonCode, Side, Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_code},
     parse::{Context, Fault, Input, Parsed, end, ensure, located_byte},
     property::Place,
@@ -46,6 +46,7 @@ impl Connack {
 }
 
 impl_encode!(Connack);
+impl_fit!(Connack);
 
 impl Body for Connack {
     fn first_byte(&self) -> u8 {

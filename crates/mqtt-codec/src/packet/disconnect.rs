@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::{
     DisconnectProperties, DisconnectPropertiesRef, EncodeError, ReasonCode, Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_and_properties, short_form_len, write_short_form},
     parse::{Context, Input, Parsed, end},
     property::Place,
@@ -46,6 +46,7 @@ impl Default for Disconnect {
 }
 
 impl_encode!(Disconnect);
+impl_fit!(Disconnect);
 
 impl Body for Disconnect {
     fn first_byte(&self) -> u8 {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, ReasonCode, Side, SubackProperties, SubackPropertiesRef, Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_code, reason_codes},
     parse::{Context, Fault, Input, Parsed, ensure, packet_id},
     property::Place,
@@ -40,6 +40,7 @@ impl Suback {
 }
 
 impl_encode!(Suback);
+impl_fit!(Suback);
 
 impl Body for Suback {
     fn first_byte(&self) -> u8 {

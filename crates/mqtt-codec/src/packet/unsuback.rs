@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, ReasonCode, Side, UnsubackProperties, UnsubackPropertiesRef,
     Version,
-    encode::{Body, expressible, impl_encode},
+    encode::{Body, expressible, impl_encode, impl_fit},
     packet::{PacketKind, check_reason, reason_code, reason_codes},
     parse::{Context, Input, Parsed, end, ensure, packet_id},
     property::Place,
@@ -39,6 +39,7 @@ impl Unsuback {
 }
 
 impl_encode!(Unsuback);
+impl_fit!(Unsuback);
 
 impl Body for Unsuback {
     fn first_byte(&self) -> u8 {

@@ -210,3 +210,45 @@ fn secrets_do_not_appear_in_debug_output() {
     let debug = format!("{connect:?} {publish:?}");
     assert!(debug.contains("(6 bytes)") && !debug.contains("sesame") && !debug.contains("115"), "{debug}");
 }
+
+/// A packet that explains itself with a reason string of 2 bytes and two user properties of 2 bytes each: cut down to
+/// each limit it keeps what fits.
+macro_rules! check_fit {
+    ($packet:expr, $bare:expr) => {
+        let (text, bare) = (text("xx"), u32::try_from($bare).unwrap());
+        let mut packet = $packet;
+        packet.properties.set_reason_string(&text);
+        let explained = u32::try_from(packet.encoded_len(V5).unwrap()).unwrap();
+        packet.properties.add_user_property(&text, &text);
+        packet.properties.add_user_property(&text, &text);
+        let whole = u32::try_from(packet.encoded_len(V5).unwrap()).unwrap();
+
+        let cut_to = |limit: u32| {
+            let mut cut = packet.clone();
+            let fits = cut.fit_within(limit, V5).unwrap();
+            let reason_string = cut.properties.reason_string().is_some();
+            (fits, reason_string, cut.properties.user_properties().count())
+        };
+        assert_eq!(cut_to(whole), (true, true, 2));
+        assert_eq!(cut_to(whole - 1), (true, true, 0));
+        assert_eq!(cut_to(explained), (true, true, 0));
+        assert_eq!(cut_to(explained - 1), (true, false, 0));
+        assert_eq!(cut_to(bare), (true, false, 0));
+        assert_eq!(cut_to(bare - 1), (false, false, 0));
+    };
+}
+
+// [5.0 MQTT-3.2.2-19] [5.0 MQTT-3.2.2-20] [5.0 MQTT-3.9.2-1] [5.0 MQTT-3.9.2-2] [5.0 MQTT-3.11.2-1]
+// [5.0 MQTT-3.11.2-2]
+#[test]
+fn explanations_are_left_out_where_the_receiver_s_limit_asks_for_it() {
+    check_fit!(Connack::new(false, ReasonCode::Banned), 5);
+    for kind in [AckKind::Puback, AckKind::Pubrec, AckKind::Pubrel, AckKind::Pubcomp] {
+        check_fit!(Ack::new(kind, id(1)), 4);
+    }
+    check_fit!(Suback::new(id(1), vec![ReasonCode::Success]), 6);
+    check_fit!(Unsuback::new(id(1), vec![ReasonCode::Success]), 6);
+    check_fit!(Disconnect::default(), 2);
+    let method = AuthProperties::new().with_authentication_method(&text("M"));
+    check_fit!(Auth::new(ReasonCode::ContinueAuthentication, method), 8);
+}

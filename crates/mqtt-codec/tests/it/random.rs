@@ -91,7 +91,7 @@ fn repair_length(bytes: &mut Vec<u8>, header_len: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
     fn decoding_undoes_encoding(
