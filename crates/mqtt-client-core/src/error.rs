@@ -1,5 +1,6 @@
 //! What can go wrong at the client's boundary, each with whose fault it was.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -154,6 +155,34 @@ pub enum Offline {
     /// The reconnect policy has given up.
     #[error("the client gave up: {0}")]
     GaveUp(#[source] ConnectError),
+}
+
+/// No client was made, or it did not connect: what the adapters' `connect` and `Client::new` fail with.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The URL, or the options, make no sense.
+    #[error("{0}")]
+    Options(#[from] InvalidOptions),
+    /// The system gave no thread, no runtime or no randomness to start with.
+    #[error("the client can't start: {0}")]
+    Start(#[source] Arc<io::Error>),
+    /// There is no connection.
+    #[error("{0}")]
+    Offline(#[from] Offline),
+}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        ClientError::Start(Arc::new(error))
+    }
+}
+
+/// So that `Options` can stand where something is accepted that can become `Options`.
+impl From<Infallible> for ClientError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// A message that did not get its acknowledgement: exactly one of the three ways.

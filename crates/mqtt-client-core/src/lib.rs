@@ -73,8 +73,8 @@ pub use driver::Driver;
 pub use duty::Duty;
 pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl};
 pub use error::{
-    ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NotSent, Offline, PingError,
-    PublishError, SubscribeError,
+    ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NotSent, Offline,
+    PingError, PublishError, SubscribeError,
 };
 pub use event::Event;
 pub use message::Message;
