@@ -240,8 +240,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Ready with the next event.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+    /// Ready with the next event; with `None` after the last one, when the driver has ended.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         self.client.shared().poll(context, |core, waker| core.poll_event(self.tag, waker))
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) not_sent: Vec<Publish>,
     /// A message that waits for a full stream, and everything behind it with it.
     pause: Option<Pause>,
+    /// The driver holds input that a pause kept from being taken.
+    withheld: bool,
     /// The streams of the message at hand; kept for its memory.
     targets: Vec<Tag>,
     pub(crate) reconnects: u64,
@@ -94,6 +96,7 @@ impl Core {
             waiting: Slots::new(),
             not_sent: Vec::new(),
             pause: None,
+            withheld: false,
             targets: Vec::new(),
             reconnects: 0,
             now: Timestamp::ZERO,
@@ -123,6 +126,7 @@ impl Core {
     pub(crate) fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut) -> usize {
         self.facts(now);
         if self.pause.is_some() {
+            self.withheld = true;
             return 0;
         }
         // A protocol error latches in the session, which closes the connection and names it in its last event.
@@ -144,6 +148,7 @@ impl Core {
             self.failure = failure.map(|(doing, error)| Failure::io(doing, error));
         }
         self.end_pause();
+        self.withheld = false;
         self.session.handle_closed(now);
         self.pump();
         self.failure = None;
@@ -166,6 +171,9 @@ impl Core {
         self.facts(now);
         self.link_timeout();
         self.pump();
+        if self.pause.is_none() && mem::take(&mut self.withheld) {
+            return Duty::Resume;
+        }
         let duty = self.link_duty(out);
         self.parked = matches!(duty, Duty::Wait { .. });
         duty

@@ -51,7 +51,7 @@ impl Driver {
     }
 
     /// Bytes arrived. Complete packets are taken off the front, at most about 64 KiB a call; call again until it returns 0.
-    /// What is left over is the start of a packet, or waits for [`Duty::Wait`] to want input again.
+    /// What is left over is the start of a packet, or waits for [`Duty::Resume`].
     pub fn handle_input(&mut self, now: Timestamp, input: &mut BytesMut) -> usize {
         self.run(|core| core.handle_input(now, input))
     }
@@ -133,6 +133,7 @@ impl Drop for Driver {
                 let failure = Failure::DriverEnded;
                 core.go_offline(Offline::GaveUp(ConnectError { endpoint, attempts: 1, failure }));
             }
+            core.listeners.wake_all(&mut core.effects);
             std::mem::take(&mut core.news)
         });
         self.log(&news);

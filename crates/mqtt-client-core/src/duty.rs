@@ -18,6 +18,9 @@ pub enum Duty {
         /// Whether input is wanted now. It never stays unwanted for longer than the deadline says.
         read: bool,
     },
+    /// Reading had paused and goes on: call [`handle_input`](crate::Driver::handle_input) with what it left over, until it
+    /// returns 0.
+    Resume,
     /// Give up the transport, or the attempt at one, discard its output, and call
     /// [`handle_closed`](crate::Driver::handle_closed).
     Close,

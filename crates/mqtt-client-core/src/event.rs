@@ -107,6 +107,10 @@ impl Listeners {
         }
     }
 
+    pub(crate) fn wake_all(&mut self, effects: &mut Effects) {
+        self.listeners.iter_mut().for_each(|(_, listener)| effects.wake(&mut listener.waker));
+    }
+
     pub(crate) fn poll_next(&mut self, listener: Tag, waker: &mut Option<Waker>) -> Poll<Event> {
         let Some(listener) = self.listeners.get_mut(listener) else { return Poll::Pending };
         if listener.missed > 0 {

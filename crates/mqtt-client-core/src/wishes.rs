@@ -189,8 +189,12 @@ impl Core {
         self.listeners.open()
     }
 
-    pub(crate) fn poll_event(&mut self, listener: Tag, waker: &mut Option<Waker>) -> Poll<Event> {
-        self.listeners.poll_next(listener, waker)
+    pub(crate) fn poll_event(&mut self, listener: Tag, waker: &mut Option<Waker>) -> Poll<Option<Event>> {
+        match self.listeners.poll_next(listener, waker) {
+            Poll::Ready(event) => Poll::Ready(Some(event)),
+            Poll::Pending if self.abandoned => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     pub(crate) fn stop_listening(&mut self, listener: Tag) {

@@ -1,10 +1,14 @@
 //! How a client meets brokers that are there, away, unwilling, silent or broken.
 
+use std::future::IntoFuture;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, Version};
 use mqtt_client_core::{
-    Event, Events, Failure, Offline, Options, PingError, Reconnect, SESSION_NEVER_EXPIRES,
+    Driver, Event, Events, Failure, Offline, Options, PingError, PublishError, Reconnect,
+    SESSION_NEVER_EXPIRES,
 };
 use mqtt_testkit::{BrokerConfig, Fault};
 
@@ -285,4 +289,20 @@ fn an_event_listener_that_never_reads_is_bounded_and_told() {
     let events = drain(&mut events);
     assert!(matches!(events[0], Event::Missed(missed) if missed > 0), "{:?}", events[0]);
     assert_eq!(events.len(), 1 + 1024);
+}
+
+#[test]
+fn the_end_of_the_driver_ends_every_call_and_every_listener() {
+    let (client, driver) = Driver::new(Options::default(), 1, Waker::noop().clone());
+    let (mut connecting, mut events) = (pin!(client.connect()), client.events());
+    let mut publishing = pin!(client.publish("a", "").qos(QoS::AtLeastOnce).into_future());
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(connecting.as_mut().poll(context).is_pending());
+    assert!(publishing.as_mut().poll(context).is_pending());
+    drop(driver);
+    let Poll::Ready(outcome) = connecting.poll(context) else { panic!("still connecting") };
+    assert!(matches!(gave_up(outcome), Failure::DriverEnded));
+    assert!(matches!(publishing.poll(context), Poll::Ready(Err(PublishError::NotSent(_)))));
+    assert!(matches!(drain(&mut events)[..], [Event::Offline(_)]));
+    assert!(matches!(events.poll_next(context), Poll::Ready(None)));
 }

@@ -207,6 +207,10 @@ impl Rig {
                 self.drop_link();
                 true
             }
+            Duty::Resume => {
+                while self.driver.handle_input(self.now, &mut self.input) > 0 {}
+                true
+            }
             Duty::Stop => {
                 self.stopped = true;
                 false
@@ -220,11 +224,14 @@ impl Rig {
 
     fn carry(&mut self, connection: ConnId) -> bool {
         let mut moved = self.carry_up(connection);
+        if !self.read {
+            return moved;
+        }
         let mut bytes = Vec::new();
         let duty = self.broker.poll_output(self.now, connection, &mut bytes);
-        self.input.extend_from_slice(&bytes);
-        moved |= !bytes.is_empty();
-        while self.read && self.driver.handle_input(self.now, &mut self.input) > 0 {
+        if !bytes.is_empty() {
+            self.input.extend_from_slice(&bytes);
+            while self.driver.handle_input(self.now, &mut self.input) > 0 {}
             moved = true;
         }
         if duty == ConnDuty::Close {
@@ -262,7 +269,7 @@ fn context() -> Context<'static> {
 /// What a listener has not read yet.
 pub(crate) fn drain(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| match events.poll_next(&mut context()) {
-        Poll::Ready(event) => Some(event),
+        Poll::Ready(event) => event,
         Poll::Pending => None,
     })
     .collect()

@@ -282,6 +282,18 @@ fn a_reader_that_keeps_up_within_the_pause_loses_nothing() {
     assert_eq!(rig.client.stats().dropped_messages, 0);
 }
 
+/// The driver holds more than one step takes. What it kept while reading paused is not forgotten when reading goes on.
+#[test]
+fn input_that_a_pause_kept_back_is_taken_when_the_pause_ends() {
+    let mut rig = Rig::connected(Options::builder().stream_capacity(10));
+    let mut stream = rig.subscribe("a");
+    // A PUBLISH of QoS 0 (5.0): remaining length 16,000, topic "a", no properties.
+    let packet = [&[0x30, 0x80, 0x7d, 0, 1, b'a', 0][..], &[b'x'; 15_996]].concat();
+    rig.inject(&packet.repeat(25));
+    let read = std::iter::from_fn(|| rig.ready(&mut stream)).count();
+    assert_eq!((read, rig.client.stats().dropped_messages), (25, 0));
+}
+
 #[test]
 fn a_consumer_that_never_reads_delays_neither_pings_nor_acknowledgements() {
     let mut rig = Rig::connected(Options::builder().receive_maximum(5).keep_alive(Duration::from_secs(10)));
