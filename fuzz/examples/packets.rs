@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let client_id = Text::from_static("packets").expect("plain ASCII");
     show(&Connect::new(version, client_id).into(), version);
     for seed in 0..COUNT {
-        let choices = noise(seed);
+        let choices = corpus::noise(seed, 256);
         let sender = if seed % 2 == 0 { Side::Client } else { Side::Server };
         if let Ok(packet) = generate::packet(&mut Unstructured::new(&choices), version, sender) {
             show(&packet, version);
@@ -36,16 +36,4 @@ fn show(packet: &Packet, version: Version) {
     let mut bytes = Vec::new();
     packet.encode(version, &mut bytes).expect("a generated packet is legal");
     println!("{}", corpus::hex(&bytes));
-}
-
-/// Bytes that look random and depend on the seed alone (an xorshift generator).
-fn noise(seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    (0..64).flat_map(|_| next()).collect()
 }

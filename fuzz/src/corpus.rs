@@ -60,6 +60,19 @@ pub fn add(target: &str, folder: &Path) -> io::Result<usize> {
     Ok(new.len())
 }
 
+/// Bytes that look random and depend on the seed alone (an xorshift generator).
+#[must_use]
+pub fn noise(seed: u32, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;
+    let next = move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        Some(state.to_le_bytes())
+    };
+    std::iter::from_fn(next).flatten().take(len).collect()
+}
+
 /// The bytes as hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

@@ -80,7 +80,7 @@ impl World {
     fn act(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         match u.int_in_range(0..=15)? {
             0 | 1 if self.session.phase() == Phase::Closed => self.open(u)?,
-            0 if u.ratio(1, 4)? => self.close(),
+            0 if u.ratio(1, 8)? => self.close(),
             0..=3 => self.write(u)?,
             4..=6 => self.wire.extend(self.server.reply(u)?),
             7 => self.wire.extend(self.server.publish(u)?),
@@ -88,7 +88,7 @@ impl World {
             10 => self.application.submit(&mut self.session, self.version, u)?,
             11 => self.application.acknowledge(&mut self.session, u)?,
             12 => self.wait(u)?,
-            13 if self.is_hostile => self.wire.extend(garbage(u, self.version)?),
+            13 if self.is_hostile && u.ratio(1, 4)? => self.wire.extend(garbage(u, self.version)?),
             _ => {}
         }
         if u.ratio(3, 4)? {

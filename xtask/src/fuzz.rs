@@ -77,7 +77,9 @@ impl<'a> Target<'a> {
             .arg(first)
             .arg(second)
             .arg("--")
+            // Long ones from the start: a session has to be opened before it can go wrong.
             .arg(format!("-max_len={MAX_LEN}"))
+            .arg("-len_control=0")
     }
 }
 

@@ -26,7 +26,10 @@ pub(super) struct Application {
     open: BTreeMap<u64, Wish>,
     /// Publishes that the server is said to have.
     acknowledged: BTreeSet<u32>,
-    tokens: Vec<Token>,
+    /// What can be acknowledged, with the number of the message.
+    tokens: Vec<(Token, u32)>,
+    /// Messages that were refused: should the refusal get lost, they come again.
+    refused: BTreeSet<u32>,
     /// The greatest number seen of each QoS.
     seen: [u32; 3],
     /// Connections opened, and those reported as ended.
@@ -92,8 +95,12 @@ impl Application {
         if self.tokens.is_empty() {
             return Ok(());
         }
-        let token = self.tokens.swap_remove(u.choose_index(self.tokens.len())?);
-        let reason = if u.ratio(1, 8)? { ReasonCode::NotAuthorized } else { ReasonCode::Success };
+        let (token, number) = self.tokens.swap_remove(u.choose_index(self.tokens.len())?);
+        let mut reason = ReasonCode::Success;
+        if u.ratio(1, 8)? {
+            reason = ReasonCode::NotAuthorized;
+            self.refused.insert(number);
+        }
         session.acknowledge(token, reason);
         assert!(!session.acknowledge(token, reason), "a token answers once");
         Ok(())
@@ -149,13 +156,14 @@ impl Application {
     /// Numbers rise: nothing is out of order, and nothing but a marked repetition at QoS 1 comes twice.
     fn take(&mut self, message: Inbound) {
         assert_eq!(message.token.is_some(), message.publish.qos != QoS::AtMostOnce);
-        self.tokens.extend(message.token);
         if self.is_lenient {
-            return;
+            return self.tokens.extend(message.token.map(|token| (token, 0)));
         }
         let number = server::number(&message.publish);
+        self.tokens.extend(message.token.map(|token| (token, number)));
         let seen = &mut self.seen[message.publish.qos as usize];
-        let may_repeat = message.publish.qos == QoS::AtLeastOnce && message.publish.dup;
+        let may_repeat = message.publish.dup
+            && (message.publish.qos == QoS::AtLeastOnce || self.refused.contains(&number));
         assert!(number > *seen || may_repeat, "message {number} of {:?} after {seen}", message.publish.qos);
         *seen = number.max(*seen);
     }

@@ -41,9 +41,10 @@ pub(super) struct Server {
     /// The number of the latest message of ours.
     latest: u32,
     kept: Kept,
-    /// Messages of the client that were passed on.
+    /// Messages of the client that came in, and those that were passed on.
+    arrived: BTreeSet<u32>,
     delivered: BTreeSet<u32>,
-    /// The greatest number that came first at each QoS.
+    /// The greatest number passed on at each QoS; at QoS 1 it may fall.
     greatest: [u32; 3],
     connection: Option<Connection>,
 }
@@ -106,6 +107,7 @@ impl Server {
             client_takes: usize::from(config.max_inbound.max(1)),
             latest: 0,
             kept: Kept::default(),
+            arrived: BTreeSet::new(),
             delivered: BTreeSet::new(),
             greatest: [0; 3],
             connection: None,
@@ -191,25 +193,24 @@ impl Server {
 
     fn take_publish(&mut self, connection: &mut Connection, publish: &Publish) {
         let number = number(publish);
-        let first = &mut self.greatest[publish.qos as usize];
-        let is_first = number > *first;
-        *first = number.max(*first);
-        let was_here = !self.delivered.insert(number);
+        let is_first = self.arrived.insert(number);
         // [MQTT-3.3.1-1]
-        self.insist(publish.dup || !was_here, "a repetition is not marked");
-        let Some(id) = publish.packet_id else {
-            return self.insist(is_first, "QoS 0 is out of order or comes twice");
-        };
+        self.insist(is_first || publish.dup, "a repetition is not marked");
+        let Some(id) = publish.packet_id else { return self.deliver(number, publish.qos) };
         self.insist(connection.in_use.insert(id), "a packet identifier is in use");
         self.insist(connection.publishes < connection.receive_maximum, "more than the receive maximum");
         connection.publishes += 1;
         // [MQTT-4.6.0-1]: repetitions in the original order, and before anything new.
         self.insist(number > connection.latest, "publishes are out of order");
         connection.latest = number;
-        if publish.qos == QoS::ExactlyOnce {
-            let is_new = self.kept.unreleased.insert(id);
-            self.insist(is_first || !is_new, "QoS 2 comes twice");
-        }
+    }
+
+    /// Passes a message on.
+    fn deliver(&mut self, number: u32, qos: QoS) {
+        let greatest = self.greatest[qos as usize];
+        self.insist(number > greatest || qos == QoS::AtLeastOnce, "a message is out of order or comes twice");
+        self.greatest[qos as usize] = number;
+        self.delivered.insert(number);
     }
 
     /// Whether there is something to answer.
@@ -299,20 +300,7 @@ impl Server {
         let is_v5 = self.version == Version::V5;
         Ok(match packet {
             Packet::Connect(connect) => self.answer_connect(connection, &connect, u)?.into(),
-            Packet::Publish(publish) => {
-                let id = publish.packet_id.expect("QoS 0 is not answered");
-                let kind = if publish.qos == QoS::AtLeastOnce { AckKind::Puback } else { AckKind::Pubrec };
-                let mut ack = Ack::new(kind, id);
-                if is_v5 && u.ratio(1, 4)? {
-                    ack.reason =
-                        *u.choose(&[ReasonCode::NoMatchingSubscribers, ReasonCode::QuotaExceeded])?;
-                }
-                if kind == AckKind::Puback || ack.reason.is_error() {
-                    self.kept.unreleased.remove(&id);
-                    connection.finish(id);
-                }
-                ack.into()
-            }
+            Packet::Publish(publish) => self.answer_publish(connection, &publish).into(),
             Packet::Ack(ack) if ack.kind == AckKind::Pubrec => {
                 Ack::new(AckKind::Pubrel, ack.packet_id).into()
             }
@@ -334,6 +322,31 @@ impl Server {
         })
     }
 
+    fn answer_publish(&mut self, connection: &mut Connection, publish: &Publish) -> Ack {
+        let id = publish.packet_id.expect("QoS 0 is not answered");
+        let number = number(publish);
+        let kind = if publish.qos == QoS::AtLeastOnce { AckKind::Puback } else { AckKind::Pubrec };
+        let mut ack = Ack::new(kind, id);
+        if self.version == Version::V5 {
+            // By the number, so that a repetition gets the same answer.
+            ack.reason = match number % 5 {
+                0 => ReasonCode::QuotaExceeded,
+                1 => ReasonCode::NoMatchingSubscribers,
+                _ => ReasonCode::Success,
+            };
+        }
+        let is_first = kind == AckKind::Puback || !self.kept.unreleased.contains(&id);
+        if is_first && !ack.reason.is_error() {
+            self.deliver(number, publish.qos);
+        }
+        if kind == AckKind::Puback || ack.reason.is_error() {
+            connection.finish(id);
+        } else {
+            self.kept.unreleased.insert(id);
+        }
+        ack
+    }
+
     fn answer_connect(
         &mut self,
         connection: &mut Connection,
@@ -347,7 +360,7 @@ impl Server {
         let is_present = self.kept.exists && !connect.clean_start && u.ratio(7, 8)?;
         if !is_present {
             self.kept = Kept { exists: true, ..Kept::default() };
-            connection.is_secretly_new = !connect.clean_start;
+            connection.is_secretly_new = true;
         }
         connection.state = State::Connected;
         connection.is_transient = match self.version {
