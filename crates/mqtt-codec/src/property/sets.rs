@@ -411,3 +411,36 @@ property_set! {
     /// The properties of an AUTH (section 3.15.2.2).
     AuthProperties, AuthPropertiesRef, [Auth]: authentication_method, authentication_data, reason_string
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// The set has a getter for each property that the table allows there, and for no other.
+    #[track_caller]
+    fn check(places: &[Place], ids: &[PropertyId], beside: &[PropertyId]) {
+        let mut listed = Vec::from(ids);
+        listed.extend(beside);
+        listed.push(PropertyId::UserProperty);
+        listed.sort_unstable();
+        let allowed = |id: &&PropertyId| places.iter().any(|place| id.allowed_in(*place));
+        assert!(PropertyId::ALL.iter().filter(allowed).eq(&listed), "{places:?}");
+    }
+
+    #[test]
+    fn each_set_has_what_the_table_allows() {
+        check(ConnectProperties::PLACES, ConnectProperties::IDS, &[]);
+        check(WillProperties::PLACES, WillProperties::IDS, &[]);
+        check(ConnackProperties::PLACES, ConnackProperties::IDS, &[]);
+        // The one property besides user properties that repeats has methods of its own.
+        check(PublishProperties::PLACES, PublishProperties::IDS, &[PropertyId::SubscriptionIdentifier]);
+        check(AckProperties::PLACES, AckProperties::IDS, &[]);
+        check(SubscribeProperties::PLACES, SubscribeProperties::IDS, &[]);
+        check(SubackProperties::PLACES, SubackProperties::IDS, &[]);
+        check(UnsubscribeProperties::PLACES, UnsubscribeProperties::IDS, &[]);
+        check(UnsubackProperties::PLACES, UnsubackProperties::IDS, &[]);
+        check(DisconnectProperties::PLACES, DisconnectProperties::IDS, &[]);
+        check(AuthProperties::PLACES, AuthProperties::IDS, &[]);
+    }
+}
