@@ -242,6 +242,12 @@ impl Broker {
             }
             self.config.announce(properties);
         }
+        let connack = Packet::from(connack);
+        if !connection.fits(&connack) {
+            // A client that takes no CONNACK can't be accepted: [5.0 MQTT-3.1.2-24].
+            connection.close(&mut self.inst);
+            return;
+        }
         connection.send(now, connack, &mut self.inst);
         session.outbound.resume(now, connection, &mut self.inst);
         session.outbound.pump(now, connection, &mut self.inst);

@@ -141,7 +141,6 @@ impl Connection {
                 .flatten()
                 .map(|(_, incoming)| Ok(incoming));
         }
-        let flags = self.inbox.first()? & 0x0F;
         if matches!(self.phase, Phase::AwaitConnect { .. }) {
             self.offered_level = protocol_level(&self.inbox);
         }
@@ -156,6 +155,7 @@ impl Connection {
             Err(error) => return Some(Err(error)),
         };
         let frame = self.inbox.split_to(len);
+        let flags = frame.first().map_or(0, |first| first & 0x0F);
         // A small packet is copied, so that whatever is kept of it doesn't pin the buffer of many others.
         let frame = if len < LARGE { Bytes::copy_from_slice(&frame) } else { frame.freeze() };
         let packet = match self.decoder.decode(&frame) {
@@ -221,6 +221,9 @@ impl Connection {
     /// Ends the connection for a reason, which a 5.0 client that had its CONNACK is told in a DISCONNECT.
     pub(super) fn dismiss(&mut self, now: Timestamp, reason: ReasonCode, text: &str, inst: &mut Instruments) {
         if self.version == Version::V5 && matches!(self.phase, Phase::Ready(_)) {
+            // What only a CONNACK can say is told in general terms.
+            let sayable = reason.allowed_in(PacketKind::Disconnect, Side::Server);
+            let reason = if sayable { reason } else { ReasonCode::ProtocolError };
             let mut disconnect = Disconnect::new(reason);
             if let Ok(text) = Text::new(text) {
                 disconnect.properties.set_reason_string(&text);

@@ -128,7 +128,7 @@ impl Broker {
             RetainHandling::SendIfNew => replaced.is_none(),
             RetainHandling::DoNotSend => false,
         };
-        (granted(options.qos), send_retained && !filter.is_shared())
+        (options.qos.into(), send_retained && !filter.is_shared())
     }
 
     /// Sends what is retained to a subscription that was just made.
@@ -187,15 +187,6 @@ fn unsuback(version: Version, packet_id: PacketId, mut reasons: Vec<ReasonCode>)
         reasons.clear();
     }
     Unsuback::new(packet_id, reasons)
-}
-
-fn granted(qos: mqtt_codec::QoS) -> ReasonCode {
-    use mqtt_codec::QoS;
-    match qos {
-        QoS::AtMostOnce => ReasonCode::Success,
-        QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
-        QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
-    }
 }
 
 /// A client's PUBLISH, SUBSCRIBE and UNSUBSCRIBE draw on one set of packet identifiers.

@@ -1,6 +1,16 @@
-//! The broker and the server, in virtual time and against clients of other houses.
+//! The broker in virtual time, and the server against clients of other houses.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod bed;
+mod connecting;
+mod faults;
+mod limits;
 mod mosquitto;
 mod programs;
+mod publishing;
+mod retaining;
+mod sessions;
+mod subscribing;
+mod violations;
+mod wills;
