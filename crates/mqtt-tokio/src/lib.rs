@@ -1,1 +1,60 @@
-//! To be written.
+//! An async MQTT client for tokio, 3.1.1 and 5.0.
+//!
+//! ```no_run
+//! use mqtt_tokio::QoS;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = mqtt_tokio::connect("mqtt://localhost").await?;
+//! let mut hellos = client.subscribe("hello/+").await?;
+//! client.publish("hello/world", "hi").qos(QoS::ExactlyOnce).await?;
+//! if let Some(message) = hellos.recv().await {
+//!     println!("{}: {}", message.topic(), message.text());
+//! }
+//! client.disconnect().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is where
+//!
+//! Everything about MQTT is `mqtt-client-core`'s, whose types this crate re-exports (all of them as [`core`]). Here is what
+//! needs tokio: one task for each client, which alone touches the socket, and [`Subscription`] and [`Events`] as
+//! [`Stream`](futures_core::Stream)s. `mqtt-blocking` is the same client on a thread; names and meaning are the same, and
+//! what is awaited here is `.wait()`ed for there:
+//!
+//! | call | here | in `mqtt-blocking` |
+//! | --- | --- | --- |
+//! | [`connect`]`(url or options)` | `.await` | blocks |
+//! | [`Client::new`]`(url or options)` | starts a task | starts a thread |
+//! | [`connect`](Client::connect), [`disconnect`](Client::disconnect), [`ping`](Client::ping), [`unsubscribe`](Client::unsubscribe) | `.await` | `.wait()`, `.wait_timeout(time)` |
+//! | [`publish`](Client::publish), [its `enqueue`](PublishBuilder::enqueue), [`Completion`] | `.await` | `.wait()`, `.wait_timeout(time)` |
+//! | [`subscribe`](Client::subscribe) | `.await` | `.wait()`, `.wait_timeout(time)` |
+//! | [`Subscription`], [`Events`] | `Stream`, `recv().await` | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` |
+//!
+//! # Cancellation
+//!
+//! Every future may be dropped at any time, in `select!` too: none of them owns a half-written packet or a message that has
+//! been taken. What dropping one takes back, and what goes on all the same, is said at each.
+//!
+//! # The runtime
+//!
+//! It needs its I/O and time drivers (`enable_all`). Its end ends the client, without a DISCONNECT: call
+//! [`Client::disconnect`] first. Time is tokio's alone, so a client stands still in a runtime whose clock is paused.
+
+pub use mqtt_client_core as core;
+pub use mqtt_client_core::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
+pub use mqtt_client_core::{
+    ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Endpoint,
+    Enqueueing, Event, Failure, FilterRefused, FilterResults, Indeterminate, IntoFilters, InvalidOptions,
+    InvalidUrl, Message, NotSent, Offline, Options, OptionsBuilder, PingError, Pinging, PublishBuilder,
+    PublishError, Publishing, Reconnect, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder, SubscribeError,
+    Subscribing, Unsubscribing,
+};
+
+mod client;
+mod dial;
+mod driver;
+mod streams;
+
+pub use client::{Client, connect};
+pub use streams::{Events, Subscription};

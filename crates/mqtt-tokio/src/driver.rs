@@ -1,0 +1,242 @@
+//! The task that moves a client's bytes. What they mean, and what follows from it, the core decides.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mqtt_client_core as core;
+use mqtt_client_core::session::{Output, Timestamp};
+use mqtt_client_core::{ClientError, Duty, Options};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::dial::{DialError, Dialing, dial};
+
+/// Bytes that one read takes at most.
+const READ: usize = 64 * 1024;
+/// Slices that one write gathers at most.
+const SLICES: usize = 64;
+/// How long a closed connection is read for the peer's own end. A socket that is closed with unread input resets the
+/// connection, and the reset can overtake the last packet.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Starts a client's task.
+pub(crate) fn spawn(options: Options, runtime: &Handle) -> Result<core::Client, ClientError> {
+    let seed = getrandom::u64().map_err(io::Error::from)?;
+    let wake = Arc::new(WakeUp(Notify::new()));
+    let (client, driver) = core::Driver::new(options, seed, Waker::from(Arc::clone(&wake)));
+    runtime.spawn(async move { Driver::new(driver).run(&wake.0).await });
+    Ok(client)
+}
+
+/// How the core calls the task.
+struct WakeUp(Notify);
+
+impl Wake for WakeUp {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+struct Driver {
+    core: core::Driver,
+    epoch: Instant,
+    link: Link,
+    input: BytesMut,
+    output: Output,
+    sleep: Pin<Box<Sleep>>,
+}
+
+enum Link {
+    Down,
+    Dialing(Dialing),
+    Up {
+        stream: TcpStream,
+        /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
+        broken: Option<io::Error>,
+    },
+}
+
+/// What a wait has brought: everything that was ready at that moment, so that nothing can starve anything else.
+#[derive(Default)]
+struct Ready {
+    woken: bool,
+    due: bool,
+    dialed: Option<Result<TcpStream, DialError>>,
+    read: Option<io::Result<usize>>,
+    written: Option<io::Result<usize>>,
+}
+
+impl Driver {
+    fn new(core: core::Driver) -> Self {
+        let epoch = Instant::now();
+        let sleep = Box::pin(sleep_until(epoch));
+        Driver { core, epoch, link: Link::Down, input: BytesMut::new(), output: Output::new(), sleep }
+    }
+
+    async fn run(mut self, wake: &Notify) {
+        loop {
+            match self.core.poll_io(self.now(), &mut self.output) {
+                Duty::Dial(endpoint) => self.link = Link::Dialing(dial(endpoint)),
+                Duty::Wait { deadline, read } => {
+                    let ready = self.wait(wake, deadline, read).await;
+                    self.tell(ready);
+                }
+                Duty::Resume => self.parse(),
+                Duty::Close => {
+                    self.close().await;
+                    self.closed(None);
+                }
+                Duty::Stop => return,
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.epoch.elapsed()
+    }
+
+    /// Waits until anything can go on.
+    async fn wait(&mut self, wake: &Notify, deadline: Option<Timestamp>, read: bool) -> Ready {
+        let deadline =
+            deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
+        if let Some(deadline) = deadline.filter(|deadline| *deadline != self.sleep.deadline()) {
+            self.sleep.as_mut().reset(deadline);
+        }
+        let mut notified = pin!(wake.notified());
+        poll_fn(|context| {
+            let mut ready = Ready {
+                woken: notified.as_mut().poll(context).is_ready(),
+                due: deadline.is_some() && self.sleep.as_mut().poll(context).is_ready(),
+                ..Ready::default()
+            };
+            match &mut self.link {
+                Link::Down => {}
+                Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
+                Link::Up { stream, broken } => {
+                    if read {
+                        ready.read = done(poll_read(stream, context, &mut self.input));
+                    }
+                    if broken.is_none() && !self.output.is_empty() {
+                        ready.written = done(poll_write(stream, context, &self.output));
+                    }
+                }
+            }
+            if ready.is_any() { Poll::Ready(ready) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Tells the core what has happened.
+    fn tell(&mut self, ready: Ready) {
+        if ready.due {
+            self.core.handle_timeout(self.now());
+        }
+        match ready.dialed {
+            Some(Ok(stream)) => {
+                self.link = Link::Up { stream, broken: None };
+                self.core.handle_dialed(self.now());
+            }
+            Some(Err((doing, error))) => {
+                self.link = Link::Down;
+                self.core.handle_dial_failed(self.now(), doing, error);
+            }
+            None => {}
+        }
+        match (ready.written, &mut self.link) {
+            (Some(Ok(count)), _) => {
+                self.output.advance(count);
+                self.core.handle_written(self.now(), count);
+            }
+            (Some(Err(error)), Link::Up { broken, .. }) => *broken = Some(error),
+            _ => {}
+        }
+        match ready.read {
+            Some(Ok(1..)) => self.parse(),
+            Some(Ok(0)) => self.closed(None),
+            Some(Err(error)) => self.closed(Some(("reading", error))),
+            None => {}
+        }
+    }
+
+    fn parse(&mut self) {
+        while self.core.handle_input(self.now(), &mut self.input) > 0 {}
+    }
+
+    /// Ends the connection so that what has been written arrives.
+    async fn close(&mut self) {
+        if let Link::Up { stream, .. } = &mut self.link
+            && self.output.is_empty()
+        {
+            let input = &mut self.input;
+            let farewell = async {
+                stream.shutdown().await?;
+                loop {
+                    input.clear();
+                    if poll_fn(|context| poll_read(stream, context, input)).await? == 0 {
+                        return io::Result::Ok(());
+                    }
+                }
+            };
+            // A peer that does not close in time, or resets the connection, has nothing more to be told.
+            let _ = timeout(LINGER, farewell).await;
+        }
+    }
+
+    fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
+        if let Link::Up { broken: Some(error), .. } = mem::replace(&mut self.link, Link::Down) {
+            failure = Some(("writing", error));
+        }
+        self.input.clear();
+        self.output.clear();
+        self.core.handle_closed(self.now(), failure);
+    }
+}
+
+impl Ready {
+    fn is_any(&self) -> bool {
+        self.woken || self.due || self.dialed.is_some() || self.read.is_some() || self.written.is_some()
+    }
+}
+
+fn done<T>(polled: Poll<T>) -> Option<T> {
+    match polled {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// One read, which many packets can share.
+fn poll_read(
+    stream: &mut TcpStream,
+    context: &mut Context<'_>,
+    input: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    if input.capacity() - input.len() < READ / 4 {
+        input.reserve(READ);
+    }
+    pin!(stream.read_buf(input)).poll(context)
+}
+
+/// One write, which gathers many packets.
+fn poll_write(stream: &mut TcpStream, context: &mut Context<'_>, output: &Output) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut count = 0;
+    for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
+        *slice = IoSlice::new(chunk);
+        count += 1;
+    }
+    Pin::new(stream).poll_write_vectored(context, &slices[..count])
+}

@@ -1,0 +1,80 @@
+//! The core's queues as tokio programs read them: `Stream`, and `recv().await`.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use mqtt_client_core as core;
+
+use crate::{Client, Event, FilterResults, Message};
+
+/// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
+///
+/// It ends when the client goes offline for good, and when its filters are unsubscribed. Dropping it unsubscribes, unless
+/// [`keep_on_drop`](crate::SubscribeBuilder::keep_on_drop) says otherwise.
+#[derive(Debug)]
+pub struct Subscription {
+    core: core::Subscription,
+}
+
+impl Subscription {
+    /// The next message; `None` when no message can come any more. Dropping the future loses nothing.
+    pub async fn recv(&mut self) -> Option<Message> {
+        poll_fn(|context| self.core.poll_next(context)).await
+    }
+
+    /// The broker's answer to each filter, in the order in which they were given.
+    pub fn granted(&self) -> &FilterResults {
+        self.core.granted()
+    }
+
+    /// The client that this stream belongs to.
+    pub fn client(&self) -> Client {
+        self.core.client().clone().into()
+    }
+}
+
+impl From<core::Subscription> for Subscription {
+    fn from(core: core::Subscription) -> Self {
+        Subscription { core }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.core.poll_next(context)
+    }
+}
+
+/// A listener to a client's life; see [`Event`]. It keeps up to 1,024 unread events.
+///
+/// A client that goes offline can be connected again, so the stream goes on after [`Event::Offline`]. It ends with the
+/// client's task.
+#[derive(Debug)]
+pub struct Events {
+    core: core::Events,
+}
+
+impl Events {
+    /// The next event; `None` when no event can come any more. Dropping the future loses nothing.
+    pub async fn recv(&mut self) -> Option<Event> {
+        poll_fn(|context| self.core.poll_next(context)).await
+    }
+}
+
+impl From<core::Events> for Events {
+    fn from(core: core::Events) -> Self {
+        Events { core }
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.core.poll_next(context)
+    }
+}
