@@ -372,7 +372,7 @@ impl Connection {
 
     /// Ends the connection without another word.
     fn cut(&mut self, cause: DisconnectCause, news: &News) {
-        self.wire.seal();
+        self.wire.cut();
         self.end(cause, news.now());
     }
 

@@ -78,6 +78,12 @@ impl Wire {
         if self.version == Version::V5 { reason } else { ReasonCode::Success }
     }
 
+    /// Drops what is staged, and lets nothing follow what was handed out.
+    pub(crate) fn cut(&mut self) {
+        self.staged = Vec::new();
+        self.sealed = true;
+    }
+
     /// Lets nothing follow what is staged now.
     pub(crate) fn seal(&mut self) {
         self.sealed = true;

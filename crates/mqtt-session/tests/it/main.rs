@@ -1,0 +1,17 @@
+//! The session in virtual time, against scripted and modelled peers.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+mod chunking;
+mod cuts;
+mod inbound;
+mod keep_alive;
+mod limits;
+mod model;
+mod outbound;
+mod output;
+mod phases;
+mod reconnect;
+mod requests;
+mod server;
+mod support;
+mod world;
