@@ -1,4 +1,157 @@
-//! One MQTT client session, sans-IO.
+//! One MQTT client session, 3.1.1 and 5.0, without a socket, a clock or a thread.
+//!
+//! Bytes, moments and commands go in; bytes, deadlines and events come out. A [`Session`] lives through any number of
+//! connections and knows what each of them means for the messages under way: what is resent, in which order, what is
+//! acknowledged to whom, what is lost. When to connect again, and to whom, is its caller's business.
+//!
+//! # Contract
+//!
+//! Two parties share a session, which may be one and the same piece of code. The **driver** owns the transport and
+//! the clock; the **application** publishes and listens.
+//!
+//! | calls | by | meaning |
+//! | --- | --- | --- |
+//! | [`handle_opened`](Session::handle_opened), [`handle_input`](Session::handle_input), [`handle_written`](Session::handle_written), [`handle_closed`](Session::handle_closed), [`handle_timeout`](Session::handle_timeout) | driver | facts: a transport is open, bytes came, bytes left, the transport is gone, the deadline has come |
+//! | [`poll_io`](Session::poll_io) | driver | duties: bytes to write, and what to do besides ([`Duty`]) |
+//! | [`submit`](Session::submit), [`acknowledge`](Session::acknowledge) | application | wishes |
+//! | [`poll_event`](Session::poll_event) | application | news, one at a time |
+//!
+//! - **Any call is legal at any time**, in any order, before any drain. Input may come in any chunks: the result is
+//!   the same. Duties and news are two queues: an application that stops listening holds up neither a PINGREQ nor
+//!   the acknowledgements that are due.
+//! - **The driver's round**: hand in facts; have the application take its events; call `poll_io`; write the
+//!   [`Output`], and report each write (`handle_written`) as well as to the output itself ([`Output::advance`]). After
+//!   a write there may be more to send and more to tell: go round again. With nothing left to write, wait for input, a
+//!   wish or the [`Deadline`]. On [`Duty::Close`] close the transport.
+//! - **When the transport is gone**, for whatever reason, call `handle_closed`, clear the output and the input buffer.
+//!   The connection's last event is [`Event::Disconnected`], exactly one for each `handle_opened`.
+//! - **Every command ends in exactly one event**, which echoes its [`Tag`]; a command that is refused comes back in the
+//!   error, unharmed, and ends in none. Dropping an interest means ignoring the event: nothing can be taken back.
+//! - **Every message of QoS 1 and 2 wants one [`acknowledge`](Session::acknowledge)**, in any order; the session keeps
+//!   the order of the protocol. A message whose token stays unanswered holds up the acknowledgements behind it, of its
+//!   QoS, and in time the server's sending.
+//! - **An error latches.** When the peer breaks the protocol, `handle_input` returns the same [`ProtocolError`] until
+//!   the next `handle_opened`. In 5.0 a DISCONNECT with the reason is the last output.
+//! - **Time** is the driver's [`Timestamp`], which goes into `handle_*` and `poll_io`. It never runs backwards here,
+//!   whatever the driver says, and a call that comes too early does nothing.
+//!
+//! # A complete loop
+//!
+//! ```no_run
+//! use std::io::{self, IoSlice, Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::{Duration, Instant};
+//!
+//! use mqtt_session::codec::{Connect, Text, Version, bytes::BytesMut};
+//! use mqtt_session::{Config, Duty, Event, Output, Session, Timestamp};
+//!
+//! /// Runs one connection to its end. `epoch` is the same for all connections of a session.
+//! fn run(
+//!     session: &mut Session,
+//!     connect: Connect,
+//!     transport: &mut TcpStream,
+//!     epoch: Instant,
+//!     mut application: impl FnMut(&mut Session, Event),
+//! ) -> io::Result<()> {
+//!     let now = || Timestamp::ZERO + epoch.elapsed();
+//!     let (mut input, mut output) = (BytesMut::new(), Output::new());
+//!     session.handle_opened(now(), connect).map_err(io::Error::other)?;
+//!
+//!     let result = loop {
+//!         while let Some(event) = session.poll_event() {
+//!             application(session, event);
+//!         }
+//!         let duty = session.poll_io(now(), &mut output);
+//!         if !output.is_empty() {
+//!             let chunks: Vec<IoSlice> = output.chunks().map(IoSlice::new).collect();
+//!             match transport.write_vectored(&chunks) {
+//!                 Ok(bytes) => {
+//!                     output.advance(bytes);
+//!                     session.handle_written(now(), bytes);
+//!                     continue;
+//!                 }
+//!                 Err(error) => break Err(error),
+//!             }
+//!         }
+//!         let Duty::Wait(deadline) = duty else { break Ok(()) };
+//!         let patience = deadline.map(|deadline| deadline.at.saturating_since(now()).max(Duration::from_millis(1)));
+//!         transport.set_read_timeout(patience)?;
+//!         let mut bytes = [0; 16 * 1024];
+//!         match transport.read(&mut bytes) {
+//!             Ok(0) => break Ok(()),
+//!             Ok(count) => {
+//!                 input.extend_from_slice(&bytes[..count]);
+//!                 // An error is no reason to stop: poll_io knows the last words.
+//!                 while session.handle_input(now(), &mut input).is_ok_and(|taken| taken > 0) {}
+//!             }
+//!             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+//!                 session.handle_timeout(now());
+//!             }
+//!             Err(error) => break Err(error),
+//!         }
+//!     };
+//!     session.handle_closed(now());
+//!     while let Some(event) = session.poll_event() {
+//!         application(session, event);
+//!     }
+//!     result
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut session = Session::new(Config { version: Version::V5, ..Config::default() });
+//! let connect = Connect::new(Version::V5, Text::new("me")?);
+//! let mut transport = TcpStream::connect("localhost:1883")?;
+//! run(&mut session, connect, &mut transport, Instant::now(), |_, event| println!("{event:?}"))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/session_loop.rs` publishes and receives with such a loop.
+//!
+//! # Phases
+//!
+//! What the session waits for is its [`Phase`]; what happens moves it on:
+//!
+//! | from | what happens | to | and then |
+//! | --- | --- | --- | --- |
+//! | `Closed` | `handle_opened` | `AwaitConnack` | CONNECT is sent |
+//! | `AwaitConnack` | CONNACK, Success | `Ready` | losses, [`Event::Connected`]; what is due is resent |
+//! | `AwaitConnack` | CONNACK, 0x80 or above | `Closing` | [`Event::Refused`]; the transport is closed |
+//! | `AwaitConnack` | any other packet | `Closing` | the transport is closed |
+//! | `Ready` | [`Command::Disconnect`] | `Closing` | what was submitted before is sent, then DISCONNECT |
+//! | `Ready` | DISCONNECT (5.0) | `Closing` | the transport is closed |
+//! | `Ready` | a packet that breaks a rule | `Closing` | 5.0: DISCONNECT with the reason is sent |
+//! | `Ready` | no PINGRESP in time | `Closing` | the transport is closed |
+//! | any but `Closed` | the transport takes nothing in time, or the peer does not read | `Closing` | the transport is closed |
+//! | `Closing` | the output is written, or 5 s have passed | `Closing` | [`Duty::Close`] |
+//! | any but `Closed` | `handle_closed` | `Closed` | [`Event::Disconnected`] |
+//!
+//! # Outgoing flows
+//!
+//! | a publish is | PUBACK | PUBREC < 0x80 | PUBREC ≥ 0x80 | PUBCOMP | resumed connection |
+//! | --- | --- | --- | --- | --- | --- |
+//! | unknown | ignored | PUBREL (5.0: 0x92) | ignored | ignored | |
+//! | unsent | error | error | error | error | PUBLISH |
+//! | QoS 1, sent | **ends** | error | error | error | PUBLISH with DUP |
+//! | QoS 2, sent | error | PUBREL; *released* | **ends**, refused | error | PUBLISH with DUP |
+//! | QoS 2, released | error | PUBREL | **ends**, refused | **ends** | PUBREL |
+//!
+//! PUBRELs go out first on a resumed connection, in the order of their PUBRECs, and are never held back; PUBLISHes
+//! follow in their original order as the new Receive Maximum allows. A connection to a server that has no session any
+//! more ends each of them as [`Event::PublishLost`].
+//!
+//! # Inbound flows
+//!
+//! | a message is | the same PUBLISH | PUBLISH of the other QoS | its answer's turn | PUBREL |
+//! | --- | --- | --- | --- | --- |
+//! | unknown | [`Event::Message`]; *open* | | | PUBCOMP (5.0: 0x92) |
+//! | open, not answered by the application | silent | error | | error |
+//! | answered, waiting for its turn | silent | error | PUBACK: **ends**; PUBREC: *recorded*, or **ends** if refused | error |
+//! | QoS 2, recorded | PUBREC again, in turn | error | | PUBCOMP; **ends** |
+//!
+//! "Its turn" is the order of the PUBLISHes of the same QoS on this connection. A flow of an earlier connection is kept,
+//! and answered only after this connection has shown its PUBLISH; here a PUBLISH of the other QoS begins anew, and a
+//! PUBREL for what was not recorded is that of an unknown message.
 #![no_std]
 
 extern crate alloc;
