@@ -1,1 +1,55 @@
-//! To be written.
+//! A blocking MQTT client, 3.1.1 and 5.0, with no async runtime inside.
+//!
+//! ```no_run
+//! use mqtt_blocking::{QoS, Wait};
+//!
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = mqtt_blocking::connect("mqtt://localhost")?;
+//! let mut hellos = client.subscribe("hello/+").wait()?;
+//! client.publish("hello/world", "hi").qos(QoS::ExactlyOnce).wait()?;
+//! if let Some(message) = hellos.next() {
+//!     println!("{}: {}", message.topic(), message.text());
+//! }
+//! client.disconnect().wait();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is where
+//!
+//! Everything about MQTT is `mqtt-client-core`'s, whose types this crate re-exports (all of them as [`core`]). Here is what
+//! blocks: one thread for each client, which alone touches the socket, [`Wait`] for whatever the core promises, and
+//! [`Subscription`] and [`Events`] as iterators. `mqtt-tokio` is the same client on a task; names and meaning are the same,
+//! and what is awaited there is `.wait()`ed for here:
+//!
+//! | call | here | in `mqtt-tokio` |
+//! | --- | --- | --- |
+//! | [`connect`]`(url or options)` | blocks | `.await` |
+//! | [`Client::new`]`(url or options)` | starts a thread | starts a task |
+//! | [`connect`](Client::connect), [`disconnect`](Client::disconnect), [`ping`](Client::ping), [`unsubscribe`](Client::unsubscribe) | `.wait()`, `.wait_timeout(time)` | `.await` |
+//! | [`publish`](Client::publish), [its `enqueue`](PublishBuilder::enqueue), [`Completion`] | `.wait()`, `.wait_timeout(time)` | `.await` |
+//! | [`subscribe`](Client::subscribe) | `.wait()`, `.wait_timeout(time)` | `.await` |
+//! | [`Subscription`], [`Events`] | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` | `Stream`, `recv().await` |
+//!
+//! What the core's pages call awaiting a future is waiting for it here; a call whose time is up drops it, and what that
+//! takes back, and what goes on all the same, is said at each.
+
+pub use mqtt_client_core as core;
+pub use mqtt_client_core::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
+pub use mqtt_client_core::{
+    ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Endpoint,
+    Enqueueing, Event, Failure, FilterRefused, FilterResults, Indeterminate, IntoFilters, InvalidOptions,
+    InvalidUrl, Message, NotSent, Offline, Options, OptionsBuilder, PingError, Pinging, PublishBuilder,
+    PublishError, Publishing, Reconnect, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder, SubscribeError,
+    Subscribing, Unsubscribing,
+};
+
+mod client;
+mod dial;
+mod driver;
+mod streams;
+mod wait;
+
+pub use client::{Client, connect};
+pub use streams::{Events, RecvError, Subscription};
+pub use wait::{TimedOut, Wait};

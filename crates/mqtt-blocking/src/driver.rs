@@ -1,0 +1,266 @@
+//! The thread that moves a client's bytes. What they mean, and what follows from it, the core decides.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use mio::net::TcpStream;
+use mio::{Events, Token};
+use mqtt_client_core as core;
+use mqtt_client_core::session::{Output, Timestamp};
+use mqtt_client_core::{ClientError, Duty, Endpoint, Options};
+
+use crate::dial::{DialError, Dialing};
+
+/// Bytes that one read takes at most.
+const READ: usize = 64 * 1024;
+/// Slices that one write gathers at most.
+const SLICES: usize = 64;
+/// How long a closed connection is read for the peer's own end. A socket that is closed with unread input resets the
+/// connection, and the reset can overtake the last packet.
+const LINGER: Duration = Duration::from_millis(500);
+
+const WAKE: Token = Token(0);
+const LINK: Token = Token(1);
+
+/// Starts a client's thread.
+pub(crate) fn spawn(options: Options) -> Result<core::Client, ClientError> {
+    let seed = getrandom::u64().map_err(io::Error::from)?;
+    let poll = mio::Poll::new()?;
+    let wake = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
+    let (client, core) = core::Driver::new(options, seed, Waker::from(Arc::new(WakeUp(Arc::clone(&wake)))));
+    let driver = Driver {
+        core,
+        epoch: Instant::now(),
+        poll,
+        events: Events::with_capacity(8),
+        wake,
+        link: Link::Down,
+        chunk: vec![0; READ],
+        input: BytesMut::new(),
+        output: Output::new(),
+    };
+    thread::Builder::new().name("mqtt".into()).spawn(move || driver.run())?;
+    Ok(client)
+}
+
+/// How the core calls the thread.
+struct WakeUp(Arc<mio::Waker>);
+
+impl Wake for WakeUp {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It fails only when the system is out of its depth; the thread then comes by at its next deadline.
+        let _ = self.0.wake();
+    }
+}
+
+struct Driver {
+    core: core::Driver,
+    epoch: Instant,
+    poll: mio::Poll,
+    events: Events,
+    wake: Arc<mio::Waker>,
+    link: Link,
+    /// Where a read puts its bytes.
+    chunk: Vec<u8>,
+    input: BytesMut,
+    output: Output,
+}
+
+enum Link {
+    Down,
+    Dialing(Dialing),
+    Up(Socket),
+}
+
+/// Readiness is told once, when it begins; it ends when a call would block.
+struct Socket {
+    stream: TcpStream,
+    readable: bool,
+    writable: bool,
+    /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
+    broken: Option<io::Error>,
+}
+
+impl Driver {
+    fn run(mut self) {
+        loop {
+            match self.core.poll_io(self.now(), &mut self.output) {
+                Duty::Dial(endpoint) => self.dial(&endpoint),
+                Duty::Wait { deadline, read } => {
+                    // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
+                    let moved = self.go_on() | self.write() | (read && self.read());
+                    let timeout = if moved { Some(Duration::ZERO) } else { self.until(deadline) };
+                    if self.look(timeout).is_err() {
+                        return; // No events, no client: the core tells everybody who waits.
+                    }
+                    if deadline.is_some_and(|deadline| deadline <= self.now()) {
+                        self.core.handle_timeout(self.now());
+                    }
+                }
+                Duty::Resume => self.parse(),
+                Duty::Close => {
+                    self.close();
+                    self.closed(None);
+                }
+                Duty::Stop => return,
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.epoch.elapsed()
+    }
+
+    fn until(&self, deadline: Option<Timestamp>) -> Option<Duration> {
+        deadline.map(|deadline| deadline.saturating_since(self.now()))
+    }
+
+    /// Sleeps until something happens, and notes what.
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        if let Link::Up(socket) = &mut self.link {
+            for event in self.events.iter().filter(|event| event.token() == LINK) {
+                socket.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                socket.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+            }
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, endpoint: &Endpoint) {
+        match Dialing::start(endpoint, &self.wake) {
+            Ok(dialing) => self.link = Link::Dialing(dialing),
+            Err(error) => self.dialed(Err(("resolving", error))),
+        }
+    }
+
+    /// The next step of an attempt. Returns whether the core was told anything, as the next two do.
+    fn go_on(&mut self) -> bool {
+        if let Link::Dialing(dialing) = &mut self.link
+            && let Poll::Ready(dialed) = dialing.poll(self.poll.registry(), LINK)
+        {
+            self.dialed(dialed);
+            return true;
+        }
+        false
+    }
+
+    fn dialed(&mut self, dialed: Result<TcpStream, DialError>) {
+        match dialed {
+            Ok(stream) => {
+                self.link = Link::Up(Socket { stream, readable: true, writable: true, broken: None });
+                self.core.handle_dialed(self.now());
+            }
+            Err((doing, error)) => {
+                self.link = Link::Down;
+                self.core.handle_dial_failed(self.now(), doing, error);
+            }
+        }
+    }
+
+    /// One write, which gathers many packets.
+    fn write(&mut self) -> bool {
+        let Link::Up(socket) = &mut self.link else { return false };
+        if self.output.is_empty() || !socket.writable || socket.broken.is_some() {
+            return false;
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(self.output.chunks()) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        match socket.stream.write_vectored(&slices[..count]) {
+            Ok(count) => {
+                self.output.advance(count);
+                self.core.handle_written(self.now(), count);
+                true
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.writable = false;
+                false
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) => {
+                socket.broken = Some(error);
+                socket.readable = true;
+                true
+            }
+        }
+    }
+
+    /// One read, which many packets can share.
+    fn read(&mut self) -> bool {
+        let Link::Up(socket) = &mut self.link else { return false };
+        if !socket.readable {
+            return false;
+        }
+        match socket.stream.read(&mut self.chunk) {
+            Ok(0) => self.closed(None),
+            Ok(count) => {
+                self.input.extend_from_slice(&self.chunk[..count]);
+                self.parse();
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.readable = false;
+                return false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.closed(Some(("reading", error))),
+        }
+        true
+    }
+
+    fn parse(&mut self) {
+        while self.core.handle_input(self.now(), &mut self.input) > 0 {}
+    }
+
+    /// Ends the connection so that what has been written arrives.
+    fn close(&mut self) {
+        if let Link::Up(_) = &self.link
+            && self.output.is_empty()
+        {
+            // A peer that does not close in time, or resets the connection, has nothing more to be told.
+            let _ = self.say_farewell(Instant::now() + LINGER);
+        }
+    }
+
+    fn say_farewell(&mut self, end: Instant) -> io::Result<()> {
+        let Link::Up(Socket { stream, .. }) = &mut self.link else { return Ok(()) };
+        stream.shutdown(Shutdown::Write)?;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            match stream.read(&mut self.chunk) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.poll.poll(&mut self.events, Some(left))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
+        if let Link::Up(Socket { broken: Some(error), .. }) = mem::replace(&mut self.link, Link::Down) {
+            failure = Some(("writing", error));
+        }
+        self.input.clear();
+        self.output.clear();
+        self.core.handle_closed(self.now(), failure);
+    }
+}

@@ -1,0 +1,126 @@
+//! The core's queues as blocking programs read them: iterators, and `recv` with and without a time limit.
+
+use std::time::Duration;
+
+use mqtt_client_core as core;
+
+use crate::wait::{for_at_most, forever};
+use crate::{Client, Event, FilterResults, Message};
+
+/// The messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
+///
+/// It ends when the client goes offline for good, and when its filters are unsubscribed. Dropping it unsubscribes, unless
+/// [`keep_on_drop`](crate::SubscribeBuilder::keep_on_drop) says otherwise.
+#[derive(Debug)]
+pub struct Subscription {
+    core: core::Subscription,
+}
+
+impl Subscription {
+    /// Blocks until there is a message; `None` when no message can come any more.
+    pub fn recv(&mut self) -> Option<Message> {
+        forever(|context| self.core.poll_next(context))
+    }
+
+    /// Blocks until there is a message, for at most `timeout`.
+    ///
+    /// # Errors
+    /// Nothing came in time, or no message can come any more.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
+        received(for_at_most(timeout, |context| self.core.poll_next(context)))
+    }
+
+    /// A message that is there already.
+    ///
+    /// # Errors
+    /// There is none now, or no message can come any more.
+    pub fn try_recv(&mut self) -> Result<Message, RecvError> {
+        self.recv_timeout(Duration::ZERO)
+    }
+
+    /// The broker's answer to each filter, in the order in which they were given.
+    pub fn granted(&self) -> &FilterResults {
+        self.core.granted()
+    }
+
+    /// The client that this stream belongs to.
+    pub fn client(&self) -> Client {
+        self.core.client().clone().into()
+    }
+}
+
+impl From<core::Subscription> for Subscription {
+    fn from(core: core::Subscription) -> Self {
+        Subscription { core }
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = Message;
+
+    fn next(&mut self) -> Option<Message> {
+        self.recv()
+    }
+}
+
+/// A listener to a client's life; see [`Event`]. It keeps up to 1,024 unread events.
+///
+/// A client that goes offline can be connected again, so it goes on after [`Event::Offline`]. It ends with the client's
+/// thread.
+#[derive(Debug)]
+pub struct Events {
+    core: core::Events,
+}
+
+impl Events {
+    /// Blocks until there is an event; `None` when no event can come any more.
+    pub fn recv(&mut self) -> Option<Event> {
+        forever(|context| self.core.poll_next(context))
+    }
+
+    /// Blocks until there is an event, for at most `timeout`.
+    ///
+    /// # Errors
+    /// Nothing came in time, or no event can come any more.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Event, RecvError> {
+        received(for_at_most(timeout, |context| self.core.poll_next(context)))
+    }
+
+    /// An event that is there already.
+    ///
+    /// # Errors
+    /// There is none now, or no event can come any more.
+    pub fn try_recv(&mut self) -> Result<Event, RecvError> {
+        self.recv_timeout(Duration::ZERO)
+    }
+}
+
+impl From<core::Events> for Events {
+    fn from(core: core::Events) -> Self {
+        Events { core }
+    }
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv()
+    }
+}
+
+/// Why nothing was received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RecvError {
+    /// Nothing came in time; something may come later.
+    #[error("nothing came in time")]
+    Timeout,
+    /// Nothing can come any more.
+    #[error("nothing can come any more")]
+    Ended,
+}
+
+/// `None`: the time was up. `Some(None)`: the end.
+fn received<T>(next: Option<Option<T>>) -> Result<T, RecvError> {
+    next.ok_or(RecvError::Timeout)?.ok_or(RecvError::Ended)
+}
