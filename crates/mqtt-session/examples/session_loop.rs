@@ -5,7 +5,11 @@
 //! cargo run -p mqtt-session --example session_loop -- localhost:1883 some/topic [3.1.1]
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "sockets and clocks belong to drivers")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "sockets and clocks belong to drivers"
+)]
 
 use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};

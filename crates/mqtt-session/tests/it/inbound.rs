@@ -256,7 +256,7 @@ fn a_repeated_pubrec_waits_for_its_turn_as_well() {
     });
 }
 
-// [5.0 MQTT-3.3.4-9] is the server's; that it is broken is found out.
+// [3.1.1 MQTT-4.8.0-2]; [5.0 MQTT-3.3.4-9] is the server's: that it is broken is found out.
 #[test]
 fn a_peer_that_exceeds_our_receive_maximum_is_cut_off() {
     let check = |version, expected: &[Packet]| {

@@ -1,8 +1,8 @@
 //! What CONNACK allows, and how the rest is refused.
 
 use mqtt_session::codec::{
-    Connack, ConnackProperties, Disconnect, Publish, QoS, ReasonCode, SubscribeProperties, SubscriptionId,
-    Version,
+    Connack, ConnackProperties, Disconnect, Packet, Publish, QoS, ReasonCode, SubscribeProperties,
+    SubscriptionId, Version,
 };
 use mqtt_session::{Command, Event, Limits, Refusal};
 
@@ -152,6 +152,29 @@ fn a_disconnect_whose_explanation_exceeds_the_maximum_size_is_refused() {
         assert!(matches!(refusal, Refusal::PacketTooLarge { limit: 50, .. }));
     }
     rig.submit(Command::Disconnect(Disconnect::new(ReasonCode::Success))).unwrap();
+}
+
+// [5.0 MQTT-3.4.2-2] [5.0 MQTT-3.4.2-3] [5.0 MQTT-3.5.2-2] [5.0 MQTT-3.5.2-3] [5.0 MQTT-3.6.2-2] [5.0 MQTT-3.6.2-3]
+// [5.0 MQTT-3.7.2-2] [5.0 MQTT-3.7.2-3]
+#[test]
+fn acknowledgements_explain_nothing_and_so_fit_a_small_maximum_size() {
+    let mut rig = limited(|properties| properties.set_maximum_packet_size(5.try_into().unwrap()));
+    rig.peer_ok(publish(1, AtLeastOnce, 1));
+    rig.peer_ok(publish(2, ExactlyOnce, 2));
+    for inbound in rig.messages() {
+        rig.session.acknowledge(inbound.token.unwrap(), ReasonCode::QuotaExceeded);
+    }
+    rig.peer_ok(pubrec(3));
+    rig.peer_ok(pubrel(4));
+    let (quota, unknown) = (ReasonCode::QuotaExceeded, ReasonCode::PacketIdentifierNotFound);
+    let expected = [
+        puback(1).with_reason(quota),
+        pubrec(2).with_reason(quota),
+        pubrel(3).with_reason(unknown),
+        pubcomp(4).with_reason(unknown),
+    ];
+    assert_eq!(expected.clone().map(|ack| ack.encoded_len(V5)), [Ok(5); 4]);
+    assert_eq!(rig.sent(), expected.map(Packet::from));
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn nothing_but_connack_may_come_first() {
     });
 }
 
+// [5.0 MQTT-4.12.0-7]
 #[test]
 fn each_packet_in_an_accepted_connection() {
     both(|version| {

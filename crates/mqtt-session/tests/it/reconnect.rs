@@ -1,9 +1,13 @@
 //! What survives a connection, what is resent on the next one, and what is lost.
 
+use std::time::Duration;
+
 use mqtt_session::codec::{Connack, Connect, Packet, Publish, QoS, ReasonCode};
 use mqtt_session::{Command, Config, DisconnectCause, Event, PublishEnd, Refusal, Stage, Violation};
 
 use crate::support::*;
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 fn resumed() -> Connack {
     Connack::new(true, ReasonCode::Success)
@@ -455,14 +459,54 @@ fn a_failed_attempt_changes_nothing() {
     });
 }
 
+// [5.0 MQTT-4.4.0-1] [3.1.1 MQTT-4.1.0-2] [5.0 MQTT-4.1.0-1]
 #[test]
-fn nothing_is_resent_on_a_live_connection() {
+fn nothing_is_resent_or_forgotten_on_a_live_connection() {
     both(|version| {
         let mut rig = Rig::ready(version);
         rig.publish(1, AtLeastOnce);
         rig.publish(2, ExactlyOnce);
         assert_eq!(rig.sent().len(), 2);
-        rig.pass(std::time::Duration::from_secs(1_000_000));
+        rig.pass(YEAR);
         assert_eq!(rig.sent(), []);
+        rig.peer_ok(puback(1));
+        rig.peer_ok(pubrec(2));
+        assert_eq!(rig.sent(), [pubrel(2).into()]);
+        rig.pass(YEAR);
+        rig.peer_ok(pubcomp(2));
+        let first = acknowledged(publish(1, AtLeastOnce, 1), 1, puback(1));
+        let second = acknowledged(publish(2, ExactlyOnce, 2), 2, pubcomp(2));
+        assert_eq!(rig.events(), [first, second]);
     });
+}
+
+// [5.0 MQTT-4.3.3-7]
+#[test]
+fn a_publish_that_has_gone_out_is_seen_through_though_it_expires() {
+    let mut rig = Rig::ready(V5);
+    let mut expiring = message(1, ExactlyOnce);
+    expiring.properties.set_message_expiry_interval(1);
+    rig.submit(Command::Publish { tag: 1, publish: expiring.clone() }).unwrap();
+    let sent = Publish { packet_id: Some(id(1)), ..expiring };
+    assert_eq!(rig.sent(), [sent.clone().into()]);
+    rig.pass(YEAR);
+    assert_eq!(rig.resume().1, [again(sent).into()]);
+    rig.peer_ok(pubrec(1));
+    assert_eq!(rig.sent(), [pubrel(1).into()]);
+}
+
+// [5.0 MQTT-4.3.3-13]
+#[test]
+fn an_inbound_handshake_goes_on_though_the_message_expires() {
+    let mut rig = Rig::ready(V5);
+    let mut expiring = publish(1, ExactlyOnce, 1);
+    expiring.properties.set_message_expiry_interval(1);
+    rig.peer_ok(expiring);
+    let token = rig.token();
+    rig.pass(YEAR);
+    rig.session.acknowledge(token, ReasonCode::Success);
+    assert_eq!(rig.sent(), [pubrec(1).into()]);
+    rig.pass(YEAR);
+    rig.peer_ok(pubrel(1));
+    assert_eq!(rig.sent(), [pubcomp(1).into()]);
 }

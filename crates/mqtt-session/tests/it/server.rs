@@ -194,7 +194,7 @@ impl Server {
         let place = place.unwrap_or_else(|| panic!("{ack:?} acknowledges nothing"));
         let outgoing = &session.in_flight[place];
         assert!(outgoing.shown, "{ack:?} acknowledges what this connection has not shown");
-        // The first of its kind that waits for this answer [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+        // It must be the first of its kind that waits for this answer.
         let earlier = session.in_flight[..place].iter().find(|earlier| {
             earlier.shown && earlier.qos == outgoing.qos && !earlier.released && ack.kind != AckKind::Pubcomp
         });
