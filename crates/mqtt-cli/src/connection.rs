@@ -1,0 +1,202 @@
+//! The flags that `pub` and `sub` share: where the broker is, who we are, which session is meant.
+
+use std::process;
+use std::time::Duration;
+
+use clap::Args;
+use mqtt_tokio::core::DEFAULT_PORT;
+use mqtt_tokio::{Client, Endpoint, Event, Options, OptionsBuilder, QoS, SESSION_NEVER_EXPIRES, Version};
+
+use crate::outcome::{Exit, Failure, report};
+use crate::packet_log::PacketLog;
+
+/// mosquitto's flags, and a URL.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// The broker's name or address [default: localhost]
+    #[arg(short = 'h', long, value_name = "HOST", conflicts_with = "url")]
+    host: Option<String>,
+
+    /// The broker's port [default: 1883]
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "url")]
+    port: Option<u16>,
+
+    /// All in one: mqtt://[user[:password]@]host[:port][/topic]
+    #[arg(short = 'L', long, value_name = "URL")]
+    url: Option<String>,
+
+    /// User name
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    username: Option<String>,
+
+    /// Password
+    #[arg(
+        short = 'P',
+        long = "pw",
+        value_name = "PASSWORD",
+        requires = "username",
+        allow_hyphen_values = true
+    )]
+    password: Option<String>,
+
+    /// Client id, which names the session at the broker [default: a random one]
+    #[arg(short, long, value_name = "CLIENT_ID", conflicts_with = "id_prefix", allow_hyphen_values = true)]
+    id: Option<String>,
+
+    /// Client id made of this and the process id
+    #[arg(short = 'I', long, value_name = "PREFIX", allow_hyphen_values = true)]
+    id_prefix: Option<String>,
+
+    /// Seconds of silence after which the connection is checked; 0 turns that off
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 60)]
+    keepalive: u16,
+
+    /// MQTT version: 5 or 311 (also: mqttv5, mqttv311)
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = version)]
+    protocol_version: Version,
+
+    /// Resume the session that the broker holds for this client id, and leave it there at the end (needs -i)
+    #[arg(short = 'c', long, requires = "id")]
+    disable_clean_session: bool,
+
+    /// Seconds that the broker keeps the session after the end; -1: for ever [default: -1 with -c, else 0]
+    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = expiry, allow_hyphen_values = true)]
+    session_expiry_interval: Option<Duration>,
+
+    /// Topic of the will: what the broker publishes if we are gone without a goodbye
+    #[arg(long, value_name = "TOPIC")]
+    will_topic: Option<String>,
+
+    /// Payload of the will [default: empty]
+    #[arg(long, value_name = "PAYLOAD", requires = "will_topic", allow_hyphen_values = true)]
+    will_payload: Option<String>,
+
+    /// QoS of the will [default: 0]
+    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = qos)]
+    will_qos: Option<QoS>,
+
+    /// The will is retained
+    #[arg(long, requires = "will_topic")]
+    will_retain: bool,
+
+    /// Print a line for each packet on standard error
+    #[arg(short, long)]
+    debug: bool,
+}
+
+impl Connection {
+    /// The topic that the URL names. It is taken as it stands, so a filter may follow: mqtt://host/plant/#
+    pub(crate) fn url_topic(&self) -> Option<&str> {
+        self.url_parts().and_then(|(_, topic)| topic)
+    }
+
+    /// Whether the session is to outlive this program.
+    pub(crate) fn is_persistent(&self) -> bool {
+        !self.session_expiry().is_zero()
+    }
+
+    /// A client that is not connected yet. `max_in_flight` bounds unacknowledged messages.
+    pub(crate) fn client(&self, max_in_flight: Option<u16>) -> Result<(Client, Endpoint), Failure> {
+        let mut builder = self.options()?;
+        if let Some(max) = max_in_flight {
+            builder = builder.max_in_flight(max);
+        }
+        let log = PacketLog::default();
+        if self.debug {
+            builder = builder.on_packet(log.hook());
+        }
+        let options = builder.build().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        let endpoint = options.endpoint().clone();
+        let client = Client::new(options)
+            .map_err(|error| Failure::new(Exit::Here, format!("{endpoint}: starting: {error}")))?;
+        log.name(client.client_id());
+        Ok((client, endpoint))
+    }
+
+    fn options(&self) -> Result<OptionsBuilder, Failure> {
+        let clean_start = !self.disable_clean_session;
+        if self.protocol_version == Version::V311 && self.session_expiry_interval.is_some() {
+            let text = "-x is for MQTT 5.0; in 3.1.1 a session ends with the connection, or with -c never";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let mut builder = Options::builder()
+            .version(self.protocol_version)
+            .keep_alive(Duration::from_secs(self.keepalive.into()))
+            .clean_start(clean_start)
+            .session_expiry(self.session_expiry());
+        builder = match self.url_parts() {
+            Some((url, _)) => builder.url(url),
+            None => builder.endpoint(Endpoint::tcp(
+                self.host.as_deref().unwrap_or("localhost"),
+                self.port.unwrap_or(DEFAULT_PORT),
+            )),
+        };
+        if let Some(username) = &self.username {
+            builder = builder.credentials(username, self.password.as_deref().map(str::as_bytes));
+        }
+        if let Some(id) = &self.id {
+            builder = builder.client_id(id);
+        } else if let Some(prefix) = &self.id_prefix {
+            builder = builder.client_id(&format!("{prefix}{}", process::id()));
+        }
+        if let Some(topic) = &self.will_topic {
+            let payload = self.will_payload.as_deref().unwrap_or_default();
+            builder = builder.will(topic, payload, self.will_qos.unwrap_or_default(), self.will_retain);
+        }
+        Ok(builder)
+    }
+
+    fn session_expiry(&self) -> Duration {
+        let default = if self.disable_clean_session { SESSION_NEVER_EXPIRES } else { Duration::ZERO };
+        self.session_expiry_interval.unwrap_or(default)
+    }
+
+    /// The URL without its topic, and the topic.
+    fn url_parts(&self) -> Option<(&str, Option<&str>)> {
+        let url = self.url.as_deref()?;
+        let authority = url.find("://").map_or(0, |at| at + 3);
+        Some(match url[authority..].find('/') {
+            Some(at) => {
+                let (url, topic) = (&url[..authority + at], &url[authority + at + 1..]);
+                (url, Some(topic).filter(|topic| !topic.is_empty()))
+            }
+            None => (url, None),
+        })
+    }
+}
+
+/// What a watcher is told of a client's life, on standard error. An event of ordinary life says nothing.
+pub(crate) fn report_event(event: &Event) {
+    match event {
+        Event::Failed { .. } | Event::SubscriptionLost { .. } | Event::Missed(_) => {
+            report(&event.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// 0, 1 or 2.
+pub(crate) fn qos(text: &str) -> Result<QoS, String> {
+    let number: u8 = text.parse().map_err(|_| "QoS is 0, 1 or 2".to_owned())?;
+    QoS::try_from(number).map_err(|error| error.to_string())
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    match text {
+        "5" | "mqttv5" => Ok(Version::V5),
+        "311" | "mqttv311" => Ok(Version::V311),
+        "31" | "mqttv31" => Err("MQTT 3.1 is not spoken; there are 311 and 5".into()),
+        _ => Err("there are 311 and 5".into()),
+    }
+}
+
+fn expiry(text: &str) -> Result<Duration, String> {
+    match text {
+        "-1" | "∞" => Ok(SESSION_NEVER_EXPIRES),
+        _ => match text.parse::<u32>() {
+            Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+            Err(_) => Err(format!("seconds from 0 to {}, or -1 for ever", u32::MAX - 1)),
+        },
+    }
+}
