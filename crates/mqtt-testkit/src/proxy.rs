@@ -235,8 +235,6 @@ impl Shared {
                 break;
             }
             if budget == Some(0) {
-                // What has passed goes out before the cut.
-                let _ = to.shutdown(Shutdown::Write);
                 self.lock().cut(id);
             }
         }
@@ -268,8 +266,8 @@ impl State {
     fn cut(&mut self, id: u64) {
         if let Some(pair) = self.pairs.get_mut(&id) {
             pair.dies_at = None;
-            pair.shut_down();
             self.cuts += 1;
+            pair.shut_down();
         }
     }
 

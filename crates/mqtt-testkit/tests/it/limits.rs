@@ -2,7 +2,7 @@
 
 use core::num::{NonZeroU16, NonZeroU32};
 
-use mqtt_codec::{Packet, Publish, QoS, ReasonCode, Suback};
+use mqtt_codec::{Packet, PacketKind, Publish, QoS, ReasonCode, Suback};
 use mqtt_testkit::{BrokerConfig, Fault};
 
 use crate::bed::*;
@@ -78,8 +78,7 @@ fn a_packet_that_is_too_large_is_refused_by_its_header() {
 
 #[test]
 fn more_unacknowledged_messages_than_announced_end_the_connection() {
-    let mut config = BrokerConfig::default();
-    config.receive_maximum = NonZeroU16::new(2).unwrap();
+    let config = BrokerConfig { receive_maximum: NonZeroU16::new(2).unwrap(), ..BrokerConfig::default() };
     let mut bed = Bed::new(config.clone());
     let peer = bed.join(V5, "a");
     for n in 1..=2 {
@@ -93,8 +92,8 @@ fn more_unacknowledged_messages_than_announced_end_the_connection() {
     assert_eq!(bed.end(peer), Some(ReasonCode::ReceiveMaximumExceeded));
 
     // A PUBACK that the client has not seen doesn't free its place.
-    config.faults = vec![Fault::sent(mqtt_codec::PacketKind::Puback).always().withhold()];
-    let mut bed = Bed::new(config);
+    let faults = vec![Fault::sent(PacketKind::Puback).always().withhold()];
+    let mut bed = Bed::new(BrokerConfig { faults, ..config });
     let peer = bed.join(V5, "a");
     for n in 1..=3 {
         bed.say(peer, publish("t", AtLeastOnce, n, "x"));

@@ -1,6 +1,6 @@
 //! Programs of other houses, run with time limits.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -24,9 +24,14 @@ impl Program {
     ///
     /// Panics with `install` when the program is missing.
     pub(crate) fn start(program: &str, install: &str, args: &[&str]) -> Self {
+        Self::start_with_input(program, install, args, "")
+    }
+
+    /// The same, with something to read on its standard input.
+    pub(crate) fn start_with_input(program: &str, install: &str, args: &[&str], input: &str) -> Self {
         let child = Command::new(program)
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
@@ -34,6 +39,9 @@ impl Program {
             Ok(child) => child,
             Err(error) => panic!("{program} can't be started ({error}); install it with: {install}"),
         };
+        let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_owned());
+        // Whoever doesn't read it has its reason.
+        thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
         let lines = read_lines(child.stdout.take().unwrap());
         let errors = read_lines(child.stderr.take().unwrap());
         Self { name: format!("{program} {}", args.join(" ")), child, lines, errors }
@@ -50,6 +58,11 @@ impl Program {
                 panic!("{}: ended without a line{}", self.name, self.said())
             }
         }
+    }
+
+    /// Whether it prints nothing for so long.
+    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.lines.recv_timeout(time) == Err(RecvTimeoutError::Timeout)
     }
 
     /// Waits for its end, which has to be a success, and returns the lines not read before.

@@ -144,9 +144,7 @@ fn an_answer_of_the_wrong_kind_is_a_protocol_error() {
 // [5.0 MQTT-4.4.0-2] [5.0 MQTT-4.9.0-2]
 #[test]
 fn a_pubrec_with_an_error_ends_the_flow_and_frees_its_place() {
-    let mut config = BrokerConfig::default();
-    config.max_in_flight = NonZeroU16::MIN;
-    let mut bed = Bed::new(config);
+    let mut bed = Bed::new(BrokerConfig { max_in_flight: NonZeroU16::MIN, ..BrokerConfig::default() });
     let from = bed.join(V5, "from");
     let to = bed.join(V5, "to");
     bed.subscribe(to, &[("t", ExactlyOnce)]);
