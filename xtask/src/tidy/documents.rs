@@ -12,7 +12,7 @@ const WITH_EXAMPLE: [&str; 4] = ["mqtt-codec", "mqtt-session", "mqtt-tokio", "mq
 
 /// The examples that the README shows, whole, each below its mark.
 const IN_README: [&str; 2] =
-    ["crates/mqtt-tokio/examples/readme.rs", "crates/mqtt-blocking/examples/readme.rs"];
+    ["crates/mqtt-tokio/examples/hello_async.rs", "crates/mqtt-blocking/examples/hello_blocking.rs"];
 
 /// Above a block of the README: the file that it shows.
 const MARK: (&str, &str) = ("<!-- example: ", " -->");

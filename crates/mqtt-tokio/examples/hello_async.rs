@@ -1,4 +1,4 @@
-//! Says hello to itself through a broker: `cargo run -p mqtt-tokio --example readme [URL]`.
+//! Says hello to itself through a broker: `cargo run -p mqtt-tokio --example hello_async [URL]`.
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
 use mqtt_tokio::QoS;

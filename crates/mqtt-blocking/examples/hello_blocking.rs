@@ -1,4 +1,4 @@
-//! Says hello to itself through a broker: `cargo run -p mqtt-blocking --example readme [URL]`.
+//! Says hello to itself through a broker: `cargo run -p mqtt-blocking --example hello_blocking [URL]`.
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
 use mqtt_blocking::{QoS, Wait};
