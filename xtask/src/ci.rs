@@ -24,8 +24,7 @@ pub(crate) fn run(with_test: bool) -> Result<()> {
     if with_test {
         stages.run("test", test::run)?;
     }
-    stages.close("ci");
-    Ok(())
+    stages.close("ci")
 }
 
 fn lock_files() -> Result<()> {

@@ -32,7 +32,7 @@ Usage: cargo xtask <chore>
   install                          the programs that the tests talk to (mosquitto, paho-mqtt)
   test                             install, then every test, doc test and fuzz corpus
   ci [--no-test]                   the gate: lock file, format, tidy, spec, clippy, docs, no_std, fuzz build, test
-  ci-long                          what takes longer: fuzzing, tshark, licences, bare metal, a second broker
+  ci-long [stage]                  what takes longer: tshark, ejabberd, bare metal, licences, fuzzing
   fuzz <target>|--all [--seconds N] [--keep]
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
                                    to the corpus in the repository
@@ -60,7 +60,10 @@ fn run(args: Vec<String>) -> Result<()> {
             let with_test = !args.flag("--no-test");
             args.finish().and_then(|()| ci::run(with_test))
         }
-        Some("ci-long") => args.finish().and_then(|()| ci_long::run()),
+        Some("ci-long") => {
+            let filter = args.positional();
+            args.finish().and_then(|()| ci_long::run(filter))
+        }
         Some("fuzz") => {
             let (all, keep) = (args.flag("--all"), args.flag("--keep"));
             let seconds = args.number("--seconds")?.unwrap_or(60);
