@@ -94,7 +94,7 @@ impl ProtocolError {
     }
 }
 
-/// One line, such as `CONNACK: a second one [MQTT-3.2.0-2]`.
+/// One line, such as `CONNACK: a second one [5.0 MQTT-3.2.0-2]`.
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Violation::Packet(error) = &self.violation {
@@ -105,7 +105,7 @@ impl fmt::Display for ProtocolError {
         }
         self.violation.fmt(f)?;
         match self.statement() {
-            Some(statement) => write!(f, " [{statement}]"),
+            Some(statement) => write!(f, " [5.0 {statement}]"),
             None => Ok(()),
         }
     }

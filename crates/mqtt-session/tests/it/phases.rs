@@ -379,10 +379,10 @@ fn problem_information_that_was_declined_is_a_protocol_error() {
 fn errors_read_as_one_line() {
     let mut rig = Rig::ready(V5);
     let error = rig.peer(connack()).unwrap_err();
-    assert_eq!(error.to_string(), "CONNACK: a second one [MQTT-3.2.0-2]");
+    assert_eq!(error.to_string(), "CONNACK: a second one [5.0 MQTT-3.2.0-2]");
     let mut rig = Rig::ready(V5);
     rig.submit(subscribe(1, &["a", "b"])).unwrap();
     rig.sent();
     let error = rig.peer(suback(1, &[ReasonCode::Success])).unwrap_err();
-    assert_eq!(error.to_string(), "SUBACK: 1 reason codes answer 2 filters [MQTT-3.8.4-6]");
+    assert_eq!(error.to_string(), "SUBACK: 1 reason codes answer 2 filters [5.0 MQTT-3.8.4-6]");
 }
