@@ -1,0 +1,217 @@
+//! The calls that both adapters offer, in a form that blocks, so that a scenario reads the same over either.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mqtt_client_core::codec::QoS;
+use mqtt_client_core::session::Connected;
+use mqtt_client_core::{
+    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, Offline, Options, PingError,
+    PublishBuilder, PublishError, Stats, SubscribeBuilder, SubscribeError,
+};
+
+use crate::PATIENCE;
+
+/// An adapter, ready to make clients. Each scenario starts its own, and with it the threads that its clients run on.
+pub trait Adapter: Send + Sync + Sized + 'static {
+    /// Its client.
+    type Client: Client;
+
+    /// Starts whatever the adapter needs around it.
+    fn start() -> Self;
+
+    /// The adapter's free function `connect`.
+    ///
+    /// # Errors
+    /// Its error.
+    fn connect(&self, options: Options) -> Result<Self::Client, ClientError>;
+
+    /// A client that has not been told to connect.
+    fn client(&self, options: Options) -> Self::Client;
+}
+
+/// A client of either adapter.
+pub trait Client: Clone + Send + Sync + 'static {
+    /// What the adapter's `subscribe` yields.
+    type Inner: From<mqtt_client_core::Subscription>;
+    /// The same with what a scenario needs to wait for it.
+    type Subscription: Subscription;
+    /// What the adapter's `events` yields.
+    type Events: Events;
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Why there will be no connection.
+    fn connect(&self) -> Result<Connected, Offline>;
+
+    /// Disconnects.
+    fn disconnect(&self) -> DisconnectReport;
+
+    /// A message to publish; [`wait`](Self::wait) for it, or for what its methods give.
+    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder;
+
+    /// Subscribes, with the options that `configure` sets.
+    ///
+    /// # Errors
+    /// Every filter was refused.
+    fn subscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
+    ) -> Result<Self::Subscription, SubscribeError>;
+
+    /// Unsubscribes.
+    ///
+    /// # Errors
+    /// Nothing could be asked for.
+    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError>;
+
+    /// Pings.
+    ///
+    /// # Errors
+    /// There is no connection, or no longer.
+    fn ping(&self) -> Result<Duration, PingError>;
+
+    /// Listens to what happens to the client from now on.
+    fn events(&self) -> Self::Events;
+
+    /// Whether the client is connected.
+    fn is_connected(&self) -> bool;
+
+    /// Its client id.
+    fn client_id(&self) -> String;
+
+    /// Its counters.
+    fn stats(&self) -> Stats;
+
+    /// Waits as the adapter's users do.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`].
+    fn wait<F: IntoFuture>(&self, future: F) -> F::Output;
+
+    /// Subscribes with the default options.
+    ///
+    /// # Errors
+    /// Every filter was refused.
+    fn subscribe(&self, filters: impl IntoFilters) -> Result<Self::Subscription, SubscribeError> {
+        self.subscribe_with(filters, |builder| builder)
+    }
+
+    /// Publishes, and waits for the outcome as `publish(…).await` does.
+    ///
+    /// # Errors
+    /// How it ended otherwise.
+    fn send(&self, topic: &str, payload: impl Into<Bytes>, qos: QoS) -> Result<Delivered, PublishError> {
+        self.wait(self.publish(topic, payload).qos(qos))
+    }
+}
+
+/// What comes next on a stream.
+#[derive(Debug)]
+pub enum Next {
+    /// A message.
+    Message(Message),
+    /// The end.
+    Ended,
+    /// Nothing in the time given.
+    Silence,
+}
+
+/// A stream of messages of either adapter.
+pub trait Subscription: Send + 'static {
+    /// What comes next, if it comes within `patience`.
+    fn next_within(&mut self, patience: Duration) -> Next;
+
+    /// What the broker has granted.
+    fn granted(&self) -> &FilterResults;
+
+    /// The next message.
+    ///
+    /// # Panics
+    /// When none comes within [`PATIENCE`], or the stream has ended.
+    #[track_caller]
+    fn message(&mut self) -> Message {
+        match self.next_within(PATIENCE) {
+            Next::Message(message) => message,
+            other => panic!("expected a message: {other:?}"),
+        }
+    }
+
+    /// The payloads of the next messages, as text.
+    ///
+    /// # Panics
+    /// When they do not come.
+    #[track_caller]
+    fn texts(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.message().text().into_owned()).collect()
+    }
+
+    /// The stream has to end now.
+    ///
+    /// # Panics
+    /// When it does not, or a message is in the way.
+    #[track_caller]
+    fn ends(&mut self) {
+        let next = self.next_within(PATIENCE);
+        assert!(matches!(next, Next::Ended), "expected the end: {next:?}");
+    }
+
+    /// Nothing may come for so long.
+    ///
+    /// # Panics
+    /// When something does.
+    #[track_caller]
+    fn stays_silent(&mut self, time: Duration) {
+        let next = self.next_within(time);
+        assert!(matches!(next, Next::Silence), "expected silence: {next:?}");
+    }
+}
+
+/// A listener of either adapter.
+pub trait Events: Send + 'static {
+    /// The next event, if it comes within `patience`.
+    fn next_within(&mut self, patience: Duration) -> Option<Event>;
+
+    /// Skips events until `wanted` finds its own, and returns what it made of that.
+    ///
+    /// # Panics
+    /// When none comes for [`PATIENCE`].
+    #[track_caller]
+    fn find<T>(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        let mut seen = Vec::new();
+        while let Some(event) = self.next_within(PATIENCE) {
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+            seen.push(event.to_string());
+        }
+        panic!("no event for {PATIENCE:?}; wanted {what}, after {seen:?}")
+    }
+
+    /// Waits until the client has connected; whether the broker still had its session.
+    ///
+    /// # Panics
+    /// When it does not connect.
+    #[track_caller]
+    fn connected(&mut self) -> bool {
+        self.find("a connection", |event| match event {
+            Event::Connected { session_present } => Some(*session_present),
+            _ => None,
+        })
+    }
+
+    /// Waits until a connection, or an attempt at one, has failed.
+    ///
+    /// # Panics
+    /// When none does.
+    #[track_caller]
+    fn failure(&mut self) -> mqtt_client_core::Failure {
+        self.find("a failure", |event| match event {
+            Event::Failed { failure, .. } => Some(failure.clone()),
+            _ => None,
+        })
+    }
+}

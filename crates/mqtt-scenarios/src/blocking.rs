@@ -1,0 +1,112 @@
+//! mqtt-blocking, as it comes.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mqtt_blocking::{RecvError, Wait};
+use mqtt_client_core::session::Connected;
+use mqtt_client_core::{
+    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Offline, Options, PingError,
+    PublishBuilder, Stats, SubscribeBuilder, SubscribeError,
+};
+
+use crate::{Adapter, Client, Events, Next, PATIENCE, Subscription};
+
+/// The adapter mqtt-blocking.
+#[derive(Debug)]
+pub struct Blocking;
+
+impl Adapter for Blocking {
+    type Client = mqtt_blocking::Client;
+
+    fn start() -> Self {
+        Blocking
+    }
+
+    fn connect(&self, options: Options) -> Result<Self::Client, ClientError> {
+        mqtt_blocking::connect(options)
+    }
+
+    fn client(&self, options: Options) -> Self::Client {
+        mqtt_blocking::Client::new(options).expect("the system gives a thread")
+    }
+}
+
+impl Client for mqtt_blocking::Client {
+    type Inner = mqtt_blocking::Subscription;
+    type Subscription = mqtt_blocking::Subscription;
+    type Events = mqtt_blocking::Events;
+
+    fn connect(&self) -> Result<Connected, Offline> {
+        self.wait(self.connect())
+    }
+
+    fn disconnect(&self) -> DisconnectReport {
+        self.wait(self.disconnect())
+    }
+
+    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
+        self.publish(topic, payload)
+    }
+
+    fn subscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
+    ) -> Result<Self::Subscription, SubscribeError> {
+        self.wait(configure(self.subscribe(filters)))
+    }
+
+    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
+        self.wait(self.unsubscribe(filters))
+    }
+
+    fn ping(&self) -> Result<Duration, PingError> {
+        self.wait(self.ping())
+    }
+
+    fn events(&self) -> Self::Events {
+        self.events()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.is_connected()
+    }
+
+    fn client_id(&self) -> String {
+        self.client_id()
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    #[track_caller]
+    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+        match future.wait_timeout(PATIENCE) {
+            Ok(output) => output,
+            Err(_) => panic!("not ready within {PATIENCE:?}"),
+        }
+    }
+}
+
+impl Subscription for mqtt_blocking::Subscription {
+    fn next_within(&mut self, patience: Duration) -> Next {
+        match self.recv_timeout(patience) {
+            Ok(message) => Next::Message(message),
+            Err(RecvError::Ended) => Next::Ended,
+            Err(RecvError::Timeout) => Next::Silence,
+        }
+    }
+
+    fn granted(&self) -> &FilterResults {
+        self.granted()
+    }
+}
+
+impl Events for mqtt_blocking::Events {
+    fn next_within(&mut self, patience: Duration) -> Option<Event> {
+        self.recv_timeout(patience).ok()
+    }
+}

@@ -1,0 +1,140 @@
+//! mqtt-tokio, on a runtime of its own.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mqtt_client_core::session::Connected;
+use mqtt_client_core::{
+    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Offline, Options, PingError,
+    PublishBuilder, Stats, SubscribeBuilder, SubscribeError,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use crate::{Adapter, Client, Events, Next, PATIENCE, Subscription};
+
+/// The adapter mqtt-tokio. Its clients' tasks run on one thread, so that what they do is done there and nowhere else.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    runtime: Arc<Runtime>,
+}
+
+/// Something of mqtt-tokio's, with the runtime to wait for it on.
+#[derive(Clone, Debug)]
+pub struct On<T> {
+    inner: T,
+    tokio: Tokio,
+}
+
+impl Tokio {
+    fn within<F: IntoFuture>(&self, patience: Duration, future: F) -> Option<F::Output> {
+        self.runtime.block_on(async { timeout(patience, future.into_future()).await.ok() })
+    }
+
+    #[track_caller]
+    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+        match self.within(PATIENCE, future) {
+            Some(output) => output,
+            None => panic!("not ready within {PATIENCE:?}"),
+        }
+    }
+
+    fn on<T>(&self, inner: T) -> On<T> {
+        On { inner, tokio: self.clone() }
+    }
+}
+
+impl Adapter for Tokio {
+    type Client = On<mqtt_tokio::Client>;
+
+    fn start() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Tokio { runtime: Arc::new(runtime.expect("the system gives a thread")) }
+    }
+
+    fn connect(&self, options: Options) -> Result<Self::Client, ClientError> {
+        Ok(self.on(self.wait(mqtt_tokio::connect(options))?))
+    }
+
+    fn client(&self, options: Options) -> Self::Client {
+        let _context = self.runtime.enter();
+        self.on(mqtt_tokio::Client::new(options).expect("a runtime is there"))
+    }
+}
+
+impl Client for On<mqtt_tokio::Client> {
+    type Inner = mqtt_tokio::Subscription;
+    type Subscription = On<mqtt_tokio::Subscription>;
+    type Events = On<mqtt_tokio::Events>;
+
+    fn connect(&self) -> Result<Connected, Offline> {
+        self.wait(self.inner.connect())
+    }
+
+    fn disconnect(&self) -> DisconnectReport {
+        self.wait(self.inner.disconnect())
+    }
+
+    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
+        self.inner.publish(topic, payload)
+    }
+
+    fn subscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
+    ) -> Result<Self::Subscription, SubscribeError> {
+        Ok(self.tokio.on(self.wait(configure(self.inner.subscribe(filters)))?))
+    }
+
+    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
+        self.wait(self.inner.unsubscribe(filters))
+    }
+
+    fn ping(&self) -> Result<Duration, PingError> {
+        self.wait(self.inner.ping())
+    }
+
+    fn events(&self) -> Self::Events {
+        self.tokio.on(self.inner.events())
+    }
+
+    fn is_connected(&self) -> bool {
+        self.inner.is_connected()
+    }
+
+    fn client_id(&self) -> String {
+        self.inner.client_id()
+    }
+
+    fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    #[track_caller]
+    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+        self.tokio.wait(future)
+    }
+}
+
+impl Subscription for On<mqtt_tokio::Subscription> {
+    fn next_within(&mut self, patience: Duration) -> Next {
+        match self.tokio.within(patience, self.inner.recv()) {
+            Some(Some(message)) => Next::Message(message),
+            Some(None) => Next::Ended,
+            None => Next::Silence,
+        }
+    }
+
+    fn granted(&self) -> &FilterResults {
+        self.inner.granted()
+    }
+}
+
+impl Events for On<mqtt_tokio::Events> {
+    fn next_within(&mut self, patience: Duration) -> Option<Event> {
+        self.tokio.within(patience, self.inner.recv()).flatten()
+    }
+}

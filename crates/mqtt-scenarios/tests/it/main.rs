@@ -1,0 +1,43 @@
+//! The scenarios, a module for each theme; each runs over both adapters and in both versions.
+
+#![allow(clippy::unwrap_used, reason = "scenarios are tests, in functions that the tests call")]
+
+/// Makes tests of scenarios, `fn name<A: Adapter>(case: &Case<A>)`: `name::tokio_v5` and so on. A list may be limited to
+/// MQTT 5.0.
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        $(mod $name {
+            scenarios!(@test $name tokio_v311 Tokio V311);
+            scenarios!(@test $name blocking_v311 Blocking V311);
+            scenarios!(@test $name tokio_v5 Tokio V5);
+            scenarios!(@test $name blocking_v5 Blocking V5);
+        })+
+    };
+    (only 5.0: $($name:ident),+ $(,)?) => {
+        $(mod $name {
+            scenarios!(@test $name tokio_v5 Tokio V5);
+            scenarios!(@test $name blocking_v5 Blocking V5);
+        })+
+    };
+    (@test $name:ident $test:ident $adapter:ident $version:ident) => {
+        #[test]
+        fn $test() {
+            let version = mqtt_client_core::codec::Version::$version;
+            super::$name(&mqtt_scenarios::Case::<mqtt_scenarios::$adapter>::start(version));
+        }
+    };
+}
+
+mod batching;
+mod connecting;
+mod exactly_once;
+mod hostile;
+mod interop;
+mod leaving;
+mod liveness;
+mod offline;
+mod publishing;
+mod reconnecting;
+mod round_trip;
+mod subscribing;
+mod wills;
