@@ -133,6 +133,8 @@ impl Drop for Driver {
                 let failure = Failure::DriverEnded;
                 core.go_offline(Offline::GaveUp(ConnectError { endpoint, attempts: 1, failure }));
             }
+            // The session learns it too, which ends what only a connection could answer.
+            core.handle_closed(core.now, None);
             core.listeners.wake_all(&mut core.effects);
             std::mem::take(&mut core.news)
         });

@@ -306,3 +306,15 @@ fn the_end_of_the_driver_ends_every_call_and_every_listener() {
     assert!(matches!(drain(&mut events)[..], [Event::Offline(_)]));
     assert!(matches!(events.poll_next(context), Poll::Ready(None)));
 }
+
+#[test]
+fn a_ping_ends_with_the_driver_and_none_starts_after_it() {
+    let rig = Rig::connected(Options::builder());
+    let client = rig.client.clone();
+    let mut ping = client.ping();
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(pin!(&mut ping).poll(context).is_pending());
+    drop(rig);
+    assert!(matches!(pin!(ping).poll(context), Poll::Ready(Err(PingError::LinkLost))));
+    assert!(matches!(pin!(client.ping()).poll(context), Poll::Ready(Err(PingError::NotConnected))));
+}
