@@ -93,13 +93,14 @@ impl Core {
         if !matches!(self.link, Link::Handshake { .. } | Link::Up { .. } | Link::Leaving) {
             return; // Given up before the session knew.
         }
+        // What the session knows is why the transport failed, if that failed too.
         let failure = match (self.failure.take(), cause) {
             (_, DisconnectCause::ByUs) => return self.go_offline(Offline::Disconnected),
+            (_, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
+            (_, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
+            (_, DisconnectCause::PingTimeout) => Failure::PingTimeout,
+            (_, DisconnectCause::WriteTimeout | DisconnectCause::PeerNotReading) => Failure::WriteTimeout,
             (Some(failure), _) => failure,
-            (None, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
-            (None, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
-            (None, DisconnectCause::PingTimeout) => Failure::PingTimeout,
-            (None, DisconnectCause::WriteTimeout | DisconnectCause::PeerNotReading) => Failure::WriteTimeout,
             (None, _) => Failure::Closed,
         };
         self.link_ended(failure);

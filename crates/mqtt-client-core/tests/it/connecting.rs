@@ -1,13 +1,16 @@
 //! How a client meets brokers that are there, away, unwilling, silent or broken.
 
 use std::future::IntoFuture;
+use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, Version};
+use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Driver, Event, Events, Failure, Offline, Options, PingError, PublishError, Reconnect,
+    Driver, Duty, Event, Events, Failure, Offline, Options, PingError, PublishError, Reconnect,
     SESSION_NEVER_EXPIRES,
 };
 use mqtt_testkit::{BrokerConfig, Fault};
@@ -317,4 +320,28 @@ fn a_ping_ends_with_the_driver_and_none_starts_after_it() {
     drop(rig);
     assert!(matches!(pin!(ping).poll(context), Poll::Ready(Err(PingError::LinkLost))));
     assert!(matches!(pin!(client.ping()).poll(context), Poll::Ready(Err(PingError::NotConnected))));
+}
+
+/// A broker that says why it goes often resets the connection too, while the client still writes.
+#[test]
+fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
+    let (client, mut driver) = Driver::new(Options::default(), 1, Waker::noop().clone());
+    let (mut events, mut output, now) = (client.events(), Output::new(), Timestamp::ZERO);
+    drop(client.connect());
+    assert!(matches!(driver.poll_io(now, &mut output), Duty::Dial(_)));
+    driver.handle_dialed(now);
+    driver.poll_io(now, &mut output);
+    driver.handle_written(now, output.len());
+    // CONNACK; DISCONNECT with "server shutting down".
+    let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0, 0xe0, 1, 0x8b][..]);
+    while driver.handle_input(now, &mut input) > 0 {}
+    driver.handle_closed(now, Some(("writing", io::ErrorKind::ConnectionReset.into())));
+    let failed = drain(&mut events).into_iter().find_map(|event| match event {
+        Event::Failed { failure, .. } => Some(failure),
+        _ => None,
+    });
+    assert!(
+        matches!(&failed, Some(Failure::Disconnected(packet)) if packet.reason == ReasonCode::ServerShuttingDown),
+        "{failed:?}"
+    );
 }
