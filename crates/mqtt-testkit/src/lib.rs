@@ -12,6 +12,7 @@
 //! | [`Proxy`] | a TCP proxy before any broker that cuts, refuses, stalls and dribbles |
 //! | [`Link`] | a faulty byte stream in virtual time |
 //! | [`Clock`] | virtual time |
+//! | [`World`] | whole clients, a broker and the links between them in virtual time |
 //!
 //! A test against a real socket, whose third PUBACK gets lost:
 //!
@@ -36,6 +37,7 @@ mod proxy;
 mod rng;
 mod server;
 mod threads;
+mod world;
 
 pub use broker::{
     Broker, BrokerConfig, ConnDuty, ConnId, Fault, FaultMatch, LogEntry, Misdeed, Stats, TopicStats,
@@ -45,6 +47,7 @@ pub use clock::Clock;
 pub use link::{CutAfter, Link, LinkConfig};
 pub use proxy::{Dribble, Proxy, ProxyConfig};
 pub use server::Server;
+pub use world::World;
 
 /// The layer whose [`Timestamp`](mqtt_session::Timestamp) and [`PacketTrace`](mqtt_session::PacketTrace) stand in
 /// this crate's interface; it holds the codec too, as `session::codec`.

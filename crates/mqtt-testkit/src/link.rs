@@ -166,22 +166,17 @@ impl Link {
     /// When the next bytes arrive on either side; it may have passed.
     #[must_use]
     pub fn poll_deadline(&self) -> Option<Timestamp> {
-        let lanes = [&self.from_client, &self.from_server];
-        lanes
-            .into_iter()
-            .filter(|lane| !lane.stalled)
-            .filter_map(|lane| Some(lane.under_way.front()?.0))
-            .min()
+        [Side::Client, Side::Server].into_iter().filter_map(|side| self.arrival(side)).min()
     }
 
-    /// Room for more bytes from this side.
+    /// When the next bytes arrive at this side; it may have passed.
     #[must_use]
-    pub fn room(&self, from: Side) -> usize {
-        let lane = match from {
-            Side::Client => &self.from_client,
-            Side::Server => &self.from_server,
+    pub fn arrival(&self, at: Side) -> Option<Timestamp> {
+        let lane = match at {
+            Side::Client => &self.from_server,
+            Side::Server => &self.from_client,
         };
-        if self.cut || lane.closed { 0 } else { self.config.window.saturating_sub(lane.len) }
+        lane.under_way.front().filter(|_| !lane.stalled).map(|(arrival, _)| *arrival)
     }
 
     /// Loses whatever is under way, and takes nothing more.

@@ -53,7 +53,7 @@ pub enum ConnDuty {
 }
 
 /// A strict MQTT 3.1.1 and 5.0 server as a state machine. [`Server`](crate::Server) gives it sockets,
-/// `World` virtual time.
+/// [`World`](crate::World) virtual time.
 ///
 /// | method | meaning |
 /// | --- | --- |

@@ -1,0 +1,166 @@
+//! A client's driver and its simulated socket.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use mqtt_client_core::{Client, Driver, Duty, Options};
+use mqtt_session::{Output, Timestamp};
+
+use crate::broker::ConnId;
+use crate::link::LinkConfig;
+
+use super::network::Network;
+use super::task::Flag;
+
+/// Does for one client what an adapter's task or thread does.
+pub(super) struct Station {
+    /// `None` once it has ended.
+    driver: Option<Driver>,
+    /// Raised by the core when it wants to be asked for duties.
+    wake: Arc<Flag>,
+    transport: Transport,
+    output: Output,
+    input: BytesMut,
+    deadline: Option<Timestamp>,
+    /// Whether the core wants input now.
+    reading: bool,
+    /// Something happened, so that the core has to be asked for duties.
+    news: bool,
+}
+
+enum Transport {
+    None,
+    Dialing { until: Timestamp, link: LinkConfig },
+    Open(ConnId),
+}
+
+impl Station {
+    pub(super) fn new(options: Options, seed: u64) -> (Client, Self) {
+        let (wake, waker) = Flag::raised();
+        let (client, driver) = Driver::new(options, seed, waker);
+        let station = Self {
+            driver: Some(driver),
+            wake,
+            transport: Transport::None,
+            output: Output::new(),
+            input: BytesMut::new(),
+            deadline: None,
+            reading: false,
+            news: true,
+        };
+        (client, station)
+    }
+
+    /// When there is something to do.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
+        let dialing = match self.transport {
+            Transport::Dialing { until, .. } => Some(until),
+            Transport::None | Transport::Open(_) => None,
+        };
+        self.deadline.into_iter().chain(dialing)
+    }
+
+    /// Tells the core what has happened, and does what it then wants. Returns whether there was anything.
+    pub(super) fn turn(&mut self, now: Timestamp, network: &mut Network) -> bool {
+        let Some(mut driver) = self.driver.take() else { return false };
+        self.tell(now, network, &mut driver);
+        self.news |= self.wake.lower();
+        if !core::mem::take(&mut self.news) {
+            self.driver = Some(driver);
+            return false;
+        }
+        match driver.poll_io(now, &mut self.output) {
+            Duty::Wait { deadline, read } => {
+                self.deadline = deadline;
+                self.reading = read;
+            }
+            Duty::Resume => self.parse(now, &mut driver),
+            Duty::Dial(_) => {
+                let link = network.dial(now);
+                self.transport = Transport::Dialing { until: now + link.delay * 2, link };
+                self.news = true;
+            }
+            Duty::Close => self.close(now, network, &mut driver),
+            Duty::Stop => {
+                if let Transport::Open(id) = self.transport {
+                    network.hang_up(id);
+                }
+                return true;
+            }
+        }
+        self.driver = Some(driver);
+        true
+    }
+
+    /// Facts: a deadline, the end of a dial, input, room for output, the end of the connection.
+    fn tell(&mut self, now: Timestamp, network: &mut Network, driver: &mut Driver) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+            driver.handle_timeout(now);
+            self.news = true;
+        }
+        match &self.transport {
+            Transport::None => {}
+            Transport::Dialing { until, .. } if *until > now => {}
+            Transport::Dialing { link, .. } => {
+                match network.open(now, link.clone()) {
+                    Some(id) => {
+                        self.transport = Transport::Open(id);
+                        driver.handle_dialed(now);
+                    }
+                    None => {
+                        self.transport = Transport::None;
+                        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
+                        driver.handle_dial_failed(now, "connecting", error);
+                    }
+                }
+                self.news = true;
+            }
+            Transport::Open(id) => {
+                let id = *id;
+                self.write(now, id, network, driver);
+                if self.reading && network.receive(now, id, &mut self.input) > 0 {
+                    self.parse(now, driver);
+                }
+                // Writing notices the end as well as reading does.
+                if (self.reading || !self.output.is_empty()) && network.is_ended(id) {
+                    self.close(now, network, driver);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, now: Timestamp, id: ConnId, network: &mut Network, driver: &mut Driver) {
+        let mut written = 0;
+        for chunk in self.output.chunks() {
+            let taken = network.send(now, id, chunk);
+            written += taken;
+            if taken < chunk.len() {
+                break;
+            }
+        }
+        if written > 0 {
+            self.output.advance(written);
+            driver.handle_written(now, written);
+            self.news = true;
+        }
+    }
+
+    fn parse(&mut self, now: Timestamp, driver: &mut Driver) {
+        while driver.handle_input(now, &mut self.input) > 0 {}
+        self.news = true;
+    }
+
+    /// The transport is gone, or is given up.
+    fn close(&mut self, now: Timestamp, network: &mut Network, driver: &mut Driver) {
+        if let Transport::Open(id) = self.transport {
+            network.hang_up(id);
+        }
+        self.transport = Transport::None;
+        self.output.clear();
+        self.input.clear();
+        driver.handle_closed(now, None);
+        self.news = true;
+    }
+}
