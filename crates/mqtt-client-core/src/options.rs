@@ -15,6 +15,9 @@ use crate::{Endpoint, InvalidOptions, Reconnect};
 /// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
 pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
 
+/// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
+const MAX_IN_FLIGHT_V311: u16 = 20;
+
 /// Sees every packet sent and received; see [`OptionsBuilder::on_packet`].
 pub(crate) type PacketHook = Arc<dyn Fn(&PacketTrace) + Send + Sync>;
 
@@ -162,6 +165,8 @@ impl TryFrom<&String> for Options {
 #[must_use = "options do nothing until they are built"]
 pub struct OptionsBuilder {
     options: Options,
+    /// What the version decides, unless it was chosen.
+    max_in_flight: Option<u16>,
     error: Option<InvalidOptions>,
 }
 
@@ -186,7 +191,7 @@ impl Default for OptionsBuilder {
             session: Config::default(),
             packet_hook: None,
         };
-        OptionsBuilder { options, error: None }
+        OptionsBuilder { options, max_in_flight: None, error: None }
     }
 }
 
@@ -337,10 +342,13 @@ impl OptionsBuilder {
         self
     }
 
-    /// Unacknowledged QoS 1 and 2 publishes at once, at least 1; the broker's Receive Maximum holds as well. Default: that
-    /// of [`Config`].
+    /// Unacknowledged QoS 1 and 2 publishes at once, at least 1. In 5.0 the broker's Receive Maximum holds as well; default
+    /// there: that of [`Config`].
+    ///
+    /// A 3.1.1 broker can't say how many it takes, and some end the connection of a client that sends more: mosquitto, by
+    /// default, at the 21st QoS 2 message. Default in 3.1.1: 20. For a broker that takes more, more is faster.
     pub fn max_in_flight(mut self, max: u16) -> Self {
-        self.options.session.max_in_flight = max;
+        self.max_in_flight = Some(max);
         self
     }
 
@@ -373,7 +381,7 @@ impl OptionsBuilder {
 
     /// The options, if each value, and all of them together, make sense.
     pub fn build(self) -> Result<Options, InvalidOptions> {
-        let OptionsBuilder { mut options, error } = self;
+        let OptionsBuilder { mut options, max_in_flight, error } = self;
         if let Some(error) = error {
             return Err(error);
         }
@@ -401,6 +409,11 @@ impl OptionsBuilder {
         }
         if options.client_id.as_ref().is_some_and(Text::is_empty) && options.session_expiry > 0 {
             return fault("client_id", "a session that is kept needs a client id");
+        }
+        match (max_in_flight, options.version) {
+            (Some(max), _) => options.session.max_in_flight = max,
+            (None, Version::V311) => options.session.max_in_flight = MAX_IN_FLIGHT_V311,
+            (None, Version::V5) => {}
         }
         if options.session.max_in_flight == 0 {
             return fault("max_in_flight", "must be at least 1");

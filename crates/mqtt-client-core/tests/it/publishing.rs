@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use mqtt_client_core::codec::{AckKind, PacketKind, PublishProperties, QoS, ReasonCode, Text, Version};
-use mqtt_client_core::{Delivered, Indeterminate, NotSent, Offline, Options, PublishError};
+use mqtt_client_core::{Delivered, Indeterminate, NotSent, Offline, Options, OptionsBuilder, PublishError};
 use mqtt_testkit::Fault;
 
 use crate::rig::{Dial, Rig};
@@ -191,6 +191,25 @@ fn going_offline_ends_every_message_with_its_reason() {
         matches!(late, Err(PublishError::NotSent(NotSent::Offline(_)))),
         "a call after disconnect fails at once"
     );
+}
+
+/// mosquitto 2.0.11 ends the connection of a 3.1.1 client at its 21st unacknowledged QoS 2 message.
+#[test]
+fn a_client_of_311_keeps_few_messages_in_flight_unless_told_otherwise() {
+    let check = |options: OptionsBuilder, expected: usize| {
+        let mut rig = Rig::connected(options);
+        rig.broker.inject(Fault::sent(PacketKind::Pubrec).always().withhold());
+        for _ in 0..2_000 {
+            let publish = rig.client.publish("a", "x").qos(QoS::ExactlyOnce);
+            drop(publish.try_enqueue().expect("room"));
+        }
+        rig.run_for(Duration::from_secs(1));
+        assert_eq!(rig.client.stats().in_flight, expected);
+    };
+    let v311 = || Options::builder().version(Version::V311);
+    check(v311(), 20);
+    check(v311().max_in_flight(100), 100);
+    check(Options::builder(), 1024);
 }
 
 #[test]

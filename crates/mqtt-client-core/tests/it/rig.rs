@@ -1,4 +1,7 @@
 //! A client, its driver and a broker in one thread, with a clock that jumps.
+//!
+//! Nearer to the driver than the testkit's `World`: no time passes on the way, the transport can be jammed to the byte, bytes
+//! that no broker sends can be slipped in, and what is not sent yet can be seen.
 
 use std::future::IntoFuture;
 use std::io;
