@@ -12,7 +12,7 @@ use crate::handshake::{self, Terms};
 use crate::inbound::{AckOrder, InboundFlows};
 use crate::keep_alive::{Due, KeepAlive};
 use crate::news::News;
-use crate::outbound::{Ended, Epoch, Outbound, Received};
+use crate::outbound::{Epoch, Outbound, Received};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
 use crate::wire::Wire;
@@ -253,9 +253,7 @@ impl Connection {
         if connack.session_present && kept.client_id.as_ref() == Some(&self.terms.client_id) {
             self.resume(kept, &limits, news);
         } else {
-            for (flow, stage) in kept.outbound.lose() {
-                news.tell(Event::PublishLost { tag: flow.tag, publish: flow.publish, stage });
-            }
+            kept.outbound.lose(news);
             kept.inbound.clear();
         }
         kept.client_id =
@@ -268,10 +266,7 @@ impl Connection {
 
     fn resume(&mut self, kept: &mut Kept, limits: &Limits, news: &mut News) {
         let allowed = |publish: &_| limits.check_publish(publish).map(drop);
-        let mut resumption = kept.outbound.resume(self.epoch, allowed);
-        for ended in resumption.forbidden.drain(..) {
-            news.tell(ended.into());
-        }
+        let resumption = kept.outbound.resume(self.epoch, allowed, news);
         for packet_id in &resumption.releases {
             self.wire.stage_ack(AckKind::Pubrel, *packet_id, ReasonCode::Success, news);
         }
@@ -325,13 +320,14 @@ impl Connection {
         let packet_id = ack.packet_id;
         match ack.kind {
             AckKind::Puback => {
-                let ended = kept.outbound.puback(ack)?;
-                self.ended(ended, news);
+                if let Some(epoch) = kept.outbound.puback(ack, news)? {
+                    self.send_queue.discharge(epoch);
+                }
             }
             AckKind::Pubrec => {
                 let refused = ack.reason.is_error();
-                match kept.outbound.pubrec(ack, self.epoch)? {
-                    Received::Ended(ended) => self.ended(Some(ended), news),
+                match kept.outbound.pubrec(ack, self.epoch, news)? {
+                    Received::Ended(epoch) => self.send_queue.discharge(epoch),
                     Received::Release { first_seen } => {
                         if first_seen {
                             self.send_queue.charge();
@@ -349,19 +345,12 @@ impl Connection {
                 kept.inbound.pubrel(packet_id, &mut self.ack_order, &mut self.wire, news)?;
             }
             AckKind::Pubcomp => {
-                let ended = kept.outbound.pubcomp(ack)?;
-                self.ended(ended, news);
+                if let Some(epoch) = kept.outbound.pubcomp(ack, news)? {
+                    self.send_queue.discharge(epoch);
+                }
             }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn ended(&mut self, ended: Option<Ended>, news: &mut News) {
-        if let Some(ended) = ended {
-            self.send_queue.discharge(ended.epoch);
-            news.tell(ended.into());
-        }
     }
 
     /// The server said no to CONNECT.
@@ -382,12 +371,6 @@ impl Connection {
             Some(ending) => ending.deadline = ending.deadline.min(deadline),
             None => self.ending = Some(Ending { cause, deadline }),
         }
-    }
-}
-
-impl From<Ended> for Event {
-    fn from(ended: Ended) -> Self {
-        Self::Published { tag: ended.tag, publish: ended.publish, result: ended.result }
     }
 }
 

@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 use mqtt_codec::{Ack, PacketId, Publish, QoS, ReasonCode};
 
 use crate::ids::IdTable;
-use crate::{PublishEnd, Refusal, Stage, Tag, Violation};
+use crate::news::News;
+use crate::{Event, PublishEnd, Refusal, Stage, Tag, Violation};
 
 /// The number of a connection; counts up from 1.
 pub(crate) type Epoch = u64;
@@ -35,9 +36,9 @@ pub(crate) struct Outbound {
 
 /// One publish.
 #[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) tag: Tag,
-    pub(crate) publish: Publish,
+struct Flow {
+    tag: Tag,
+    publish: Publish,
     order: u64,
     progress: Progress,
     /// The connection that last carried it; 0 = none.
@@ -67,16 +68,6 @@ pub(crate) struct Turn {
     order: u64,
 }
 
-/// A flow that ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) tag: Tag,
-    pub(crate) publish: Publish,
-    pub(crate) result: PublishEnd,
-    /// The connection that last carried it.
-    pub(crate) epoch: Epoch,
-}
-
 /// What a PUBREC leads to.
 #[derive(Debug)]
 pub(crate) enum Received {
@@ -85,8 +76,8 @@ pub(crate) enum Received {
         /// The flow had not been on this connection yet.
         first_seen: bool,
     },
-    /// The flow is over.
-    Ended(Ended),
+    /// The flow is over; the connection that last carried it.
+    Ended(Epoch),
     /// There is no such flow.
     Unknown,
 }
@@ -98,8 +89,6 @@ pub(crate) struct Resumption {
     pub(crate) releases: Vec<PacketId>,
     /// PUBLISHes, in their original order [MQTT-4.6.0-1].
     pub(crate) publishes: VecDeque<Turn>,
-    /// Those that the new limits rule out.
-    pub(crate) forbidden: Vec<Ended>,
 }
 
 impl Outbound {
@@ -142,14 +131,11 @@ impl Outbound {
     }
 
     /// The publish whose turn it is, marked as sent on this connection, and as a repetition if it is one
-    /// [MQTT-3.3.1-1]. `None` if its flow has ended or gone on since.
+    /// [MQTT-3.3.1-1]. `None` if its flow has ended, or gone on on this connection, since.
     #[inline]
     pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch) -> Option<&Publish> {
         let flow = self.flows.get_mut(turn.packet_id)?;
-        if flow.order != turn.order
-            || flow.epoch == epoch
-            || matches!(flow.progress, Progress::Released { .. })
-        {
+        if flow.order != turn.order || flow.epoch == epoch {
             return None;
         }
         flow.publish.dup = flow.progress == Progress::Sent;
@@ -158,22 +144,24 @@ impl Outbound {
         Some(&flow.publish)
     }
 
-    /// PUBACK ends a flow of QoS 1, whatever its reason. `None`: there is no such flow, which is not an error.
+    /// PUBACK ends a flow of QoS 1, whatever its reason: the connection that last carried it. `None`: there is no
+    /// such flow, which is not an error.
     #[inline]
-    pub(crate) fn puback(&mut self, ack: Ack) -> Result<Option<Ended>, Violation> {
+    pub(crate) fn puback(&mut self, ack: Ack, news: &mut News) -> Result<Option<Epoch>, Violation> {
         let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
         flow.expect_sent(QoS::AtLeastOnce)?;
-        Ok(self.end(ack.packet_id, ack.into()))
+        Ok(self.end(ack.packet_id, ack.into(), news))
     }
 
     /// PUBREC ends a flow of QoS 2 with an error [MQTT-4.4.0-2], or takes it on to PUBREL [MQTT-4.3.3-4].
     #[inline]
-    pub(crate) fn pubrec(&mut self, ack: Ack, epoch: Epoch) -> Result<Received, Violation> {
+    pub(crate) fn pubrec(&mut self, ack: Ack, epoch: Epoch, news: &mut News) -> Result<Received, Violation> {
         let order = self.next_order;
         let Some(flow) = self.flows.get_mut(ack.packet_id) else { return Ok(Received::Unknown) };
         flow.expect_sent(QoS::ExactlyOnce)?;
         if ack.reason.is_error() {
-            return Ok(self.end(ack.packet_id, ack.into()).map_or(Received::Unknown, Received::Ended));
+            let ended = self.end(ack.packet_id, ack.into(), news);
+            return Ok(ended.map_or(Received::Unknown, Received::Ended));
         }
         let first_seen = flow.epoch != epoch;
         flow.epoch = epoch;
@@ -184,83 +172,86 @@ impl Outbound {
         Ok(Received::Release { first_seen })
     }
 
-    /// PUBCOMP ends a flow of QoS 2. `None`: there is no such flow, which is not an error.
+    /// PUBCOMP ends a flow of QoS 2: the connection that last carried it. `None`: there is no such flow, which is
+    /// not an error.
     ///
     /// Its one error, 0x92, says that the server has forgotten a message which it had confirmed by PUBREC: it is
     /// delivered nevertheless.
     #[inline]
-    pub(crate) fn pubcomp(&mut self, mut ack: Ack) -> Result<Option<Ended>, Violation> {
+    pub(crate) fn pubcomp(&mut self, mut ack: Ack, news: &mut News) -> Result<Option<Epoch>, Violation> {
         let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
         flow.expect_sent(QoS::ExactlyOnce)?;
         let Progress::Released { reason, .. } = flow.progress else {
             return Err(Violation::WrongAcknowledgement);
         };
         ack.reason = reason;
-        Ok(self.end(ack.packet_id, ack.into()))
+        Ok(self.end(ack.packet_id, ack.into(), news))
     }
 
-    /// The server has kept the session: what to send again, in which order.
+    /// The server has kept the session: what to send again, in which order. What is not `allowed` any more has
+    /// come to its end.
     pub(crate) fn resume(
         &mut self,
         epoch: Epoch,
         allowed: impl Fn(&Publish) -> Result<(), Refusal>,
+        news: &mut News,
     ) -> Resumption {
         let mut releases = Vec::new();
         let mut publishes = Vec::new();
-        let mut refused = Vec::new();
+        let mut forbidden = Vec::new();
         for (packet_id, flow) in self.flows.iter() {
             let turn = Turn { packet_id, order: flow.order };
             if let Progress::Released { order, .. } = flow.progress {
                 releases.push(Turn { packet_id, order });
             } else if let Err(refusal) = allowed(&flow.publish) {
-                refused.push((turn, refusal));
+                forbidden.push((turn, refusal));
             } else {
                 publishes.push(turn);
             }
         }
         releases.sort_unstable_by_key(|turn| turn.order);
         publishes.sort_unstable_by_key(|turn| turn.order);
-        refused.sort_unstable_by_key(|(turn, _)| turn.order);
+        forbidden.sort_unstable_by_key(|(turn, _)| turn.order);
         for turn in &releases {
             if let Some(flow) = self.flows.get_mut(turn.packet_id) {
                 flow.epoch = epoch;
             }
         }
-        for (turn, _) in &refused {
-            let flow = self.flows.get(turn.packet_id);
-            if flow
-                .is_some_and(|flow| flow.progress == Progress::Sent && flow.publish.qos == QoS::ExactlyOnce)
-            {
-                self.barred.insert(turn.packet_id);
-            }
+        for (turn, refusal) in forbidden {
+            self.forbid(turn.packet_id, refusal, news);
         }
-        Resumption {
-            releases: releases.into_iter().map(|turn| turn.packet_id).collect(),
-            publishes: publishes.into(),
-            forbidden: refused
-                .into_iter()
-                .filter_map(|(turn, refusal)| self.end(turn.packet_id, PublishEnd::Forbidden(refusal)))
-                .collect(),
-        }
+        let releases = releases.into_iter().map(|turn| turn.packet_id).collect();
+        Resumption { releases, publishes: publishes.into() }
     }
 
-    /// Ends a flow that the session itself can't carry on.
-    pub(crate) fn end(&mut self, packet_id: PacketId, result: PublishEnd) -> Option<Ended> {
-        let Flow { tag, publish, epoch, .. } = self.flows.remove(packet_id)?;
-        Some(Ended { tag, publish, result, epoch })
+    /// Ends a flow that can't be carried on.
+    pub(crate) fn forbid(&mut self, packet_id: PacketId, refusal: Refusal, news: &mut News) {
+        let flow = self.flows.get(packet_id);
+        if flow.is_some_and(|flow| flow.progress == Progress::Sent && flow.publish.qos == QoS::ExactlyOnce) {
+            self.barred.insert(packet_id);
+        }
+        self.end(packet_id, PublishEnd::Forbidden(refusal), news);
     }
 
-    /// The server has no session: all flows are lost, in the order in which they were submitted.
-    pub(crate) fn lose(&mut self) -> impl Iterator<Item = (Flow, Stage)> {
+    /// The server has no session: all flows are lost, and told in the order in which they were submitted.
+    pub(crate) fn lose(&mut self, news: &mut News) {
         self.barred.clear();
         let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
         let mut flows: Vec<_> =
             ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
         flows.sort_unstable_by_key(|flow| flow.order);
-        flows.into_iter().map(|flow| {
+        for flow in flows {
             let stage = flow.stage();
-            (flow, stage)
-        })
+            news.tell(Event::PublishLost { tag: flow.tag, publish: flow.publish, stage });
+        }
+    }
+
+    /// Ends a flow, and tells so.
+    #[inline]
+    fn end(&mut self, packet_id: PacketId, result: PublishEnd, news: &mut News) -> Option<Epoch> {
+        let Flow { tag, publish, epoch, .. } = self.flows.remove(packet_id)?;
+        news.tell(Event::Published { tag, publish, result });
+        Some(epoch)
     }
 
     #[inline]

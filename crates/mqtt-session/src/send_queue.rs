@@ -195,12 +195,7 @@ impl SendQueue {
         match wire.append_publish(publish, out, news) {
             Ok(()) => self.charged += 1,
             // It was checked when it was submitted; should it be wrong all the same, that is the caller's to know.
-            Err(error) => {
-                let forbidden = PublishEnd::Forbidden(Refusal::Invalid(error));
-                if let Some(ended) = outbound.end(turn.packet_id, forbidden) {
-                    news.tell(ended.into());
-                }
-            }
+            Err(error) => outbound.forbid(turn.packet_id, Refusal::Invalid(error), news),
         }
     }
 

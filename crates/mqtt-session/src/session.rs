@@ -1,7 +1,9 @@
 //! [`Session`]: the methods that drivers and applications call.
 
+use alloc::vec::Vec;
+
 use bytes::BytesMut;
-use mqtt_codec::{Connect, Decoder, PacketId, Publish, QoS, ReasonCode};
+use mqtt_codec::{Connect, DecodeError, Decoder, PacketId, Publish, QoS, ReasonCode};
 
 use crate::connection::{Connection, Kept};
 use crate::handshake;
@@ -24,6 +26,8 @@ pub struct Session {
     connection: Option<Connection>,
     /// The protocol error that ended the latest connection.
     latched: Option<ProtocolError>,
+    /// Where the packets of the present input end; empty between calls but for its memory.
+    frame_ends: Vec<usize>,
     news: News,
 }
 
@@ -32,7 +36,7 @@ impl Session {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let news = News::new(config.trace);
-        Self { config, kept: Kept::new(), connection: None, latched: None, news }
+        Self { config, kept: Kept::new(), connection: None, latched: None, frame_ends: Vec::new(), news }
     }
 }
 
@@ -87,24 +91,20 @@ impl Session {
         if !input.is_empty() {
             connection.read(self.news.now());
         }
-        let decoder = connection.decoder;
-        let (taken, fault) = complete_packets(decoder, input);
+        let fault = delimit(connection.decoder, input, &mut self.frame_ends);
+        let taken = self.frame_ends.last().copied().unwrap_or(0);
         let chunk = input.split_to(taken).freeze();
         let mut result = Ok(());
         let mut from = 0;
-        while from < chunk.len() && result.is_ok() && !connection.is_deaf() {
-            result = match decoder.delimit(&chunk[from..]) {
-                Ok(length) => {
-                    let end = from + length.unwrap_or(chunk.len() - from);
-                    let frame = from..end;
-                    from = end;
-                    connection.receive(frame, &chunk, &mut self.kept, &mut self.news)
-                }
-                Err(error) => Err(error.into()),
-            };
+        for &end in &self.frame_ends {
+            result = connection.receive(from..end, &chunk, &mut self.kept, &mut self.news);
+            if result.is_err() || connection.is_deaf() {
+                break;
+            }
+            from = end;
         }
         if result.is_ok() && !connection.is_deaf() {
-            result = fault.map_or(Ok(()), Err);
+            result = fault.map_or(Ok(()), |error| Err(error.into()));
         }
         if connection.is_deaf() {
             input.clear();
@@ -267,16 +267,21 @@ impl Session {
     }
 }
 
-/// How many bytes of complete packets stand at the front of `input`, up to the most for one call, and what is wrong
-/// with the packet behind them.
-fn complete_packets(decoder: Decoder, input: &[u8]) -> (usize, Option<ProtocolError>) {
-    let mut taken = 0;
-    while taken < MAX_INPUT {
-        match decoder.delimit(&input[taken..]) {
-            Ok(Some(length)) => taken += length,
+/// Finds the complete packets at the front of `input`, as many as are taken in one call: where each of them ends, and
+/// what is wrong with the packet behind them.
+#[inline]
+fn delimit(decoder: Decoder, input: &[u8], ends: &mut Vec<usize>) -> Option<DecodeError> {
+    ends.clear();
+    let mut from = 0;
+    while from < MAX_INPUT {
+        match decoder.delimit(&input[from..]) {
+            Ok(Some(length)) => {
+                from += length;
+                ends.push(from);
+            }
             Ok(None) => break,
-            Err(error) => return (taken, Some(error.into())),
+            Err(error) => return Some(error),
         }
     }
-    (taken, None)
+    None
 }
