@@ -16,3 +16,4 @@ mod sockets;
 mod subscribing;
 mod violations;
 mod wills;
+mod world;

@@ -201,9 +201,9 @@ fn a_share_prefers_connected_members_and_finishes_what_it_started() {
     );
 }
 
-// [5.0 MQTT-4.8.2-6]
+// [5.0 MQTT-4.8.2-5] [5.0 MQTT-4.8.2-6]
 #[test]
-fn a_share_does_not_give_a_refused_message_to_another() {
+fn a_share_does_not_give_a_refused_or_unfinished_message_to_another() {
     let mut bed = Bed::new(BrokerConfig::default());
     let from = bed.join(V5, "from");
     let members = ["a", "b"].map(|name| bed.join(V5, name));
@@ -216,6 +216,11 @@ fn a_share_does_not_give_a_refused_message_to_another() {
     assert_eq!(bed.hear(members[0]), []);
     assert_eq!(bed.hear(members[1]), []);
     assert_eq!(bed.broker.backlog("a"), Some(0));
+
+    bed.say(from, publish("t", ExactlyOnce, 2, "to b, whose session ends"));
+    assert_eq!(bed.hear(members[1]).len(), 1);
+    bed.lose(members[1]);
+    assert_eq!(bed.hear(members[0]), []);
 }
 
 #[test]
