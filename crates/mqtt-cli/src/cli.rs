@@ -3,10 +3,11 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::broker::BrokerArgs;
-use crate::outcome::Exit;
+use crate::outcome::{Exit, report};
 use crate::publish::PubArgs;
 use crate::subscribe::SubArgs;
 
@@ -60,16 +61,32 @@ impl Cli {
     /// The program's command line. `Err` when there is nothing to run: help and version were printed, or what is wrong.
     pub(crate) fn parse_words() -> Result<Self, ExitCode> {
         Cli::try_parse().map_err(|error| {
-            let text = without_passwords(&error.render().to_string());
-            if error.use_stderr() {
-                let _ = write!(io::stderr().lock(), "mqtt: {}", text.trim_start_matches("error: "));
-                Exit::Usage.into()
-            } else {
-                let _ = write!(io::stdout().lock(), "{text}");
-                ExitCode::SUCCESS
+            let text = error.render().to_string();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
+                    ExitCode::SUCCESS
+                }
+                ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+                    Exit::Usage.into()
+                }
+                _ => {
+                    report(&without_passwords(&one_line(&text)));
+                    Exit::Usage.into()
+                }
             }
         })
     }
+}
+
+/// What clap says about a wrong command line, without the usage below it.
+fn one_line(text: &str) -> String {
+    let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let paragraphs = text.split("\n\n").map(words);
+    let said = paragraphs.filter(|said| !said.starts_with("Usage:") && !said.starts_with("For more"));
+    format!("{} (try --help)", said.collect::<Vec<_>>().join("; "))
 }
 
 /// clap repeats words that it does not understand, and a URL among them may hold a password.
@@ -92,6 +109,19 @@ mod tests {
     #[test]
     fn the_flags_do_not_contradict_each_other() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line() {
+        let told = |words: &[&str]| one_line(&Cli::try_parse_from(words).unwrap_err().to_string());
+        assert_eq!(
+            told(&["mqtt", "pub", "-m", "x", "--topc", "t"]),
+            "unexpected argument '--topc' found; tip: a similar argument exists: '--topic' (try --help)"
+        );
+        assert_eq!(
+            told(&["mqtt", "sub", "-t", "t", "-q", "3"]),
+            "invalid value '3' for '--qos <QOS>': QoS is 0, 1 or 2, not 3 (try --help)"
+        );
     }
 
     #[test]

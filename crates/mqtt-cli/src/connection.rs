@@ -9,6 +9,7 @@ use mqtt_tokio::{Client, Endpoint, Event, Options, OptionsBuilder, QoS, SESSION_
 
 use crate::outcome::{Exit, Failure, report};
 use crate::packet_log::PacketLog;
+use crate::values;
 
 /// mosquitto's flags, and a URL.
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub(crate) struct Connection {
     keepalive: u16,
 
     /// MQTT version: 5 or 311 (also: mqttv5, mqttv311)
-    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = version)]
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = values::version)]
     protocol_version: Version,
 
     /// Resume the session that the broker holds for this client id, and leave it there at the end (needs -i)
@@ -61,7 +62,7 @@ pub(crate) struct Connection {
     disable_clean_session: bool,
 
     /// Seconds that the broker keeps the session after the end; -1: for ever [default: -1 with -c, else 0]
-    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = expiry, allow_hyphen_values = true)]
+    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = values::expiry, allow_hyphen_values = true)]
     session_expiry_interval: Option<Duration>,
 
     /// Topic of the will: what the broker publishes if we are gone without a goodbye
@@ -73,7 +74,7 @@ pub(crate) struct Connection {
     will_payload: Option<String>,
 
     /// QoS of the will [default: 0]
-    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = qos)]
+    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = values::qos)]
     will_qos: Option<QoS>,
 
     /// The will is retained
@@ -173,30 +174,5 @@ pub(crate) fn report_event(event: &Event) {
             report(&event.to_string());
         }
         _ => {}
-    }
-}
-
-/// 0, 1 or 2.
-pub(crate) fn qos(text: &str) -> Result<QoS, String> {
-    let number: u8 = text.parse().map_err(|_| "QoS is 0, 1 or 2".to_owned())?;
-    QoS::try_from(number).map_err(|error| error.to_string())
-}
-
-fn version(text: &str) -> Result<Version, String> {
-    match text {
-        "5" | "mqttv5" => Ok(Version::V5),
-        "311" | "mqttv311" => Ok(Version::V311),
-        "31" | "mqttv31" => Err("MQTT 3.1 is not spoken; there are 311 and 5".into()),
-        _ => Err("there are 311 and 5".into()),
-    }
-}
-
-fn expiry(text: &str) -> Result<Duration, String> {
-    match text {
-        "-1" | "∞" => Ok(SESSION_NEVER_EXPIRES),
-        _ => match text.parse::<u32>() {
-            Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
-            Err(_) => Err(format!("seconds from 0 to {}, or -1 for ever", u32::MAX - 1)),
-        },
     }
 }

@@ -13,6 +13,7 @@ mod outcome;
 mod packet_log;
 mod publish;
 mod subscribe;
+mod values;
 
 use std::process::ExitCode;
 

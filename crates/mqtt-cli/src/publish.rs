@@ -14,6 +14,7 @@ use crate::connection::{self, Connection};
 use crate::input;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure, Printable, counted, report};
+use crate::values;
 
 /// Messages whose outcome is waited for at once.
 const OPEN: usize = 1_000;
@@ -59,7 +60,7 @@ pub(crate) struct PubArgs {
     stdin_line: bool,
 
     /// Quality of service: 0 at most once, 1 at least once, 2 exactly once
-    #[arg(short, long, default_value = "0", value_parser = connection::qos)]
+    #[arg(short, long, default_value = "0", value_parser = values::qos)]
     qos: QoS,
 
     /// The broker keeps the message for later subscribers
@@ -68,11 +69,11 @@ pub(crate) struct PubArgs {
 
     /// Send the message so many times
     #[arg(long, value_name = "COUNT", default_value_t = 1, conflicts_with = "stdin_line")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = values::count)]
     repeat: u64,
 
     /// Seconds between repeated messages, such as 0.25
-    #[arg(long, value_name = "SECONDS", requires = "repeat", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", requires = "repeat", value_parser = values::seconds)]
     repeat_delay: Option<Duration>,
 
     /// Messages of QoS 1 and 2 that may be unacknowledged at once
@@ -252,7 +253,7 @@ impl<'a> Tally<'a> {
 
     fn tell_repeated(&mut self) {
         if self.repeated > 0 {
-            report(&format!("the same for {} more", counted(self.repeated, "message")));
+            report(&format!("the same for {}", counted(self.repeated, "more message")));
             self.repeated = 0;
         }
     }
@@ -281,9 +282,4 @@ fn offline(error: &PublishError) -> Option<&Offline> {
         | PublishError::Indeterminate(Indeterminate::Offline(offline)) => Some(offline),
         _ => None,
     }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "seconds, such as 0.25".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -7,12 +7,16 @@ use clap::Args;
 use mqtt_tokio::core::codec::TopicFilter;
 use mqtt_tokio::{Client, Endpoint, Event, Events, Message, Offline, QoS, SubscribeError, Subscription};
 use tokio::task::coop::consume_budget;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::connection::{self, Connection};
 use crate::format::{self, Format};
 use crate::interrupt::Interrupt;
 use crate::outcome::{self, Exit, Failure, Printable, report};
+use crate::values;
+
+/// How long the broker has to take note of the last acknowledgements.
+const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -36,7 +40,7 @@ pub(crate) struct SubArgs {
     topics: Vec<String>,
 
     /// Highest quality of service to receive with: 0, 1 or 2
-    #[arg(short, long, default_value = "0", value_parser = connection::qos)]
+    #[arg(short, long, default_value = "0", value_parser = values::qos)]
     qos: QoS,
 
     /// Print the topic before the payload
@@ -56,11 +60,11 @@ pub(crate) struct SubArgs {
     no_retained: bool,
 
     /// End after so many messages
-    #[arg(short = 'C', long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'C', long, value_parser = values::count)]
     count: Option<u64>,
 
     /// End after so many seconds
-    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = values::count)]
     timeout: Option<u64>,
 
     /// End as soon as the broker has answered the subscription
@@ -85,9 +89,16 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     let ended = tokio::select! {
         biased;
         () = interrupt.requested() => Ok(()),
-        () = elapsed(args.timeout) => Err(Failure::new(Exit::TimedOut, "the time given with -W is up")),
+        () = elapsed(args.timeout) => {
+            Err(Failure::new(Exit::TimedOut, format!("{endpoint}: the time given with -W is up")))
+        }
         ended = listener.listen(&args, filters) => ended,
     };
+    if args.connection.is_persistent() && client.is_connected() {
+        // The answer to a ping comes after the answers to all that was acknowledged before it. From then on the session
+        // that stays behind holds what was not printed, and nothing else.
+        let _ = timeout(SETTLING, client.ping()).await;
+    }
     // The subscription is still there: without it, what comes until the end would be nobody's.
     drop(client.disconnect().await);
     ended.and(if listener.refused { Err(Failure::told(Exit::Rejected)) } else { Ok(()) })
