@@ -45,6 +45,9 @@ struct World {
     server: Server,
     is_hostile: bool,
     version: Version,
+    /// A clean start was asked for, and whether the server has seen it is unknown: it has to be asked for again, or a
+    /// new session of the server's would be taken for the old one.
+    owes_clean_start: bool,
     now: Timestamp,
     /// From the session to the transport.
     output: Output,
@@ -69,6 +72,7 @@ impl World {
             server: Server::new(&config, is_hostile),
             is_hostile,
             version,
+            owes_clean_start: false,
             session: Session::new(config),
             now: Timestamp::ZERO,
             output: Output::new(),
@@ -104,7 +108,8 @@ impl World {
     fn open(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let client_id = Text::from_static("fuzz").expect("plain ASCII");
         let mut connect = Connect::new(self.version, client_id);
-        connect.clean_start = u.ratio(1, 4)?;
+        connect.clean_start = self.owes_clean_start || u.ratio(1, 4)?;
+        self.owes_clean_start = connect.clean_start;
         connect.keep_alive = u.int_in_range(0..=20)?;
         if self.version == Version::V5 && u.ratio(3, 4)? {
             connect.properties.set_session_expiry_interval(u.int_in_range(0..=2)? * 100);
@@ -155,6 +160,7 @@ impl World {
             }
         }
         if self.session.phase() == Phase::Ready {
+            self.owes_clean_start = false;
             self.server.seen();
         }
         Ok(())

@@ -360,7 +360,7 @@ impl Server {
         let is_present = self.kept.exists && !connect.clean_start && u.ratio(7, 8)?;
         if !is_present {
             self.kept = Kept { exists: true, ..Kept::default() };
-            connection.is_secretly_new = true;
+            connection.is_secretly_new = !connect.clean_start;
         }
         connection.state = State::Connected;
         connection.is_transient = match self.version {
