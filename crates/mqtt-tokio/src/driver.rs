@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::dial::{DialError, Dialing, dial};
 
-/// Bytes that one read takes at most.
+/// Room that is made for a read when little is left; the read takes what fits.
 const READ: usize = 64 * 1024;
 /// Slices that one write gathers at most.
 const SLICES: usize = 64;
