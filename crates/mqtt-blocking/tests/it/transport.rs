@@ -1,0 +1,177 @@
+//! What the sockets do: names that do not resolve, dials that hang, bytes in many or few pieces, last words.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mqtt_blocking::{
+    Client, ClientError, ConnectError, Endpoint, Failure, Indeterminate, Offline, Options, PublishError, QoS,
+    ReasonCode, Reconnect, Wait,
+};
+use mqtt_testkit::{BrokerConfig, Server};
+use socket2::{Domain, Socket, Type};
+
+use crate::peer::play_accepted;
+use crate::{PATIENCE, soon};
+
+fn failure(outcome: Result<Client, ClientError>) -> Failure {
+    match outcome {
+        Err(ClientError::Offline(Offline::GaveUp(ConnectError { failure, .. }))) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_told_as_such() {
+    // Longer than any name can be, so that nobody has to be asked.
+    let endpoint = Endpoint::tcp("x".repeat(300), 1883);
+    let options = Options::builder().endpoint(endpoint).build().expect("valid options");
+    let failure = failure(mqtt_blocking::connect(options));
+    assert!(matches!(failure, Failure::Io { doing: "resolving", .. }), "{failure}");
+}
+
+#[test]
+fn a_port_that_nobody_listens_on_is_told_as_such() {
+    let failure = failure(mqtt_blocking::connect("mqtt://127.0.0.1:1"));
+    assert!(matches!(failure, Failure::Io { doing: "connecting", .. }), "{failure}");
+}
+
+/// A port at which connections hang: its backlog is full.
+fn hanging_port() -> (Socket, TcpStream, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+    socket.listen(0).expect("it listens");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+    let only = TcpStream::connect(address).expect("there is room for one");
+    (socket, only, address)
+}
+
+#[test]
+fn a_dial_that_hangs_is_abandoned_by_disconnect() {
+    let (_socket, _only, address) = hanging_port();
+    let client = Client::new(&format!("mqtt://{address}")).expect("a thread");
+    let connecting = client.connect();
+    thread::sleep(Duration::from_millis(50)); // The dial is under way; if not, the test still holds.
+    let began = Instant::now();
+    soon("disconnecting", client.disconnect());
+    assert!(matches!(soon("connecting", connecting), Err(Offline::Disconnected)));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_dial_that_hangs_ends_at_the_connect_timeout() {
+    let (_socket, _only, address) = hanging_port();
+    let options =
+        Options::builder().url(&format!("mqtt://{address}")).connect_timeout(Duration::from_millis(100));
+    let options = options.build().expect("valid options");
+    let failure = failure(mqtt_blocking::connect(options));
+    assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
+}
+
+/// Larger than any socket buffer: it leaves and arrives in many pieces.
+#[test]
+fn a_large_message_passes_in_both_directions() {
+    let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).expect("a free port");
+    let client = mqtt_blocking::connect(server.url().as_str()).expect("a connection");
+    let mut stream = client.subscribe("a").wait().expect("granted");
+    let payload: Vec<u8> = (0..12_000_000u32).map(|n| (n / 7) as u8).collect();
+    client.publish("a", payload.clone()).qos(QoS::ExactlyOnce).wait().expect("delivered");
+    let message = stream.recv_timeout(PATIENCE).expect("not the end");
+    assert!(message.payload() == &payload);
+}
+
+/// Separate writes could share a read, so this can pass by chance; but they hardly ever do so a thousand times over.
+#[test]
+fn many_packets_share_a_write() {
+    let (url, peer) = play_accepted(|mut stream| {
+        let (mut reads, mut bytes, mut buffer) = (0, 0, vec![0; 1 << 20]);
+        while bytes < 10_000 * 12 {
+            bytes += stream.read(&mut buffer).expect("messages");
+            reads += 1;
+        }
+        (reads, bytes)
+    });
+    let client = Client::new(url.as_str()).expect("a thread");
+    for n in 0..10_000 {
+        // Fixed header 2, topic 3, properties 1, payload 6: 12 bytes.
+        let publish = client.publish("a", format!("{n:06}")).try_enqueue();
+        drop(publish.expect("there is room"));
+    }
+    soon("connecting", client.connect()).expect("accepted");
+    let (reads, bytes) = peer.join().expect("no panic");
+    assert_eq!(bytes, 120_000);
+    assert!(reads <= 100, "{reads} reads for 10,000 packets");
+}
+
+/// A PUBLISH of QoS 0 (5.0) with topic `a`, 1,003 bytes long.
+fn small_message() -> Vec<u8> {
+    [&[0x30, 0xe8, 0x07, 0, 1, b'a', 0][..], &[b'x'; 996]].concat()
+}
+
+/// Reading pauses for the stream, which keeps ten messages. What had been read by then is not forgotten.
+#[test]
+fn what_comes_behind_a_flood_of_qos_0_arrives() {
+    let (url, peer) = play_accepted(|mut stream| {
+        let mut buffer = [0; 64];
+        let _ = stream.read(&mut buffer).expect("a SUBSCRIBE");
+        // A message of 300,000 bytes makes the client's buffer large, so that one read takes all the rest.
+        let large = [&[0x30, 0xe0, 0xa7, 0x12, 0, 1, b'a', 0][..], &[b'x'; 299_996]].concat();
+        let last = [0x32, 6, 0, 1, b'a', 0, 7, 0];
+        let suback = [0x90, 4, 0, 1, 0, 2];
+        let all = [&suback[..], &large, &small_message().repeat(100), &last].concat();
+        stream.write_all(&all).expect("the client reads on");
+        let count = stream.read(&mut buffer).expect("a PUBACK");
+        buffer[..count].to_vec()
+    });
+    let options = Options::builder().url(&url).stream_capacity(10).build().expect("valid options");
+    let client = mqtt_blocking::connect(options).expect("accepted");
+    let mut stream = soon("subscribing", client.subscribe("a")).expect("granted");
+    while stream.recv_timeout(PATIENCE).expect("not the end").qos() == QoS::AtMostOnce {}
+    assert_eq!(peer.join().expect("no panic")[..4], [0x40, 2, 0, 7], "PUBACK");
+}
+
+/// The broker says why it goes, and resets the connection while the client is in the middle of a large write.
+#[test]
+fn the_brokers_last_words_are_heard_although_writing_fails() {
+    let (url, peer) = play_accepted(|mut stream| {
+        let mut some = [0; 100_000];
+        stream.read_exact(&mut some).expect("the start of a message");
+        // DISCONNECT, server shutting down. What is unread makes the close a reset.
+        stream.write_all(&[0xe0, 1, 0x8b]).expect("the client listens");
+    });
+    let options = Options::builder().url(&url).reconnect(Reconnect::never()).build().expect("valid options");
+    let client = mqtt_blocking::connect(options).expect("accepted");
+    let publishing = client.publish("a", vec![0; 10 << 20]).qos(QoS::AtLeastOnce);
+    match soon("publishing", publishing) {
+        Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::GaveUp(error)))) => {
+            assert!(
+                matches!(&error.failure, Failure::Disconnected(packet) if packet.reason == ReasonCode::ServerShuttingDown),
+                "{error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    peer.join().expect("no panic");
+}
+
+/// A socket that is closed with unread input, or that gets input later, resets the connection, and the DISCONNECT might get
+/// lost.
+#[test]
+fn a_busy_connection_is_left_with_a_disconnect_and_without_a_reset() {
+    let (url, peer) = play_accepted(|mut stream| {
+        let mut writer = stream.try_clone().expect("a second handle");
+        let flood = thread::spawn(move || while writer.write_all(&small_message()).is_ok() {});
+        // A slow broker: the client has left by the time it looks.
+        thread::sleep(Duration::from_millis(100));
+        let mut last = [0; 2];
+        stream.read_exact(&mut last).expect("a DISCONNECT");
+        let end = stream.read(&mut [0; 1]).expect("no reset");
+        stream.shutdown(Shutdown::Both).expect("still open");
+        flood.join().expect("no panic");
+        (last, end)
+    });
+    let client = mqtt_blocking::connect(url.as_str()).expect("accepted");
+    soon("disconnecting", client.disconnect());
+    assert_eq!(peer.join().expect("no panic"), ([0xe0, 0], 0));
+}
