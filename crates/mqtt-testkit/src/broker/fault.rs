@@ -5,8 +5,8 @@ use std::time::Duration;
 use mqtt_codec::{PacketKind, ReasonCode, Text};
 use mqtt_session::Direction;
 
-/// One scripted fault: a packet to wait for, and what to do to it. It strikes once, unless [`times`](Self::times)
-/// or [`always`](Self::always) says otherwise. The same script on the same traffic gives the same run.
+/// One scripted fault: a packet to wait for, and what to do to it. It strikes once, unless [`times`](FaultMatch::times)
+/// or [`always`](FaultMatch::always) says otherwise. The same script on the same traffic gives the same run.
 ///
 /// ```
 /// use mqtt_testkit::{BrokerConfig, Fault};

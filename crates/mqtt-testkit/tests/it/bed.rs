@@ -27,7 +27,7 @@ pub(crate) struct Bed {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Peer {
     pub(crate) conn: ConnId,
-    version: Version,
+    pub(crate) version: Version,
 }
 
 impl Bed {

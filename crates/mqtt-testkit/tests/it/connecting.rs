@@ -153,6 +153,7 @@ fn a_malformed_connect_is_closed_in_3_1_1_and_answered_in_5_0() {
     }
 }
 
+// [5.0 MQTT-3.14.0-1]
 #[test]
 fn any_other_first_packet_is_closed_without_a_word() {
     for first in [

@@ -5,6 +5,7 @@
 mod bed;
 mod connecting;
 mod faults;
+mod hostile;
 mod limits;
 mod mosquitto;
 mod paho;

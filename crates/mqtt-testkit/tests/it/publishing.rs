@@ -309,7 +309,7 @@ fn a_flow_that_has_started_does_not_expire() {
     assert_eq!(bed.hear(to), [pubrel(1).into()]);
 }
 
-// [5.0 MQTT-3.3.2-7] [5.0 MQTT-3.3.2-12]
+// [5.0 MQTT-3.3.2-12]
 #[test]
 fn topic_aliases_stand_for_names_until_the_connection_ends() {
     let (mut bed, _, to) = pair(V5);
