@@ -265,6 +265,15 @@ impl Rig {
     }
 }
 
+/// Whatever a test is about: the broker has seen nothing that a client may not do.
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.broker.violations(), []);
+        }
+    }
+}
+
 fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
