@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use mqtt_tokio::core::DEFAULT_PORT;
-use mqtt_tokio::{Client, Endpoint, Event, Options, OptionsBuilder, QoS, SESSION_NEVER_EXPIRES, Version};
+use mqtt_tokio::{Client, Endpoint, Options, OptionsBuilder, QoS, SESSION_NEVER_EXPIRES, Version};
 
-use crate::outcome::{Exit, Failure, report};
+use crate::outcome::{Exit, Failure};
 use crate::packet_log::PacketLog;
 use crate::values;
 
@@ -23,8 +23,9 @@ pub(crate) struct Connection {
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "url")]
     port: Option<u16>,
 
-    /// All in one: mqtt://[user[:password]@]host[:port][/topic]
+    // Not a doc comment: rustdoc takes the brackets for links.
     #[arg(short = 'L', long, value_name = "URL")]
+    #[arg(help = "All in one: mqtt://[user[:password]@]host[:port][/topic]")]
     url: Option<String>,
 
     /// User name
@@ -167,12 +168,61 @@ impl Connection {
     }
 }
 
-/// What a watcher is told of a client's life, on standard error. An event of ordinary life says nothing.
-pub(crate) fn report_event(event: &Event) {
-    match event {
-        Event::Failed { .. } | Event::SubscriptionLost { .. } | Event::Missed(_) => {
-            report(&event.to_string());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    #[command(disable_help_flag = true)]
+    struct Flags {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    fn parse(words: &str) -> Connection {
+        Flags::try_parse_from(["mqtt"].into_iter().chain(words.split_whitespace())).unwrap().connection
+    }
+
+    #[test]
+    fn a_url_ends_where_its_topic_begins() {
+        for (url, place, topic) in [
+            ("mqtt://h", "mqtt://h:1883", None),
+            ("mqtt://h:2883/", "mqtt://h:2883", None),
+            ("mqtt://ann:pw@h/a/b", "mqtt://h:1883", Some("a/b")),
+            ("mqtt://[::1]/a/+/#", "mqtt://[::1]:1883", Some("a/+/#")),
+            ("mqtt://h//a", "mqtt://h:1883", Some("/a")),
+        ] {
+            let connection = parse(&format!("-L {url}"));
+            let options = connection.options().unwrap().build().unwrap();
+            assert_eq!(
+                (options.endpoint().to_string().as_str(), connection.url_topic()),
+                (place, topic),
+                "{url}"
+            );
         }
-        _ => {}
+    }
+
+    #[test]
+    fn a_session_is_kept_only_when_asked_for() {
+        for (words, persistent) in [
+            ("", false),
+            ("-c -i a", true),
+            ("-c -i a -x 0", false),
+            ("-x 60", true),
+            ("-V 311 -c -i a", true),
+        ] {
+            let connection = parse(words);
+            assert_eq!(connection.is_persistent(), persistent, "{words}");
+            assert!(connection.options().unwrap().build().is_ok(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_is_given_or_made_of_a_prefix() {
+        let id = |words| parse(words).options().unwrap().build().unwrap().client_id().map(str::to_owned);
+        assert_eq!(id(""), None);
+        assert_eq!(id("-i sensor").as_deref(), Some("sensor"));
+        assert_eq!(id("-I sensor-"), Some(format!("sensor-{}", process::id())));
     }
 }

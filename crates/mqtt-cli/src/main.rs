@@ -9,6 +9,7 @@ mod demo;
 mod format;
 mod input;
 mod interrupt;
+mod news;
 mod outcome;
 mod packet_log;
 mod publish;

@@ -10,9 +10,10 @@ use mqtt_tokio::{Client, Completion, Indeterminate, NotSent, Offline, PublishErr
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{self, Connection};
+use crate::connection::Connection;
 use crate::input;
 use crate::interrupt::Interrupt;
+use crate::news::News;
 use crate::outcome::{Exit, Failure, Printable, counted, report};
 use crate::values;
 
@@ -100,7 +101,7 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     let mut source = Source::open(&args)?;
     let (client, endpoint) = args.connection.client(args.max_inflight)?;
     let interrupt = Interrupt::listen()?;
-    let mut events = client.events();
+    let events = client.events();
 
     tokio::select! {
         connected = client.connect() => connected.map_err(|offline| Failure::offline(&endpoint, &offline))?,
@@ -109,11 +110,7 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
             return Err(Failure::new(Exit::Rejected, text));
         }
     };
-    tokio::spawn(async move {
-        while let Some(event) = events.recv().await {
-            connection::report_event(&event);
-        }
-    });
+    tokio::spawn(News::new(&endpoint).tell_all(events));
 
     let publisher = Publisher { client: &client, topic, qos: args.qos, retain: args.retain };
     let (sent, mut outcomes) = mpsc::channel(OPEN);
@@ -135,6 +132,11 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
     // In good order: what is on its way goes out first, and ends the outcomes that are still open.
     let leave = async {
         interrupt.requested().await;
+        let open = client.stats().pending_publishes as u64;
+        if open > 0 {
+            let open = counted(open, "message");
+            report(&format!("{endpoint}: interrupted; {open} still on the way, Ctrl-C again gives up"));
+        }
         drop(client.disconnect().await);
         std::future::pending().await
     };

@@ -9,9 +9,10 @@ use mqtt_tokio::{Client, Endpoint, Event, Events, Message, Offline, QoS, Subscri
 use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 
-use crate::connection::{self, Connection};
+use crate::connection::Connection;
 use crate::format::{self, Format};
 use crate::interrupt::Interrupt;
+use crate::news::News;
 use crate::outcome::{self, Exit, Failure, Printable, report};
 use crate::values;
 
@@ -138,6 +139,7 @@ struct Listener<'a> {
 impl Listener<'_> {
     async fn listen(&mut self, args: &SubArgs, filters: Vec<TopicFilter>) -> Result<(), Failure> {
         let mut events = self.client.events();
+        let mut news = News::new(self.endpoint);
         self.client.connect().await.map_err(|offline| Failure::offline(self.endpoint, &offline))?;
         let subscribing = self.client.subscribe(filters).qos(args.qos);
         let subscription = subscribing.keep_on_drop(args.connection.is_persistent()).await;
@@ -174,9 +176,9 @@ impl Listener<'_> {
                         }
                         left = left.map(|left| left - 1);
                     }
-                    None => return Err(self.gone(gone, &mut events).await),
+                    None => return Err(self.gone(gone, &mut events, &mut news).await),
                 },
-                Some(event) = events.recv() => gone = note(event).or(gone),
+                Some(event) = events.recv() => gone = note(event, &mut news).or(gone),
             }
             // Messages that are always there must not keep the signals from being seen.
             consume_budget().await;
@@ -185,24 +187,22 @@ impl Listener<'_> {
     }
 
     /// Why the stream has ended.
-    async fn gone(&self, mut gone: Option<Offline>, events: &mut Events) -> Failure {
+    async fn gone(&self, mut gone: Option<Offline>, events: &mut Events, news: &mut News) -> Failure {
         while gone.is_none()
             && let Some(event) = events.recv().await
         {
-            gone = note(event);
+            gone = note(event, news);
         }
         Failure::offline(self.endpoint, &gone.unwrap_or(Offline::Disconnected))
     }
 }
 
 /// Tells of an event; gives the one that is the last.
-fn note(event: Event) -> Option<Offline> {
+fn note(event: Event, news: &mut News) -> Option<Offline> {
+    news.tell(&event);
     match event {
         Event::Offline(offline) => Some(offline),
-        event => {
-            connection::report_event(&event);
-            None
-        }
+        _ => None,
     }
 }
 

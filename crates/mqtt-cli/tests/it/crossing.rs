@@ -75,6 +75,22 @@ fn through_mosquitto_in_5_0() {
     check(&Broker::mosquitto(), "5");
 }
 
+#[test]
+fn ten_thousand_messages_of_qos_2_arrive_once_and_in_order() {
+    let all: String = (0..10_000).map(|number| format!("{number}\n")).collect();
+    for broker in [Broker::ours(&[]), Broker::mosquitto()] {
+        let port = &broker.port.to_string();
+        for version in ["311", "5"] {
+            let common = ["-p", port, "-V", version, "-q", "2", "-t", "all"];
+            let hears = granted(&[&common[..], &["-C", "10000"]].concat());
+            let mut says = publisher(Ours, &[&common[..], &["-l"]].concat());
+            says.write(all.as_bytes());
+            says.succeed();
+            assert!(hears.succeed() == all.as_bytes());
+        }
+    }
+}
+
 /// Every byte there is, line ends, and what looks like a format.
 fn binary() -> Vec<u8> {
     let all = (0..=255).cycle().take(70_000);

@@ -213,7 +213,9 @@ impl Broker {
         // Another process may take the port between our asking for it and mosquitto's binding it: then once more.
         for _ in 0..5 {
             let port = free_port();
-            let text = format!("user root\nallow_anonymous true\nlistener {port} 127.0.0.1\n");
+            let text = format!(
+                "user root\nallow_anonymous true\nmax_queued_messages 0\nlistener {port} 127.0.0.1\n"
+            );
             fs::write(&config, text).unwrap();
             let mut program = Program::start(mosquitto(), &["-c", config.to_str().unwrap()]);
             let deadline = Instant::now() + LIMIT;
