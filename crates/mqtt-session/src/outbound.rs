@@ -295,3 +295,59 @@ impl From<Ack> for PublishEnd {
 fn following(id: PacketId) -> PacketId {
     PacketId::new(id.get().wrapping_add(1)).unwrap_or(PacketId::MIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_codec::TopicName;
+
+    use super::*;
+
+    fn id(number: u16) -> PacketId {
+        PacketId::new(number).unwrap()
+    }
+
+    fn publish(packet_id: u16) -> Publish {
+        let topic = TopicName::from_static("t").unwrap();
+        Publish { qos: QoS::ExactlyOnce, packet_id: Some(id(packet_id)), ..Publish::new(topic, "") }
+    }
+
+    #[test]
+    fn a_turn_is_void_when_its_identifier_was_given_to_another_publish() {
+        let (mut outbound, mut news) = (Outbound::new(), News::new(false));
+        let old = outbound.begin(id(1), 1, publish(1));
+        outbound.end(id(1), PublishEnd::Written, &mut news);
+        let new = outbound.begin(id(1), 2, publish(1));
+        assert_eq!(outbound.send(old, 1), None);
+        assert_eq!(outbound.send(new, 1), Some(&publish(1)));
+        assert_eq!(outbound.send(new, 1), None, "once on each connection");
+        assert_eq!(outbound.send(new, 2), Some(&Publish { dup: true, ..publish(1) }));
+    }
+
+    #[test]
+    fn an_identifier_is_barred_until_the_server_loses_the_session() {
+        let (mut outbound, mut news) = (Outbound::new(), News::new(false));
+        let turn = outbound.begin(id(1), 1, publish(1));
+        outbound.begin(id(2), 2, publish(2));
+        outbound.send(turn, 1);
+        outbound.forbid(id(1), Refusal::RetainNotSupported, &mut news);
+        outbound.forbid(id(2), Refusal::RetainNotSupported, &mut news);
+        let first_free = |outbound: &mut Outbound| {
+            outbound.next_id = PacketId::MIN;
+            outbound.free_id(|_| false)
+        };
+        assert_eq!(
+            first_free(&mut outbound),
+            Some(id(2)),
+            "what was never sent is no secret of the server's"
+        );
+        outbound.lose(&mut news);
+        assert_eq!(first_free(&mut outbound), Some(id(1)));
+    }
+
+    #[test]
+    fn the_search_for_an_identifier_ends_when_there_is_none() {
+        let outbound = Outbound::new();
+        assert_eq!(outbound.free_id(|_| true), None);
+        assert_eq!(outbound.free_id(|candidate| candidate != id(65_535)), Some(id(65_535)));
+    }
+}
