@@ -10,9 +10,10 @@ use crate::{
     test, tidy,
 };
 
-/// Runs the stages, the quick ones first. Who has just run the test command leaves that one out.
-pub(crate) fn run(with_test: bool) -> Result<()> {
-    let mut stages = Stages::default();
+/// Runs the stages whose name contains `filter`, or all, the quick ones first. Who has just run the test command leaves
+/// that one out.
+pub(crate) fn run(filter: Option<String>, with_test: bool) -> Result<()> {
+    let mut stages = Stages::matching(filter);
     stages.run("lock files are current", lock_files)?;
     stages.run("format", format)?;
     stages.run("tidy", || tidy::run(false))?;

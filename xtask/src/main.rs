@@ -31,7 +31,7 @@ Usage: cargo xtask <chore>
 
   install                          the programs that the tests talk to (mosquitto, paho-mqtt)
   test                             install, then every test, doc test and fuzz corpus
-  ci [--no-test]                   the gate: lock file, format, tidy, spec, clippy, docs, no_std, fuzz build, test
+  ci [stage] [--no-test]           the gate: lock files, format, tidy, spec, no_std, clippy, docs, fuzz targets, test
   ci-long [stage]                  what takes longer: tshark, ejabberd, bare metal, licences, fuzzing
   fuzz <target>|--all [--seconds N] [--keep]
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
@@ -58,7 +58,8 @@ fn run(args: Vec<String>) -> Result<()> {
         Some("test") => args.finish().and_then(|()| test::run()),
         Some("ci") => {
             let with_test = !args.flag("--no-test");
-            args.finish().and_then(|()| ci::run(with_test))
+            let filter = args.positional();
+            args.finish().and_then(|()| ci::run(filter, with_test))
         }
         Some("ci-long") => {
             let filter = args.positional();

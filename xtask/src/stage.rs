@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 /// The stages that have run.
-#[derive(Default)]
 pub(crate) struct Stages {
     /// Only stages whose name contains this.
     filter: Option<String>,
