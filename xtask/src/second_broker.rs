@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     install,
-    shell::{Cmd, Running, cargo, cmd, has_program},
+    shell::{Cmd, Running, cmd, has_program},
+    test::runner,
 };
 
 /// The variable that sends the scenarios to a broker that runs already, as the part of a URL between `//` and `/`.
@@ -27,7 +28,8 @@ const START: Duration = Duration::from_secs(60);
 pub(crate) fn run() -> Result<()> {
     install::apt(&[("ejabberd", has_program("ejabberdctl"))])?;
     let broker = Ejabberd::start()?;
-    cargo("test --package mqtt-scenarios").env(VARIABLE, format!("{CREDENTIALS}@{}", broker.address)).run()
+    let authority = format!("{CREDENTIALS}@{}", broker.address);
+    runner().words("--package mqtt-scenarios --no-fail-fast").env(VARIABLE, authority).run()
 }
 
 /// A running ejabberd with an empty store of its own, which goes with it.

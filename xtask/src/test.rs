@@ -10,14 +10,14 @@ use crate::{
 pub(crate) fn run() -> Result<()> {
     let python = install::test_programs()?;
     // Where the tests look for a Python that has paho-mqtt.
-    let with_python = |command: Cmd| command.env("MQTT_PAHO_PYTHON", &python);
-    if has_cargo_command("nextest") {
-        with_python(cargo("nextest run --workspace --all-targets")).run()?;
-    } else {
-        with_python(cargo("test --workspace --all-targets")).run()?;
-    }
+    runner().words("--workspace --all-targets").env("MQTT_PAHO_PYTHON", &python).run()?;
     cargo("test --workspace --doc").run()?;
     replay_corpora()
+}
+
+/// What runs tests: cargo-nextest where it is installed, which ends a test that hangs; else cargo itself.
+pub(crate) fn runner() -> Cmd {
+    if has_cargo_command("nextest") { cargo("nextest run") } else { cargo("test") }
 }
 
 /// Runs every stored fuzz input as a plain test; needs neither libFuzzer nor a C++ compiler.
