@@ -75,8 +75,8 @@ impl Drop for Ejabberd {
 fn control(folder: &Path) -> Cmd {
     cmd("ejabberdctl --node")
         .arg(format!("mqtt{}@localhost", process::id()))
-        .arg("--config")
-        .arg(folder.join("ejabberd.yml"))
+        .arg("--config-dir")
+        .arg(folder)
         .arg("--logs")
         .arg(folder.join("logs"))
         .arg("--spool")
