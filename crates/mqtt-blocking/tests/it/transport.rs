@@ -90,7 +90,7 @@ fn many_packets_share_a_write() {
             bytes += stream.read(&mut buffer).expect("messages");
             reads += 1;
         }
-        (reads, bytes)
+        (reads, bytes, stream) // Still open: the client is to find itself connected.
     });
     let client = Client::new(url.as_str()).expect("a thread");
     for n in 0..10_000 {
@@ -99,7 +99,7 @@ fn many_packets_share_a_write() {
         drop(publish.expect("there is room"));
     }
     soon("connecting", client.connect()).expect("accepted");
-    let (reads, bytes) = peer.join().expect("no panic");
+    let (reads, bytes, _stream) = peer.join().expect("no panic");
     assert_eq!(bytes, 120_000);
     assert!(reads <= 100, "{reads} reads for 10,000 packets");
 }
