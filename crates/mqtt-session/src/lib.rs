@@ -22,7 +22,8 @@
 //! - **The driver's round**: hand in facts; have the application take its events; call `poll_io`; write the
 //!   [`Output`], and report each write (`handle_written`) as well as to the output itself ([`Output::advance`]). After
 //!   a write there may be more to send and more to tell: go round again. With nothing left to write, wait for input, a
-//!   wish or the [`Deadline`]. On [`Duty::Close`] close the transport.
+//!   wish or the [`Deadline`]; what has arrived meanwhile is handed in before the deadline is. On [`Duty::Close`]
+//!   close the transport.
 //! - **When the transport is gone**, for whatever reason, call `handle_closed`, clear the output and the input buffer.
 //!   The connection's last event is [`Event::Disconnected`], exactly one for each `handle_opened`.
 //! - **Every command ends in exactly one event**, which echoes its [`Tag`]; a command that is refused comes back in the
@@ -149,7 +150,8 @@
 //! | answered, waiting for its turn | silent | error | PUBACK: **ends**; PUBREC: *recorded*, or **ends** if refused | error |
 //! | QoS 2, recorded | PUBREC again, in turn | error | | PUBCOMP; **ends** |
 //!
-//! "Its turn" is the order of the PUBLISHes of the same QoS on this connection. A flow of an earlier connection is kept,
+//! "Its turn" is the order of the PUBLISHes of the same QoS on this connection; a PUBREC's comes when no more than
+//! [`Config::max_unreleased`] others wait for their PUBREL. A flow of an earlier connection is kept,
 //! and answered only after this connection has shown its PUBLISH; here a PUBLISH of the other QoS begins anew, and a
 //! PUBREL for what was not recorded is that of an unknown message.
 #![no_std]

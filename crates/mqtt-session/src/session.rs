@@ -138,6 +138,9 @@ impl Session {
     }
 
     /// The deadline that [`poll_io`](Self::poll_io) named has come. At any other time this does nothing.
+    ///
+    /// After a long pause, such as a machine's sleep, input that has arrived is to be handed in first: it may hold
+    /// the answer that would be missed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.news.advance(now);
         if let Some(connection) = &mut self.connection {

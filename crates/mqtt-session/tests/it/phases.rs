@@ -279,9 +279,11 @@ fn closing_waits_for_the_last_output_but_not_for_ever() {
 #[test]
 fn closing_does_not_wait_for_a_peer_that_has_disconnected() {
     let mut rig = Rig::ready(V5);
+    rig.publish(1, AtLeastOnce);
+    rig.duty();
     rig.submit(Command::Disconnect(Disconnect::new(ReasonCode::Success))).unwrap();
     rig.peer_ok(Disconnect::new(ReasonCode::ServerShuttingDown));
-    assert_eq!(rig.cause(), DisconnectCause::ByUs);
+    assert_eq!(rig.cause(), DisconnectCause::ByUs, "and is nobody's concern any more");
 }
 
 #[test]

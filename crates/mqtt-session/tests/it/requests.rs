@@ -60,6 +60,17 @@ fn answers_that_fit_no_request_are_protocol_errors() {
 }
 
 #[test]
+fn requests_that_are_sent_make_room_for_others() {
+    let mut rig = Rig::ready(V5);
+    for round in 0..10_000 {
+        rig.submit(subscribe(round, &["some/topic"])).unwrap();
+        let [sent] = &rig.sent()[..] else { panic!("one packet") };
+        let packet_id = sent.packet_id().unwrap().get();
+        rig.peer_ok(suback(packet_id, &[ReasonCode::Success]));
+    }
+}
+
+#[test]
 fn an_answer_comes_once() {
     both(|version| {
         let mut rig = Rig::ready(version);
