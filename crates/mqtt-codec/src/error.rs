@@ -74,9 +74,9 @@ pub enum DecodeErrorKind {
     /// The packet is larger than the limit of the [`Decoder`](crate::Decoder).
     PacketTooLarge {
         /// The whole length of the packet, in bytes.
-        length: usize,
+        length: u32,
         /// The limit, in bytes.
-        limit: usize,
+        limit: u32,
     },
     /// A Variable Byte Integer of more than four bytes.
     VariableByteIntegerTooLong,

@@ -7,11 +7,11 @@
 //!   fixed header, all that `delimit` looks at               parsed only when complete
 //! ```
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use nom::Offset;
 
 use crate::{
-    DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Side, Version,
+    ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Side, Version,
     parse::{Context, Input},
     varint::{self, Scan},
 };
@@ -95,29 +95,17 @@ impl Decoder {
     /// # Errors
     ///
     /// The rule that the packet breaks, and where.
-    #[inline]
     pub fn parse<'a>(&self, frame: &'a [u8]) -> Result<PacketRef<'a>, DecodeError> {
-        let header = match self.fixed_header(frame)? {
-            Some(header) if header.packet_len() <= frame.len() => header,
-            incomplete => return Err(incomplete_frame(incomplete, frame)),
-        };
-        let kind = header.kind;
-        let error = |kind_of_error, offset| DecodeError { kind: kind_of_error, packet: Some(kind), offset };
-        if frame.len() > header.packet_len() {
-            return Err(error(DecodeErrorKind::TrailingBytes, header.packet_len()));
-        }
-        let body = &frame[header.len..];
-        match PacketRef::parse(self.context, kind, header.flags, body) {
-            // Only here is it known which version a CONNECT speaks.
-            Ok((_, PacketRef::Connect(connect))) if header.overlong && connect.version == Version::V5 => {
-                Err(error(DecodeErrorKind::VariableByteIntegerOverlong, 1))
+        match self.fixed_header(frame)? {
+            Some(header) if header.packet_len() == frame.len() => self.parse_body(header, frame),
+            Some(header) if header.packet_len() < frame.len() => {
+                Err(header.error(DecodeErrorKind::TrailingBytes, header.packet_len()))
             }
-            Ok((_, packet)) => Ok(packet),
-            Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => {
-                Err(error(fault.kind, frame.offset(fault.at)))
-            }
-            // Complete parsers never ask for more; if one did, the packet would be too short for it.
-            Err(nom::Err::Incomplete(_)) => Err(error(DecodeErrorKind::FieldPastEnd, frame.len())),
+            header => Err(DecodeError {
+                kind: DecodeErrorKind::Incomplete,
+                packet: header.map(|header| header.kind),
+                offset: frame.len(),
+            }),
         }
     }
 
@@ -137,48 +125,69 @@ impl Decoder {
     ///
     /// As [`Decoder::delimit`] and [`Decoder::parse`]. The stream can't be read any further.
     pub fn decode_from(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let Some(len) = self.delimit(buffer)? else { return Ok(None) };
-        let frame = buffer.split_to(len).freeze();
-        self.decode(&frame).map(Some)
+        let header = match self.fixed_header(buffer)? {
+            Some(header) if header.packet_len() <= buffer.len() => header,
+            _ => return Ok(None),
+        };
+        let mut frame = buffer.split_to(header.packet_len()).freeze();
+        match self.parse_body(header, &frame)? {
+            // The payload is the end of the frame, and takes over its reference to the buffer.
+            PacketRef::Publish(publish) => {
+                let payload = frame.len() - publish.payload.as_bytes().len();
+                let publish = publish.to_owned_beside(&frame);
+                frame.advance(payload);
+                Ok(Some(Packet::Publish(publish(frame))))
+            }
+            packet => Ok(Some(packet.to_owned(&frame))),
+        }
+    }
+
+    /// Parses what follows the header of a frame that is exactly one packet.
+    #[inline]
+    fn parse_body<'a>(&self, header: FixedHeader, frame: &'a [u8]) -> Result<PacketRef<'a>, DecodeError> {
+        let body = &frame[header.len..];
+        // Only here is it known which version a CONNECT speaks.
+        if header.overlong && header.kind == PacketKind::Connect && ConnectRef::is_v5(body) {
+            return Err(header.error(DecodeErrorKind::VariableByteIntegerOverlong, 1));
+        }
+        PacketRef::parse(self.context, header.kind, header.flags, body, |fault| match fault {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => {
+                header.error(fault.kind, frame.offset(fault.at))
+            }
+            // Complete parsers never ask for more; if one did, the packet would be too short for it.
+            nom::Err::Incomplete(_) => header.error(DecodeErrorKind::FieldPastEnd, frame.len()),
+        })
     }
 
     /// Reads type, flags and length, and checks all that they can tell.
     #[inline]
     fn fixed_header(&self, input: Input<'_>) -> Result<Option<FixedHeader>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };
-        let kind = self.packet_kind(first)?;
-        let error = |error, offset| DecodeError { kind: error, packet: Some(kind), offset };
-        let (remaining, len_bytes, overlong) = match varint::scan(rest) {
-            Scan::Incomplete => return Ok(None),
-            Scan::TooLong => return Err(error(DecodeErrorKind::VariableByteIntegerTooLong, 1)),
-            Scan::Complete { value, len, overlong } => (value as usize, len, overlong),
+        let Context { version, sender } = self.context;
+        let kind = match PacketKind::from_first_byte(first, version, sender) {
+            Ok(kind) => kind,
+            Err((packet, kind)) => return Err(DecodeError { kind, packet, offset: 0 }),
         };
-        // [5.0 MQTT-1.5.5-1]; 3.1.1 has no such rule, and a CONNECT may turn out to be either.
-        if overlong && self.context.version == Version::V5 && kind != PacketKind::Connect {
-            return Err(error(DecodeErrorKind::VariableByteIntegerOverlong, 1));
+        let mut header = FixedHeader { kind, flags: first & 0x0F, len: 2, remaining: 0, overlong: false };
+        match varint::scan(rest) {
+            Scan::Complete { value, len, overlong } => {
+                header.len = 1 + len;
+                header.remaining = value;
+                header.overlong = overlong;
+            }
+            Scan::Incomplete => return Ok(None),
+            Scan::TooLong => return Err(header.error(DecodeErrorKind::VariableByteIntegerTooLong, 1)),
         }
-        let header = FixedHeader { kind, flags: first & 0x0F, len: 1 + len_bytes, remaining, overlong };
-        let (length, limit) = (header.packet_len(), self.max_packet_size as usize);
-        if length > limit {
-            return Err(error(DecodeErrorKind::PacketTooLarge { length, limit }, 1));
+        // [5.0 MQTT-1.5.5-1]; 3.1.1 has no such rule, and a CONNECT may turn out to be either.
+        if header.overlong && version == Version::V5 && kind != PacketKind::Connect {
+            return Err(header.error(DecodeErrorKind::VariableByteIntegerOverlong, 1));
+        }
+        let limit = self.max_packet_size;
+        if header.packet_len() > limit as usize {
+            let length = header.packet_len() as u32;
+            return Err(header.error(DecodeErrorKind::PacketTooLarge { length, limit }, 1));
         }
         Ok(Some(header))
-    }
-
-    /// Checks the first byte.
-    #[inline]
-    fn packet_kind(&self, first: u8) -> Result<PacketKind, DecodeError> {
-        let Context { version, sender } = self.context;
-        let error = |packet, kind| DecodeError { kind, packet, offset: 0 };
-        let Some(kind) = PacketKind::from_first_byte(first, version) else {
-            return Err(error(None, DecodeErrorKind::ReservedPacketType));
-        };
-        kind.check_flags(first & 0x0F).map_err(|flags| error(Some(kind), flags))?;
-        if kind.sent_by(sender, version) {
-            Ok(kind)
-        } else {
-            Err(error(Some(kind), DecodeErrorKind::WrongSender))
-        }
     }
 }
 
@@ -190,7 +199,7 @@ struct FixedHeader {
     /// Of the header itself, in bytes.
     len: usize,
     /// Of all that follows, in bytes.
-    remaining: usize,
+    remaining: u32,
     /// Whether the length could have been written shorter.
     overlong: bool,
 }
@@ -198,15 +207,11 @@ struct FixedHeader {
 impl FixedHeader {
     #[inline]
     fn packet_len(&self) -> usize {
-        self.len + self.remaining
+        self.len + self.remaining as usize
     }
-}
 
-#[cold]
-fn incomplete_frame(header: Option<FixedHeader>, frame: &[u8]) -> DecodeError {
-    DecodeError {
-        kind: DecodeErrorKind::Incomplete,
-        packet: header.map(|header| header.kind),
-        offset: frame.len(),
+    #[cold]
+    fn error(&self, kind: DecodeErrorKind, offset: usize) -> DecodeError {
+        DecodeError { kind, packet: Some(self.kind), offset }
     }
 }

@@ -74,6 +74,7 @@
 
 extern crate alloc;
 
+mod ascii;
 mod binary;
 mod encode;
 mod error;

@@ -5,9 +5,7 @@
 
 use nom::{
     IResult, Parser,
-    bytes::complete::take,
     error::{ErrorKind, ParseError},
-    multi::length_data,
     number::complete::{be_u16, u8 as byte},
 };
 
@@ -87,15 +85,18 @@ pub(crate) fn qos(bits: u8, at: Input<'_>) -> Result<QoS, nom::Err<Fault<'_>>> {
     QoS::try_from(bits & 0b11).or_else(|_| Fault::fail(at, DecodeErrorKind::QoSReserved))
 }
 
-/// Moves the blame for missing bytes from where they are missed to the length that announced them.
-fn past_end<'a>(at: Input<'a>) -> impl FnOnce(nom::Err<Fault<'a>>) -> nom::Err<Fault<'a>> {
-    move |_| nom::Err::Failure(Fault { at, kind: DecodeErrorKind::FieldPastEnd })
-}
-
 /// Bytes behind a two-byte length, which is to blame when it reaches too far.
 #[inline]
 fn prefixed(input: Input<'_>) -> Parsed<'_, Input<'_>> {
-    length_data(be_u16).parse(input).map_err(past_end(input))
+    let field =
+        input.split_first_chunk().and_then(|(len, rest)| split(rest, u16::from_be_bytes(*len).into()));
+    field.map_or_else(|| Fault::fail(input, DecodeErrorKind::FieldPastEnd), Ok)
+}
+
+/// What follows the first `len` bytes, and these bytes, if there are so many.
+#[inline]
+fn split(input: Input<'_>, len: usize) -> Option<(Input<'_>, Input<'_>)> {
+    input.split_at_checked(len).map(|(field, rest)| (rest, field))
 }
 
 /// Binary Data.
@@ -114,39 +115,30 @@ pub(crate) fn text_unchecked(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
 #[inline]
 pub(crate) fn text(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
     let (rest, bytes) = prefixed(input)?;
-    check_text(bytes)?;
-    Ok((rest, TextRef::from_parsed(bytes)))
+    match text::validate(bytes) {
+        Ok(()) => Ok((rest, TextRef::from_parsed(bytes))),
+        Err(error) => Fault::fail(&bytes[error.at()..], error),
+    }
 }
 
 /// A Topic Name.
 #[inline]
 pub(crate) fn topic_name(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
-    let (rest, name) = text(input)?;
-    check_topic_name(name.as_bytes())?;
-    Ok((rest, name))
+    let (rest, bytes) = prefixed(input)?;
+    match topic::validate_name(bytes) {
+        Ok(()) => Ok((rest, TextRef::from_parsed(bytes))),
+        Err(error) => Fault::fail(&bytes[error.at()..], error),
+    }
 }
 
 /// A Topic Filter.
 #[inline]
 pub(crate) fn topic_filter(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
-    let (rest, filter) = text(input)?;
-    let bytes = filter.as_bytes();
+    let (rest, bytes) = prefixed(input)?;
     match topic::validate_filter(bytes) {
-        Ok(()) => Ok((rest, filter)),
+        Ok(()) => Ok((rest, TextRef::from_parsed(bytes))),
         Err(error) => Fault::fail(&bytes[error.at()..], error),
     }
-}
-
-/// Checks bytes for the rules of text.
-#[inline]
-pub(crate) fn check_text(bytes: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
-    text::validate(bytes).or_else(|error| Fault::fail(&bytes[error.at()..], error))
-}
-
-/// Checks text for the rules of topic names.
-#[inline]
-pub(crate) fn check_topic_name(bytes: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
-    topic::validate_name(bytes).or_else(|error| Fault::fail(&bytes[error.at()..], error))
 }
 
 /// A Variable Byte Integer in its shortest form, which 5.0 asks for (`[MQTT-1.5.5-1]`).
@@ -166,7 +158,7 @@ pub(crate) fn variable_byte_integer(input: Input<'_>) -> Parsed<'_, u32> {
 #[inline]
 pub(crate) fn variable_length_part(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let (rest, len) = variable_byte_integer(input)?;
-    take(len)(rest).map_err(past_end(input))
+    split(rest, len as usize).map_or_else(|| Fault::fail(input, DecodeErrorKind::FieldPastEnd), Ok)
 }
 
 /// One byte, and the input that starts with it, for faults that blame it.

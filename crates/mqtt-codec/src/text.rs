@@ -14,6 +14,8 @@ use alloc::string::String;
 use bytes::Bytes;
 use core::{fmt, str};
 
+use crate::ascii;
+
 /// Implements what the validated text types have in common, over a tuple field that holds `Bytes` or such a type.
 macro_rules! text_type {
     ($Type:ident, $Error:ident) => {
@@ -312,40 +314,23 @@ impl core::error::Error for InvalidText {}
 
 /// Checks the two rules that hold for all text on the wire: well-formed UTF-8, no U+0000.
 ///
-/// Nearly all text is ASCII, so that eight bytes at a time are looked at for a zero or a top bit; only what
-/// follows the first such word goes through the standard library's slower walk.
+/// Only text that is not plain ASCII goes through the standard library's slower walk.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidText> {
-    const WORD: usize = size_of::<u64>();
-    let (words, tail) = bytes.as_chunks::<WORD>();
-    let plain = words.iter().take_while(|word| is_plain_ascii(u64::from_ne_bytes(**word))).count();
-    if plain == words.len() && tail.iter().all(|byte| (0x01..0x80).contains(byte)) {
-        return Ok(());
-    }
-    validate_slowly(bytes, plain * WORD)
-}
-
-/// Whether each of the eight bytes is in 0x01..=0x7F.
-#[inline]
-const fn is_plain_ascii(word: u64) -> bool {
-    const TOP: u64 = 0x8080_8080_8080_8080;
-    const ONE: u64 = 0x0101_0101_0101_0101;
-    // Subtracting one sets the top bit of a zero byte (a borrow can only come from one, which is refused anyway).
-    (word | word.wrapping_sub(ONE)) & TOP == 0
+    if ascii::all_clear(bytes, ascii::beside_text) { Ok(()) } else { validate_slowly(bytes) }
 }
 
 #[cold]
-fn validate_slowly(bytes: &[u8], from: usize) -> Result<(), InvalidText> {
-    let rest = &bytes[from..];
-    let well_formed = match str::from_utf8(rest) {
-        Ok(_) => rest.len(),
+pub(crate) fn validate_slowly(bytes: &[u8]) -> Result<(), InvalidText> {
+    let well_formed = match str::from_utf8(bytes) {
+        Ok(_) => bytes.len(),
         Err(error) => error.valid_up_to(),
     };
-    if let Some(nul) = rest[..well_formed].iter().position(|&byte| byte == 0) {
-        return Err(InvalidText::Nul { at: from + nul });
+    if let Some(at) = bytes[..well_formed].iter().position(|&byte| byte == 0) {
+        return Err(InvalidText::Nul { at });
     }
-    if well_formed < rest.len() {
-        return Err(InvalidText::IllFormed { at: from + well_formed });
+    if well_formed < bytes.len() {
+        return Err(InvalidText::IllFormed { at: well_formed });
     }
     Ok(())
 }

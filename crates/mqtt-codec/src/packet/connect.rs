@@ -250,6 +250,12 @@ pub struct WillRef<'a> {
 }
 
 impl<'a> ConnectRef<'a> {
+    /// Whether what follows the fixed header names version 5.0.
+    pub(crate) fn is_v5(body: Input<'_>) -> bool {
+        let level = body.strip_prefix(PROTOCOL_NAME).and_then(|rest| rest.first());
+        level.is_some_and(|&level| Version::from_level(level) == Some(Version::V5))
+    }
+
     /// Parses all that follows the fixed header; the packet says for itself which version it is.
     pub(crate) fn parse(input: Input<'a>) -> Parsed<'a, Self> {
         let Some(rest) = input.strip_prefix(PROTOCOL_NAME) else {

@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use crate::{DecodeErrorKind, QoS, Side, Version};
+use crate::{DecodeErrorKind, Side, Version};
 
 /// The type of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,12 +74,21 @@ impl PacketKind {
         Self::Auth,
     ];
 
-    /// The type that the upper four bits of a first byte name, if the version has it.
+    /// The type that a first byte names, which this side may send, with flags that it may have.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and the type, if it could be told.
     #[inline]
-    pub(crate) fn from_first_byte(byte: u8, version: Version) -> Option<Self> {
-        let index = usize::from(byte >> 4).checked_sub(1)?;
-        let kind = Self::ALL[index];
-        (kind != Self::Auth || version == Version::V5).then_some(kind)
+    pub(crate) fn from_first_byte(
+        byte: u8,
+        version: Version,
+        sender: Side,
+    ) -> Result<Self, (Option<Self>, DecodeErrorKind)> {
+        if LEGAL[usize::from(byte)] & speaker(version, sender) != 0 {
+            return Ok(Self::ALL[usize::from(byte >> 4).wrapping_sub(1)]);
+        }
+        legal(byte, version, sender)
     }
 
     /// Type and the flags that the type has, for all but PUBLISH.
@@ -89,26 +98,25 @@ impl PacketKind {
     }
 
     /// Whether this side may send the packet.
-    #[inline]
-    pub(crate) fn sent_by(self, side: Side, version: Version) -> bool {
+    const fn sent_by(self, side: Side, version: Version) -> bool {
         match self {
-            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::Pingreq => side == Side::Client,
-            Self::Connack | Self::Suback | Self::Unsuback | Self::Pingresp => side == Side::Server,
-            Self::Disconnect => side == Side::Client || version == Version::V5,
+            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::Pingreq => {
+                matches!(side, Side::Client)
+            }
+            Self::Connack | Self::Suback | Self::Unsuback | Self::Pingresp => matches!(side, Side::Server),
+            Self::Disconnect => matches!((side, version), (Side::Client, _) | (_, Version::V5)),
             Self::Publish | Self::Puback | Self::Pubrec | Self::Pubrel | Self::Pubcomp | Self::Auth => true,
         }
     }
 
-    /// Checks the lower four bits of a first byte.
-    #[inline]
-    pub(crate) fn check_flags(self, flags: u8) -> Result<(), DecodeErrorKind> {
-        if self != Self::Publish {
-            return if flags == self.fixed_flags() { Ok(()) } else { Err(DecodeErrorKind::FixedHeaderFlags) };
-        }
-        match QoS::try_from(flags >> publish_flags::QOS_SHIFT & 0b11) {
-            Err(_) => Err(DecodeErrorKind::QoSReserved),
-            Ok(QoS::AtMostOnce) if flags & publish_flags::DUP != 0 => Err(DecodeErrorKind::DupWithQoS0),
-            Ok(_) => Ok(()),
+    /// What is wrong with the lower four bits of a first byte.
+    const fn fault_of_flags(self, flags: u8) -> Option<DecodeErrorKind> {
+        match (self, flags >> publish_flags::QOS_SHIFT & 0b11) {
+            (Self::Publish, 3) => Some(DecodeErrorKind::QoSReserved),
+            (Self::Publish, 0) if flags & publish_flags::DUP != 0 => Some(DecodeErrorKind::DupWithQoS0),
+            (Self::Publish, _) => None,
+            _ if flags == self.fixed_flags() => None,
+            _ => Some(DecodeErrorKind::FixedHeaderFlags),
         }
     }
 
@@ -119,6 +127,60 @@ impl PacketKind {
             _ => 0,
         }
     }
+}
+
+/// Which speakers may begin a packet with a byte; so that one look at a table answers what nearly all packets ask.
+static LEGAL: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut index = 0;
+        while index < SPEAKERS.len() {
+            let (version, sender) = SPEAKERS[index];
+            if legal(byte as u8, version, sender).is_ok() {
+                table[byte] |= speaker(version, sender);
+            }
+            index += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+const SPEAKERS: [(Version, Side); 4] = [
+    (Version::V311, Side::Client),
+    (Version::V311, Side::Server),
+    (Version::V5, Side::Client),
+    (Version::V5, Side::Server),
+];
+
+/// The bit of a version and a side in [`LEGAL`].
+#[inline]
+const fn speaker(version: Version, sender: Side) -> u8 {
+    let sender = match sender {
+        Side::Client => 0b01,
+        Side::Server => 0b10,
+    };
+    match version {
+        Version::V311 => sender,
+        Version::V5 => sender << 2,
+    }
+}
+
+/// What a first byte is, from its rules.
+const fn legal(
+    byte: u8,
+    version: Version,
+    sender: Side,
+) -> Result<PacketKind, (Option<PacketKind>, DecodeErrorKind)> {
+    let kind = match (byte >> 4, version) {
+        (0, _) | (15, Version::V311) => return Err((None, DecodeErrorKind::ReservedPacketType)),
+        (number, _) => PacketKind::ALL[number as usize - 1],
+    };
+    if let Some(fault) = kind.fault_of_flags(byte & 0x0F) {
+        return Err((Some(kind), fault));
+    }
+    if kind.sent_by(sender, version) { Ok(kind) } else { Err((Some(kind), DecodeErrorKind::WrongSender)) }
 }
 
 impl fmt::Display for PacketKind {

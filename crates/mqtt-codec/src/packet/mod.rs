@@ -29,7 +29,7 @@ pub use unsuback::{Unsuback, UnsubackRef};
 pub use unsubscribe::{Unsubscribe, UnsubscribeRef};
 
 use crate::{
-    DecodeErrorKind, EncodeError, PacketId, ReasonCode, Side, Version, encode,
+    DecodeError, DecodeErrorKind, EncodeError, PacketId, ReasonCode, Side, Version, encode,
     parse::{Context, Fault, Input, Parsed, end, located_byte},
 };
 use ping::Ping;
@@ -194,26 +194,42 @@ pub enum PacketRef<'a> {
 }
 
 impl<'a> PacketRef<'a> {
-    /// Parses all that follows the fixed header, whose type and flags were checked.
+    /// Parses all that follows the fixed header, whose type and flags were checked; `locate` makes an error of a fault.
+    ///
+    /// Each arm makes the value that the caller sees: the largest view is so much larger than the usual ones that
+    /// moving it once costs more than parsing a PUBACK.
     #[inline]
-    pub(crate) fn parse(context: Context, kind: PacketKind, flags: u8, body: Input<'a>) -> Parsed<'a, Self> {
-        let ack = |kind| AckRef::parse(context, kind, body).map(into(Self::Ack));
+    pub(crate) fn parse(
+        context: Context,
+        kind: PacketKind,
+        flags: u8,
+        body: Input<'a>,
+        locate: impl Fn(nom::Err<Fault<'a>>) -> DecodeError,
+    ) -> Result<Self, DecodeError> {
+        macro_rules! view {
+            ($Packet:ident, $parsed:expr) => {
+                match $parsed {
+                    Ok((_, view)) => Ok(Self::$Packet(view)),
+                    Err(fault) => Err(locate(fault)),
+                }
+            };
+        }
         match kind {
-            PacketKind::Connect => ConnectRef::parse(body).map(into(Self::Connect)),
-            PacketKind::Connack => ConnackRef::parse(context, body).map(into(Self::Connack)),
-            PacketKind::Publish => PublishRef::parse(context, flags, body).map(into(Self::Publish)),
-            PacketKind::Puback => ack(AckKind::Puback),
-            PacketKind::Pubrec => ack(AckKind::Pubrec),
-            PacketKind::Pubrel => ack(AckKind::Pubrel),
-            PacketKind::Pubcomp => ack(AckKind::Pubcomp),
-            PacketKind::Subscribe => SubscribeRef::parse(context, body).map(into(Self::Subscribe)),
-            PacketKind::Suback => SubackRef::parse(context, body).map(into(Self::Suback)),
-            PacketKind::Unsubscribe => UnsubscribeRef::parse(context, body).map(into(Self::Unsubscribe)),
-            PacketKind::Unsuback => UnsubackRef::parse(context, body).map(into(Self::Unsuback)),
-            PacketKind::Pingreq => end(body).map(|()| (body, Self::Pingreq)),
-            PacketKind::Pingresp => end(body).map(|()| (body, Self::Pingresp)),
-            PacketKind::Disconnect => DisconnectRef::parse(context, body).map(into(Self::Disconnect)),
-            PacketKind::Auth => AuthRef::parse(context, body).map(into(Self::Auth)),
+            PacketKind::Connect => view!(Connect, ConnectRef::parse(body)),
+            PacketKind::Connack => view!(Connack, ConnackRef::parse(context, body)),
+            PacketKind::Publish => view!(Publish, PublishRef::parse(context, flags, body)),
+            PacketKind::Puback => view!(Ack, AckRef::parse(context, AckKind::Puback, body)),
+            PacketKind::Pubrec => view!(Ack, AckRef::parse(context, AckKind::Pubrec, body)),
+            PacketKind::Pubrel => view!(Ack, AckRef::parse(context, AckKind::Pubrel, body)),
+            PacketKind::Pubcomp => view!(Ack, AckRef::parse(context, AckKind::Pubcomp, body)),
+            PacketKind::Subscribe => view!(Subscribe, SubscribeRef::parse(context, body)),
+            PacketKind::Suback => view!(Suback, SubackRef::parse(context, body)),
+            PacketKind::Unsubscribe => view!(Unsubscribe, UnsubscribeRef::parse(context, body)),
+            PacketKind::Unsuback => view!(Unsuback, UnsubackRef::parse(context, body)),
+            PacketKind::Pingreq => end(body).map(|()| Self::Pingreq).map_err(locate),
+            PacketKind::Pingresp => end(body).map(|()| Self::Pingresp).map_err(locate),
+            PacketKind::Disconnect => view!(Disconnect, DisconnectRef::parse(context, body)),
+            PacketKind::Auth => view!(Auth, AuthRef::parse(context, body)),
         }
     }
 
@@ -240,11 +256,6 @@ impl<'a> PacketRef<'a> {
             Self::Auth(auth) => auth.to_owned_in(frame).into(),
         }
     }
-}
-
-/// Wraps what a parser has returned, and keeps the rest of its input.
-fn into<'a, T, P>(wrap: impl FnOnce(T) -> P) -> impl FnOnce((Input<'a>, T)) -> (Input<'a>, P) {
-    |(rest, packet)| (rest, wrap(packet))
 }
 
 /// A reason code of 5.0 that this side may put into this packet.

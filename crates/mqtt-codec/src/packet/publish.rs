@@ -24,7 +24,7 @@ use crate::{
     TopicName, Version,
     encode::{self, Body, expressible, impl_encode, prefixed, prefixed_len},
     packet::{PacketKind, kind::publish_flags},
-    parse::{Context, Input, Parsed, check_topic_name, ensure, packet_id, qos, text},
+    parse::{Context, Input, Parsed, ensure, packet_id, qos, topic_name},
     property::Place,
 };
 
@@ -173,11 +173,11 @@ impl<'a> PublishRef<'a> {
     #[inline]
     pub(crate) fn parse(context: Context, flags: u8, input: Input<'a>) -> Parsed<'a, Self> {
         let qos = qos(flags >> publish_flags::QOS_SHIFT, input)?;
-        let topic_at = input;
-        let (rest, topic) = text(input)?;
-        if !topic.is_empty() || context.version == Version::V311 {
-            check_topic_name(topic.as_bytes())?;
-        }
+        let (rest, topic) = match (context.version, input) {
+            // An alias may stand for it, which only the properties tell.
+            (Version::V5, [0, 0, rest @ ..]) => (rest, TextRef::default()),
+            _ => topic_name(input)?,
+        };
         let (rest, packet_id) = match qos {
             QoS::AtMostOnce => (rest, None),
             QoS::AtLeastOnce | QoS::ExactlyOnce => packet_id(rest).map(|(rest, id)| (rest, Some(id)))?,
@@ -188,7 +188,7 @@ impl<'a> PublishRef<'a> {
         };
         ensure(
             !topic.is_empty() || properties.topic_alias().is_some(),
-            topic_at,
+            input,
             DecodeErrorKind::TopicMissing,
         )?;
         let dup = flags & publish_flags::DUP != 0;
@@ -200,14 +200,15 @@ impl<'a> PublishRef<'a> {
     /// The owned packet, sharing the buffer `frame` that this view points into.
     #[inline]
     pub(crate) fn to_owned_in(self, frame: &Bytes) -> Publish {
-        Publish {
-            dup: self.dup,
-            qos: self.qos,
-            retain: self.retain,
-            topic: TopicName::from_parsed(frame.slice_ref(self.topic.as_bytes())),
-            packet_id: self.packet_id,
-            properties: self.properties.to_owned_in(frame),
-            payload: frame.slice_ref(self.payload.as_bytes()),
-        }
+        self.to_owned_beside(frame)(frame.slice_ref(self.payload.as_bytes()))
+    }
+
+    /// All of the owned packet but the payload, which the caller may have without another reference to the buffer.
+    #[inline]
+    pub(crate) fn to_owned_beside(self, frame: &Bytes) -> impl FnOnce(Bytes) -> Publish + use<> {
+        let Self { dup, qos, retain, packet_id, .. } = self;
+        let topic = TopicName::from_parsed(frame.slice_ref(self.topic.as_bytes()));
+        let properties = self.properties.to_owned_in(frame);
+        move |payload| Publish { dup, qos, retain, topic, packet_id, properties, payload }
     }
 }

@@ -6,12 +6,12 @@ use core::fmt;
 
 use super::{
     PropertyId, PropertyValue,
-    table::Place,
+    table::{Place, bit, wire},
     value::{FromValue, ToValue},
 };
 use crate::{
     DecodeErrorKind,
-    parse::{Fault, Input, Parsed, ensure, located_byte, variable_length_part},
+    parse::{Fault, Input, Parsed, variable_length_part},
     varint,
 };
 
@@ -77,37 +77,40 @@ impl<'a> Block<&'a [u8]> {
     #[inline]
     pub(super) fn parse(place: Place, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, bytes) = variable_length_part(input)?;
-        let mut present = 0;
-        let mut properties = bytes;
-        while !properties.is_empty() {
-            (properties, present) = Self::parse_one(place, present, properties)?;
-        }
+        let present = Self::validate(place, bytes)?;
         Ok((rest, Self { bytes, present }))
     }
 
-    fn parse_one(place: Place, present: u64, input: Input<'a>) -> Parsed<'a, u64> {
-        let (rest, (at, id)) = located_byte(input)?;
-        let Ok(id) = PropertyId::try_from(id) else {
-            return Fault::fail(at, DecodeErrorKind::UnknownProperty(id));
-        };
-        if !id.allowed_in(place) {
-            let elsewhere = id.allowed_from_other_side(place);
-            return Fault::fail(
-                at,
-                if elsewhere {
-                    DecodeErrorKind::PropertyFromWrongSide(id)
-                } else {
-                    DecodeErrorKind::PropertyNotAllowed(id)
-                },
-            );
+    /// What occurs in a block, each property checked.
+    #[inline]
+    fn validate(place: Place, bytes: Input<'a>) -> Result<u64, nom::Err<Fault<'a>>> {
+        let rules = place.rules();
+        let mut present = 0;
+        let mut rest = bytes;
+        while let [id, value @ ..] = rest {
+            let bit = bit(*id);
+            // Neither foreign to the place nor, unless it repeats there, present already.
+            if rules.allowed & (!present | rules.repeats) & bit == 0 {
+                return Self::refuse(place, present, rest, *id);
+            }
+            present |= bit;
+            rest = wire(*id).check(*id, value)?;
         }
-        let repeated = present & id.bit() != 0 && !id.repeats_in(place);
-        ensure(!repeated, at, DecodeErrorKind::DuplicateProperty(id))?;
-        let wire = id.wire();
-        let (after, value) = PropertyValue::parse(wire, rest)?;
-        ensure(value.in_range(wire), rest, DecodeErrorKind::PropertyOutOfRange(id))?;
-        value.check_text(wire)?;
-        Ok((after, present | id.bit()))
+        Ok(present)
+    }
+
+    /// Why a property may not stand here.
+    #[cold]
+    fn refuse<T>(place: Place, present: u64, at: Input<'a>, id: u8) -> Result<T, nom::Err<Fault<'a>>> {
+        let kind = match PropertyId::try_from(id) {
+            Err(_) => DecodeErrorKind::UnknownProperty(id),
+            Ok(id) if place.rules().allowed & present & id.bit() != 0 => {
+                DecodeErrorKind::DuplicateProperty(id)
+            }
+            Ok(id) if id.allowed_from_other_side(place) => DecodeErrorKind::PropertyFromWrongSide(id),
+            Ok(id) => DecodeErrorKind::PropertyNotAllowed(id),
+        };
+        Fault::fail(at, kind)
     }
 
     /// The same properties, sharing the buffer that the packet came in.

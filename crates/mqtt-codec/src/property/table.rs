@@ -25,6 +25,23 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// All places, in the order of their bits.
+    const ALL: [Self; 13] = [
+        Self::Connect,
+        Self::Will,
+        Self::Connack,
+        Self::PublishByClient,
+        Self::PublishByServer,
+        Self::Ack,
+        Self::Subscribe,
+        Self::Suback,
+        Self::Unsubscribe,
+        Self::Unsuback,
+        Self::DisconnectByClient,
+        Self::DisconnectByServer,
+        Self::Auth,
+    ];
+
     pub(crate) const fn publish(sender: Side) -> Self {
         match sender {
             Side::Client => Self::PublishByClient,
@@ -37,6 +54,12 @@ impl Place {
             Side::Client => Self::DisconnectByClient,
             Side::Server => Self::DisconnectByServer,
         }
+    }
+
+    /// What may stand here.
+    #[inline]
+    pub(super) const fn rules(self) -> Rules {
+        RULES[(self as u16).trailing_zeros() as usize]
     }
 
     /// The same part of the same packet from the other side.
@@ -189,17 +212,17 @@ impl PropertyId {
         self as u8
     }
 
-    /// Where the table lists it, as a bit of a 64-bit set.
+    /// Its bit in a set of properties.
     #[inline]
     pub(super) const fn bit(self) -> u64 {
-        1 << self.as_u8()
-    }
-
-    pub(super) const fn wire(self) -> Wire {
-        self.row().wire
+        bit(self.as_u8())
     }
 
     #[inline]
+    pub(super) const fn wire(self) -> Wire {
+        wire(self.as_u8())
+    }
+
     pub(super) const fn allowed_in(self, place: Place) -> bool {
         self.row().places & place as u16 != 0
     }
@@ -208,11 +231,63 @@ impl PropertyId {
         self.allowed_in(place.other_side())
     }
 
-    #[inline]
-    pub(super) const fn repeats_in(self, place: Place) -> bool {
+    const fn repeats_in(self, place: Place) -> bool {
         self.row().repeats & place as u16 != 0
     }
 }
+
+/// The table by place, as sets of properties: what each property of a block is asked, is asked of these.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    /// What may stand there.
+    pub(super) allowed: u64,
+    /// What may stand there more than once.
+    pub(super) repeats: u64,
+}
+
+static RULES: [Rules; Place::ALL.len()] = {
+    let mut table = [Rules { allowed: 0, repeats: 0 }; Place::ALL.len()];
+    let mut index = 0;
+    while index < table.len() {
+        let place = Place::ALL[index];
+        let mut row = 0;
+        while row < PropertyId::ALL.len() {
+            let id = PropertyId::ALL[row];
+            if id.allowed_in(place) {
+                table[index].allowed |= id.bit();
+            }
+            if id.repeats_in(place) {
+                table[index].repeats |= id.bit();
+            }
+            row += 1;
+        }
+        index += 1;
+    }
+    table
+};
+
+/// The bit of an identifier in a set of properties; none of those that no property can have.
+#[inline]
+pub(super) const fn bit(id: u8) -> u64 {
+    if id < u64::BITS as u8 { 1 << id } else { 0 }
+}
+
+/// How the value of the property with this identifier is laid out; [`Wire::Binary`] if there is none.
+#[inline]
+pub(super) const fn wire(id: u8) -> Wire {
+    WIRES[(id & 0x3F) as usize]
+}
+
+static WIRES: [Wire; 64] = {
+    let mut table = [Wire::Binary; 64];
+    let mut row = 0;
+    while row < PropertyId::ALL.len() {
+        let id = PropertyId::ALL[row];
+        table[id.as_u8() as usize] = id.row().wire;
+        row += 1;
+    }
+    table
+};
 
 /// A value that no property identifier has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,13 +8,11 @@ use nom::{
     number::complete::{be_u16, be_u32, u8 as byte},
 };
 
-use super::table::Wire;
+use super::table::{PropertyId, Wire};
 use crate::{
-    Binary, BinaryRef, QoS, Text, TextRef, TopicName,
+    Binary, BinaryRef, DecodeErrorKind, QoS, Text, TextRef, TopicName,
     encode::prefixed,
-    parse::{
-        Fault, Input, Parsed, binary, check_text, check_topic_name, text_unchecked, variable_byte_integer,
-    },
+    parse::{Fault, Input, Parsed, binary, text, text_unchecked, topic_name, variable_byte_integer},
     varint,
 };
 
@@ -54,35 +52,6 @@ impl<'a> PropertyValue<'a> {
         }
     }
 
-    /// Checks the rules of text in the value.
-    #[inline]
-    pub(super) fn check_text(self, wire: Wire) -> Result<(), nom::Err<Fault<'a>>> {
-        match self {
-            Self::Text(text) => {
-                check_text(text.as_bytes())?;
-                if wire == Wire::TopicName { check_topic_name(text.as_bytes()) } else { Ok(()) }
-            }
-            // [MQTT-1.5.7-1]: both halves.
-            Self::Pair(name, value) => {
-                check_text(name.as_bytes())?;
-                check_text(value.as_bytes())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the number is one that the wire type allows.
-    #[inline]
-    pub(super) fn in_range(self, wire: Wire) -> bool {
-        match (wire, self) {
-            (Wire::Bit, Self::Byte(value)) => value <= 1,
-            (Wire::TwoByteNonZero, Self::TwoByteInteger(value)) => value != 0,
-            (Wire::FourByteNonZero, Self::FourByteInteger(value))
-            | (Wire::VariableNonZero, Self::VariableByteInteger(value)) => value != 0,
-            _ => true,
-        }
-    }
-
     /// Appends the value.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match self {
@@ -98,6 +67,34 @@ impl<'a> PropertyValue<'a> {
             }
         }
     }
+}
+
+impl Wire {
+    /// Checks the value of the property `id` at the start of the input, and returns what follows it.
+    #[inline]
+    pub(super) fn check(self, id: u8, input: Input<'_>) -> Result<Input<'_>, nom::Err<Fault<'_>>> {
+        let (rest, in_range) = match self {
+            Self::Bit => byte(input).map(|(rest, value)| (rest, value <= 1))?,
+            Self::TwoByte => be_u16(input).map(|(rest, _)| (rest, true))?,
+            Self::TwoByteNonZero => be_u16(input).map(|(rest, value)| (rest, value != 0))?,
+            Self::FourByte => be_u32(input).map(|(rest, _)| (rest, true))?,
+            Self::FourByteNonZero => be_u32(input).map(|(rest, value)| (rest, value != 0))?,
+            Self::VariableNonZero => variable_byte_integer(input).map(|(rest, value)| (rest, value != 0))?,
+            Self::Text => (text(input)?.0, true),
+            Self::TopicName => (topic_name(input)?.0, true),
+            Self::Binary => (binary(input)?.0, true),
+            // [MQTT-1.5.7-1]: both halves.
+            Self::Pair => (text(text(input)?.0)?.0, true),
+        };
+        if in_range { Ok(rest) } else { out_of_range(id, input) }
+    }
+}
+
+#[cold]
+fn out_of_range<T>(id: u8, at: Input<'_>) -> Result<T, nom::Err<Fault<'_>>> {
+    let kind = PropertyId::try_from(id)
+        .map_or(DecodeErrorKind::UnknownProperty(id), DecodeErrorKind::PropertyOutOfRange);
+    Fault::fail(at, kind)
 }
 
 /// What a getter returns, read from a value of the property's wire type.

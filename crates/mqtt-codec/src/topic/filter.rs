@@ -12,7 +12,10 @@ use bytes::Bytes;
 use core::fmt;
 
 use super::{TopicName, matching};
-use crate::text::{InvalidText, Text, TextRef, text_type};
+use crate::{
+    ascii,
+    text::{self, InvalidText, Text, TextRef, text_type},
+};
 
 /// What every shared subscription starts with.
 const SHARE: &[u8] = b"$share/";
@@ -118,9 +121,11 @@ impl TryFrom<Bytes> for TopicFilter {
 
     /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
     fn try_from(bytes: Bytes) -> Result<Self, InvalidFilter> {
-        let text = Text::try_from(bytes)?;
-        validate(text.as_bytes())?;
-        Ok(Self(text))
+        if bytes.len() > Text::MAX_LEN {
+            return Err(InvalidText::TooLong { len: bytes.len() }.into());
+        }
+        validate(&bytes)?;
+        Ok(Self(Text::from_parsed(bytes)))
     }
 }
 
@@ -230,16 +235,19 @@ pub(crate) fn is_shared(filter: &[u8]) -> bool {
     filter.starts_with(SHARE)
 }
 
-/// Checks validated text for the rules of topic filters.
-pub(crate) fn validate(text: &[u8]) -> Result<(), InvalidFilter> {
-    if text.is_empty() {
+/// Checks bytes for the rules of text and those of topic filters.
+#[inline]
+pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidFilter> {
+    if bytes.is_empty() {
         return Err(InvalidFilter::Empty);
     }
-    let start = if is_shared(text) { validate_share(text)? } else { 0 };
-    validate_wildcards(text, start)
+    text::validate(bytes)?;
+    let start = if is_shared(bytes) { validate_share(bytes)? } else { 0 };
+    validate_wildcards(bytes, start)
 }
 
 /// Checks `$share/name/` and returns where the filter behind it starts.
+#[cold]
 fn validate_share(text: &[u8]) -> Result<usize, InvalidFilter> {
     let name = &text[SHARE.len()..];
     let name_len = name.iter().position(|&byte| byte == b'/').unwrap_or(name.len());
@@ -254,16 +262,17 @@ fn validate_share(text: &[u8]) -> Result<usize, InvalidFilter> {
     Ok(filter)
 }
 
+#[inline]
 fn validate_wildcards(text: &[u8], start: usize) -> Result<(), InvalidFilter> {
-    for (at, &byte) in text.iter().enumerate().skip(start) {
+    for at in ascii::wildcards(&text[start..]).map(|at| start + at) {
         let opens_level = at == start || text[at - 1] == b'/';
         let next = text.get(at + 1);
-        match byte {
-            b'#' if !opens_level || next.is_some() => return Err(InvalidFilter::MisplacedHash { at }),
-            b'+' if !opens_level || next.is_some_and(|&next| next != b'/') => {
-                return Err(InvalidFilter::MisplacedPlus { at });
+        if text[at] == b'#' {
+            if !opens_level || next.is_some() {
+                return Err(InvalidFilter::MisplacedHash { at });
             }
-            _ => {}
+        } else if !opens_level || next.is_some_and(|&next| next != b'/') {
+            return Err(InvalidFilter::MisplacedPlus { at });
         }
     }
     Ok(())

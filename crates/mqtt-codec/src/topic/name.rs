@@ -4,7 +4,10 @@ use alloc::string::String;
 use bytes::Bytes;
 use core::fmt;
 
-use crate::text::{InvalidText, Text, TextRef, text_type};
+use crate::{
+    ascii,
+    text::{self, InvalidText, Text, TextRef, text_type},
+};
 
 /// The name that a message is published under: text without wildcards, one character at least.
 ///
@@ -76,9 +79,11 @@ impl TryFrom<Bytes> for TopicName {
 
     /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
     fn try_from(bytes: Bytes) -> Result<Self, InvalidTopic> {
-        let text = Text::try_from(bytes)?;
-        validate(text.as_bytes())?;
-        Ok(Self(text))
+        if bytes.len() > Text::MAX_LEN {
+            return Err(InvalidText::TooLong { len: bytes.len() }.into());
+        }
+        validate(&bytes)?;
+        Ok(Self(Text::from_parsed(bytes)))
     }
 }
 
@@ -148,13 +153,22 @@ impl From<InvalidText> for InvalidTopic {
     }
 }
 
-/// Checks validated text for the rules of topic names.
+/// Checks bytes for the rules of text and those of topic names, in one walk unless something is unusual.
 #[inline]
-pub(crate) fn validate(text: &[u8]) -> Result<(), InvalidTopic> {
-    if text.is_empty() {
+pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidTopic> {
+    if !bytes.is_empty() && ascii::all_clear(bytes, ascii::beside_topic) {
+        return Ok(());
+    }
+    validate_slowly(bytes)
+}
+
+#[cold]
+fn validate_slowly(bytes: &[u8]) -> Result<(), InvalidTopic> {
+    if bytes.is_empty() {
         return Err(InvalidTopic::Empty);
     }
-    match text.iter().position(|byte| matches!(byte, b'+' | b'#')) {
+    text::validate_slowly(bytes)?;
+    match bytes.iter().position(|byte| matches!(byte, b'+' | b'#')) {
         Some(at) => Err(InvalidTopic::Wildcard { at }),
         None => Ok(()),
     }

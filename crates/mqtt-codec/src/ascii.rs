@@ -1,0 +1,125 @@
+//! Looking at eight bytes at a time: nearly all text is ASCII, and a few operations on a word tell whether it is,
+//! and whether a byte that is not welcome stands in it.
+//!
+//! A word with nothing wrong in it is told for certain. In one with something wrong the bytes above the first wrong
+//! one may be marked too, so that whoever wants to know where it stands must look again.
+
+/// The top bit of each byte of a word.
+const TOP: u64 = repeat(0x80);
+
+/// The byte in all places of a word.
+const fn repeat(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Marks, by their top bits, the bytes of a word that are not 0x01 to 0x7F.
+#[inline]
+pub(crate) const fn beside_text(word: u64) -> u64 {
+    // Subtracting one sets the top bit of a zero byte; a borrow can only come from one, which is marked anyway.
+    (word | word.wrapping_sub(repeat(1))) & TOP
+}
+
+/// Marks what [`beside_text`] marks, and `+` and `#`.
+#[inline]
+pub(crate) const fn beside_topic(word: u64) -> u64 {
+    // The two wildcards differ in one bit; with that bit set, both become zero here, and nothing else does.
+    let wildcards = (word | repeat(b'+' ^ b'#')) ^ repeat(b'+' | b'#');
+    (word | word.wrapping_sub(repeat(1)) | wildcards.wrapping_sub(repeat(1))) & TOP
+}
+
+/// Whether `marks` marks no byte.
+#[inline]
+pub(crate) fn all_clear(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
+    let Some(last) = bytes.last_chunk() else { return marks(short(bytes)) == 0 };
+    // The last word overlaps the one before it, which is cheaper than a loop over single bytes.
+    let found = bytes.as_chunks().0.iter().fold(0, |found, word| found | marks(u64::from_ne_bytes(*word)));
+    found | marks(u64::from_ne_bytes(*last)) == 0
+}
+
+/// The wildcards `+` and `#` in text, by their places.
+#[inline]
+pub(crate) fn wildcards(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let (words, tail) = bytes.as_chunks();
+    let mut rest = [0; 8];
+    rest[..tail.len()].copy_from_slice(tail);
+    let words = words.iter().copied().chain([rest]);
+    words.enumerate().flat_map(|(index, word)| {
+        let mut found = wildcards_of(u64::from_le_bytes(word));
+        core::iter::from_fn(move || {
+            let at = found.trailing_zeros() / u8::BITS;
+            found &= found.wrapping_sub(1);
+            (at < 8).then_some(8 * index + at as usize)
+        })
+    })
+}
+
+/// Marks exactly the wildcards of a word.
+#[inline]
+const fn wildcards_of(word: u64) -> u64 {
+    let zeros = (word | repeat(b'+' ^ b'#')) ^ repeat(b'+' | b'#');
+    // Without the top bits no sum reaches the next byte.
+    !((zeros & !TOP).wrapping_add(!TOP) | zeros) & TOP
+}
+
+/// A word with all of at most seven bytes in it, some of them twice, and letters in the rest.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    const LETTERS: u64 = repeat(b'a');
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last));
+    }
+    match *bytes {
+        [] => LETTERS,
+        [a] => LETTERS << 8 | u64::from(a),
+        [a, b] => LETTERS << 16 | u64::from(u16::from_ne_bytes([a, b])),
+        [a, b, c, ..] => LETTERS << 32 | u64::from(u32::from_ne_bytes([a, b, c, c])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Any byte, anywhere in text of any length, is marked exactly when it must be.
+    #[track_caller]
+    fn check(marks: fn(u64) -> u64, wrong: fn(u8) -> bool) {
+        for len in 1..40 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = vec![b'x'; len];
+                    bytes[at] = byte;
+                    assert_eq!(all_clear(&bytes, marks), !wrong(byte), "{byte:#04x} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_seen() {
+        assert!(all_clear(b"", beside_topic));
+        check(beside_text, |byte| byte == 0 || byte >= 0x80);
+        check(beside_topic, |byte| matches!(byte, 0 | b'+' | b'#' | 0x80..));
+    }
+
+    #[test]
+    fn wildcards_are_found_by_their_places() {
+        assert_eq!(wildcards(b"").count(), 0);
+        assert!(wildcards(b"+/#*\"+++a#").eq([0, 2, 5, 6, 7, 9]));
+        for byte in 0..=u8::MAX {
+            let expected = if matches!(byte, b'+' | b'#') { 5 } else { 0 };
+            assert_eq!(wildcards(&[byte; 5]).count(), expected, "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn neighbours_do_not_hide_what_is_wrong() {
+        for pair in 0..=u16::MAX {
+            let bytes = pair.to_be_bytes();
+            let wrong = |byte: &u8| matches!(byte, 0 | b'+' | b'#' | 0x80..);
+            let word = [b'x', bytes[0], bytes[1], b'x', b'x', b'x', b'x', b'x'];
+            assert_eq!(all_clear(&word, beside_topic), !bytes.iter().any(wrong), "{bytes:?}");
+            assert_eq!(all_clear(&bytes, beside_topic), !bytes.iter().any(wrong), "{bytes:?}");
+        }
+    }
+}
