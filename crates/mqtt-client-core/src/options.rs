@@ -18,6 +18,9 @@ pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64)
 /// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
 const MAX_IN_FLIGHT_V311: u16 = 20;
 
+/// What brokers remember of a session over their restart; see [`OptionsBuilder::max_unreleased`].
+const MAX_UNRELEASED: u16 = 20;
+
 /// Sees every packet sent and received; see [`OptionsBuilder::on_packet`].
 pub(crate) type PacketHook = Arc<dyn Fn(&PacketTrace) + Send + Sync>;
 
@@ -167,6 +170,8 @@ pub struct OptionsBuilder {
     options: Options,
     /// What the version decides, unless it was chosen.
     max_in_flight: Option<u16>,
+    /// What the session expiry decides, unless it was chosen.
+    max_unreleased: Option<u16>,
     error: Option<InvalidOptions>,
 }
 
@@ -191,7 +196,7 @@ impl Default for OptionsBuilder {
             session: Config::default(),
             packet_hook: None,
         };
-        OptionsBuilder { options, max_in_flight: None, error: None }
+        OptionsBuilder { options, max_in_flight: None, max_unreleased: None, error: None }
     }
 }
 
@@ -359,6 +364,16 @@ impl OptionsBuilder {
         self
     }
 
+    /// Inbound QoS 2 messages that may be between PUBREC and PUBREL, at least 1. Default: 20 when the session is kept, else as
+    /// many as there may be.
+    ///
+    /// For brokers that remember only so many of them when they restart: mosquitto 2.0.11 remembers 20 by default, and
+    /// delivers the others once more. More is faster where the way to the broker is long.
+    pub fn max_unreleased(mut self, max: u16) -> Self {
+        self.max_unreleased = Some(max);
+        self
+    }
+
     /// The longest packet accepted, in bytes; told to a 5.0 broker. Default: that of [`Config`].
     pub fn max_packet_size(mut self, bytes: u32) -> Self {
         self.options.session.max_packet_size = bytes;
@@ -381,7 +396,7 @@ impl OptionsBuilder {
 
     /// The options, if each value, and all of them together, make sense.
     pub fn build(self) -> Result<Options, InvalidOptions> {
-        let OptionsBuilder { mut options, max_in_flight, error } = self;
+        let OptionsBuilder { mut options, max_in_flight, max_unreleased, error } = self;
         if let Some(error) = error {
             return Err(error);
         }
@@ -415,11 +430,19 @@ impl OptionsBuilder {
             (None, Version::V311) => options.session.max_in_flight = MAX_IN_FLIGHT_V311,
             (None, Version::V5) => {}
         }
+        match max_unreleased {
+            Some(max) => options.session.max_unreleased = max,
+            None if options.session_expiry > 0 => options.session.max_unreleased = MAX_UNRELEASED,
+            None => {}
+        }
         if options.session.max_in_flight == 0 {
             return fault("max_in_flight", "must be at least 1");
         }
         if options.session.max_inbound == 0 {
             return fault("receive_maximum", "must be at least 1");
+        }
+        if options.session.max_unreleased == 0 {
+            return fault("max_unreleased", "must be at least 1");
         }
         if options.session.max_packet_size == 0 {
             return fault("max_packet_size", "must be at least 1");

@@ -33,6 +33,12 @@ pub struct Config {
     /// In 5.0 this goes out as Receive Maximum. A peer that exceeds it is cut off, in either version (5.0: with
     /// DISCONNECT 0x93).
     pub max_inbound: u16,
+    /// How many PUBRECs of ours may wait for their PUBREL at once; 0 counts as 1. Further ones wait for their turn, and
+    /// so does the peer's window. Default: as many as there may be.
+    ///
+    /// For a server that remembers only so many of them when it restarts: mosquitto 2.0.11 remembers 20 by default,
+    /// and sends the other messages as new ones.
+    pub max_unreleased: u16,
     /// The largest packet accepted from the peer, in bytes of the whole packet. Default: 16 MiB.
     ///
     /// In 5.0 this goes out as Maximum Packet Size. A peer that exceeds it is cut off before the packet is buffered
@@ -52,6 +58,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
             max_inbound: 1024,
+            max_unreleased: u16::MAX,
             max_packet_size: 16 * 1024 * 1024,
             trace: false,
         }

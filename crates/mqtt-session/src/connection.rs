@@ -83,7 +83,7 @@ impl Connection {
             wire,
             send_queue: SendQueue::new(epoch),
             requests: Requests::default(),
-            ack_order: AckOrder::new(epoch, config.max_inbound.max(1).into()),
+            ack_order: AckOrder::new(epoch, config),
             keep_alive: KeepAlive::new(config, now),
             epoch,
             ending: None,

@@ -19,7 +19,7 @@ use crate::ids::IdTable;
 use crate::news::News;
 use crate::outbound::Epoch;
 use crate::wire::Wire;
-use crate::{Event, ProtocolError, Violation};
+use crate::{Config, Event, ProtocolError, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -46,8 +46,8 @@ struct Flow {
     qos: QoS,
     /// The application's answer.
     answer: Option<ReasonCode>,
-    /// QoS 2: PUBREC was sent at least once.
-    recorded: bool,
+    /// QoS 2: the connection on which PUBREC was last sent, if on any.
+    recorded: Option<Epoch>,
     /// The connection that last showed the PUBLISH.
     epoch: Epoch,
     /// Whether it waits for its turn in that connection's [`AckOrder`].
@@ -63,13 +63,25 @@ pub(crate) struct AckOrder {
     maximum: usize,
     /// How many it has.
     unacknowledged: usize,
+    /// How many PUBRECs may wait for their PUBREL.
+    max_unreleased: usize,
+    /// How many do.
+    unreleased: usize,
     qos1: VecDeque<Token>,
     qos2: VecDeque<Token>,
 }
 
 impl AckOrder {
-    pub(crate) fn new(epoch: Epoch, maximum: usize) -> Self {
-        Self { epoch, maximum, unacknowledged: 0, qos1: VecDeque::new(), qos2: VecDeque::new() }
+    pub(crate) fn new(epoch: Epoch, config: &Config) -> Self {
+        Self {
+            epoch,
+            maximum: config.max_inbound.max(1).into(),
+            unacknowledged: 0,
+            max_unreleased: config.max_unreleased.max(1).into(),
+            unreleased: 0,
+            qos1: VecDeque::new(),
+            qos2: VecDeque::new(),
+        }
     }
 
     fn queue(&mut self, qos: QoS) -> &mut VecDeque<Token> {
@@ -87,9 +99,24 @@ impl AckOrder {
         Ok(())
     }
 
+    /// Notes that PUBREC is sent for a flow; false if there is no room for another one without its PUBREL.
+    fn record(&mut self, flow: &mut Flow) -> bool {
+        if flow.recorded != Some(self.epoch) {
+            if self.unreleased >= self.max_unreleased {
+                return false;
+            }
+            self.unreleased += 1;
+            flow.recorded = Some(self.epoch);
+        }
+        true
+    }
+
     fn discharge(&mut self, flow: &Flow) {
         if flow.epoch == self.epoch {
             self.unacknowledged -= 1;
+        }
+        if flow.recorded == Some(self.epoch) {
+            self.unreleased -= 1;
         }
     }
 }
@@ -146,7 +173,7 @@ impl InboundFlows {
         news: &mut News,
     ) -> Result<(), Violation> {
         let reason = match self.flows.get(packet_id) {
-            Some(flow) if flow.recorded => ReasonCode::Success,
+            Some(flow) if flow.recorded.is_some() => ReasonCode::Success,
             Some(flow) if flow.epoch == order.epoch => {
                 return Err(match flow.qos {
                     QoS::ExactlyOnce => Violation::PubrelBeforePubrec,
@@ -158,6 +185,7 @@ impl InboundFlows {
         };
         self.remove(packet_id, order);
         wire.stage_ack(AckKind::Pubcomp, packet_id, reason, news);
+        self.answer_in_turn(QoS::ExactlyOnce, order, wire, news);
         Ok(())
     }
 
@@ -194,11 +222,12 @@ impl InboundFlows {
             if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.serial == serial) {
                 let Some(reason) = flow.answer else { return };
                 let reason = wire.expressible(reason);
-                flow.queued = false;
-                if qos == QoS::ExactlyOnce && !reason.is_error() {
-                    flow.recorded = true;
-                } else {
+                if qos == QoS::AtLeastOnce || reason.is_error() {
                     self.remove(packet_id, order);
+                } else if order.record(flow) {
+                    flow.queued = false;
+                } else {
+                    return;
                 }
                 let kind = if qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
                 wire.stage_ack(kind, packet_id, reason, news);
@@ -237,7 +266,7 @@ impl InboundFlows {
             serial: token.serial,
             qos,
             answer: None,
-            recorded: false,
+            recorded: None,
             epoch: order.epoch,
             queued: true,
         };

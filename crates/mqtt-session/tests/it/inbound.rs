@@ -337,3 +337,33 @@ fn every_identifier_can_be_in_use_at_once() {
         assert_eq!(rig.sent().pop(), Some(pubcomp(last.get()).into()));
     });
 }
+
+/// mosquitto 2.0.11 forgets, when it restarts, which messages have their PUBREC, but for the oldest 20.
+#[test]
+fn pubrecs_wait_while_as_many_as_may_be_are_unreleased() {
+    both(|version| {
+        let mut rig = Rig::ready_with_config(Config { version, max_unreleased: 2, ..Config::default() });
+        for n in 1..=5 {
+            rig.peer_ok(publish(n.into(), ExactlyOnce, n));
+            let token = rig.token();
+            // A refusal ends the flow at once, and leaves the room to the others.
+            let refused = version == V5 && n == 1;
+            let reason = if refused { ReasonCode::NotAuthorized } else { ReasonCode::Success };
+            assert!(rig.session.acknowledge(token, reason));
+        }
+        let first = if version == V5 { 2 } else { 1 };
+        let sent: Vec<_> = rig.sent().iter().filter_map(Packet::packet_id).collect();
+        assert_eq!(sent, (1..first + 2).map(id).collect::<Vec<_>>());
+
+        // In the stream, the PUBCOMP comes before the PUBREC that it makes room for.
+        rig.peer_ok(pubrel(first));
+        assert_eq!(rig.sent(), packets([pubcomp(first).into(), pubrec(first + 2).into()]));
+
+        // Another connection starts afresh: what it has not shown takes no room on it.
+        rig.resume();
+        for n in first + 1..=5 {
+            rig.peer_ok(again(publish(n.into(), ExactlyOnce, n)));
+        }
+        assert_eq!(rig.sent(), packets([pubrec(first + 1).into(), pubrec(first + 2).into()]));
+    });
+}
