@@ -149,7 +149,7 @@ impl InboundFlows {
         let token = match publish.packet_id {
             None => None,
             Some(packet_id) => {
-                let shown = self.show(packet_id, publish.qos, order);
+                let shown = self.show(packet_id, publish.qos, publish.dup, order);
                 match shown.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))? {
                     Shown::New(token) => Some(token),
                     Shown::Repeated => {
@@ -237,10 +237,19 @@ impl InboundFlows {
     }
 
     /// Notes that this connection has shown the identifier, and whether that is news.
-    fn show(&mut self, packet_id: PacketId, qos: QoS, order: &mut AckOrder) -> Result<Shown, Violation> {
+    ///
+    /// What an earlier connection has shown is repeated if the QoS is the same; for QoS 1, which must rather tell twice
+    /// than not at all, only if DUP says so. Anything else is new: the server has given up the earlier message.
+    fn show(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        dup: bool,
+        order: &mut AckOrder,
+    ) -> Result<Shown, Violation> {
         if let Some(flow) = self.flows.get_mut(packet_id) {
             let known_here = flow.epoch == order.epoch;
-            if flow.qos == qos {
+            if flow.qos == qos && (known_here || dup || qos == QoS::ExactlyOnce) {
                 if !known_here {
                     order.charge()?;
                     flow.epoch = order.epoch;
@@ -256,7 +265,6 @@ impl InboundFlows {
             if known_here {
                 return Err(Violation::PacketIdInUse);
             }
-            // The server has dropped the flow of an earlier connection and begun another one.
         }
         order.charge()?;
         self.remove(packet_id, order);

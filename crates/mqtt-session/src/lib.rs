@@ -152,8 +152,8 @@
 //!
 //! "Its turn" is the order of the PUBLISHes of the same QoS on this connection; a PUBREC's comes when no more than
 //! [`Config::max_unreleased`] others wait for their PUBREL. A flow of an earlier connection is kept,
-//! and answered only after this connection has shown its PUBLISH; here a PUBLISH of the other QoS begins anew, and a
-//! PUBREL for what was not recorded is that of an unknown message.
+//! and answered only after this connection has shown its PUBLISH; until then a PUBLISH of the other QoS, or one of QoS 1
+//! without DUP, begins anew, and a PUBREL for what was not recorded is that of an unknown message.
 #![no_std]
 
 extern crate alloc;

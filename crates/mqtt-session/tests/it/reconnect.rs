@@ -324,6 +324,22 @@ fn a_qos_2_message_whose_pubrec_was_sent_is_not_delivered_again() {
 }
 
 #[test]
+fn a_message_of_qos_1_that_is_no_repetition_is_told_though_its_identifier_is_unanswered() {
+    both(|version| {
+        let mut rig = Rig::ready(version);
+        rig.peer_ok(publish(1, AtLeastOnce, 1));
+        let old = rig.token();
+        rig.resume();
+        rig.peer_ok(publish(2, AtLeastOnce, 1));
+        let new = rig.token();
+        assert!(!rig.session.acknowledge(old, ReasonCode::Success));
+        assert!(rig.session.acknowledge(new, ReasonCode::Success));
+        assert_eq!(rig.sent(), [puback(1).into()]);
+        assert_eq!(rig.session.inbound_unacknowledged(), 0);
+    });
+}
+
+#[test]
 fn a_reused_identifier_of_the_other_qos_begins_a_new_flow_on_a_new_connection() {
     both(|version| {
         let mut rig = Rig::ready(version);
