@@ -7,8 +7,8 @@ use bytes::Bytes;
 use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, Offline, Options, PingError,
-    PublishBuilder, PublishError, Stats, SubscribeBuilder, SubscribeError,
+    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, Offline, Options,
+    PingError, PublishBuilder, PublishError, Stats, SubscribeBuilder, SubscribeError,
 };
 
 use crate::PATIENCE;

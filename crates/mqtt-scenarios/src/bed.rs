@@ -27,7 +27,8 @@ enum Broker {
 impl Bed {
     /// Every broker there is, one after the other: ours, mosquitto, and the one that `MQTT_TEST_BROKER` names.
     pub fn each() -> impl Iterator<Item = Bed> {
-        let kinds: [fn() -> Option<Bed>; 3] = [|| Some(Bed::in_process()), || Some(Bed::mosquitto()), Bed::elsewhere];
+        let kinds: [fn() -> Option<Bed>; 3] =
+            [|| Some(Bed::in_process()), || Some(Bed::mosquitto()), Bed::elsewhere];
         kinds.into_iter().filter_map(|make| make())
     }
 
@@ -59,7 +60,10 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         if thread::panicking() {
-            #[expect(clippy::print_stderr, reason = "says where a scenario failed that runs against several brokers")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "says where a scenario failed that runs against several brokers"
+            )]
             {
                 eprintln!("against the broker: {}", self.name);
             }

@@ -14,7 +14,8 @@ use crate::{PATIENCE, until};
 /// Debian installs it where only an administrator's `PATH` leads.
 const PROGRAMS: [&str; 2] = ["mosquitto", "/usr/sbin/mosquitto"];
 /// What to do about it when it is missing.
-const INSTALL: &str = "apt-get update && apt-get install -y --no-install-recommends mosquitto mosquitto-clients";
+const INSTALL: &str =
+    "apt-get update && apt-get install -y --no-install-recommends mosquitto mosquitto-clients";
 /// Below the ports that the system gives to outgoing connections: a client that dials a stopped mosquitto must not find
 /// some other client there, or itself.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;

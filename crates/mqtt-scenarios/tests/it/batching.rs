@@ -18,7 +18,8 @@ struct Io {
 
 impl Io {
     fn of_this_thread() -> Self {
-        let text = fs::read_to_string("/proc/thread-self/io").expect("Linux counts a thread's input and output");
+        let text =
+            fs::read_to_string("/proc/thread-self/io").expect("Linux counts a thread's input and output");
         let figure = |name: &str| -> u64 {
             let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the figure is there");
             line.trim().parse().expect("it is a number")
@@ -33,7 +34,8 @@ fn many_small_packets_go_out_in_few_writes<A: Adapter>(case: &Case<A>) {
     let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap();
     let seen: Arc<Mutex<Vec<Io>>> = Arc::default();
     let hook = Arc::clone(&seen);
-    let options = case.options(&server.url()).on_packet(move |_| hook.lock().unwrap().push(Io::of_this_thread()));
+    let options =
+        case.options(&server.url()).on_packet(move |_| hook.lock().unwrap().push(Io::of_this_thread()));
     let client = case.connect_with(options);
     let mut messages = case.connect(&server.url()).subscribe("small").unwrap();
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use mqtt_client_core::codec::{AckKind, QoS, ReasonCode, Side};
-use mqtt_client_core::{Completion, Delivered, OptionsBuilder};
+use mqtt_client_core::{Completion, Delivered, OptionsBuilder, Reconnect};
 use mqtt_scenarios::{Adapter, Case, Client, Mosquitto, Subscription, until};
 use mqtt_testkit::{BrokerConfig, CutAfter, Proxy, ProxyConfig, Server};
 
@@ -36,7 +36,14 @@ fn check<A: Adapter>(
     pace: Duration,
     mut disturb: impl FnMut(usize) + Send,
 ) {
-    let client = |url, id| case.connect_with(options(case.persistent(url, id)));
+    // The link may break before the first connection, too.
+    let reconnect = Reconnect {
+        first_wait: Duration::from_millis(10),
+        max_wait: Duration::from_millis(100),
+        retry_initial: true,
+        ..Reconnect::default()
+    };
+    let client = |url, id| case.connect_with(options(case.persistent(url, id).reconnect(reconnect)));
     let subscriber = client(ways.subscriber, "subscriber");
     let publisher = client(ways.publisher, "publisher");
     let mut messages = subscriber.subscribe("exactly/once").unwrap();
@@ -106,13 +113,19 @@ fn through_mosquitto_restarted_meanwhile<A: Adapter>(case: &Case<A>) {
     let url = mosquitto.url();
     let mut restarts = 0;
     let ways = Ways { publisher: &url, subscriber: &url };
-    check(case, &ways, |options| options, Duration::from_millis(10), |arrived| {
-        // In the middle of it: after a fifth, two fifths, and so on.
-        if arrived >= (restarts + 1) * COUNT / 5 && restarts < 4 {
-            mosquitto.restart();
-            restarts += 1;
-        }
-    });
+    check(
+        case,
+        &ways,
+        |options| options,
+        Duration::from_millis(10),
+        |arrived| {
+            // In the middle of it: after a fifth, two fifths, and so on.
+            if arrived >= (restarts + 1) * COUNT / 5 && restarts < 4 {
+                mosquitto.restart();
+                restarts += 1;
+            }
+        },
+    );
 }
 
 /// Each connection lives 100 to 300 ms.
@@ -150,9 +163,8 @@ fn cut_within_packets<A: Adapter>(case: &Case<A>, publisher: CutAfter, subscribe
     let options = |options: OptionsBuilder| options.max_in_flight(100);
     let config = BrokerConfig { max_in_flight: 100.try_into().unwrap(), ..BrokerConfig::default() };
     let server = Server::bind("127.0.0.1:0", config).unwrap();
-    let proxy = |cut_after| {
-        Proxy::start(server.addr(), ProxyConfig { cut_after, ..ProxyConfig::default() }).unwrap()
-    };
+    let proxy =
+        |cut_after| Proxy::start(server.addr(), ProxyConfig { cut_after, ..ProxyConfig::default() }).unwrap();
     let (publisher, subscriber) = (proxy(publisher), proxy(subscriber));
     let ways = Ways { publisher: &publisher.url(), subscriber: &subscriber.url() };
     check(case, &ways, options, Duration::ZERO, |_| {});

@@ -59,7 +59,8 @@ fn check<A: Adapter>(case: &Case<A>, bytes: &[u8], reason: ReasonCode) {
 
 fn bad_bytes_end_the_connection<A: Adapter>(case: &Case<A>) {
     // A packet type that does not exist, flags that are not allowed, a Remaining Length without an end, a QoS of 3.
-    for bytes in [&[0x00, 0x00][..], &[0xd1, 0x00], &[0x30, 0xff, 0xff, 0xff, 0xff], b"\x36\x05\0\x01a\0\x01"] {
+    for bytes in [&[0x00, 0x00][..], &[0xd1, 0x00], &[0x30, 0xff, 0xff, 0xff, 0xff], b"\x36\x05\0\x01a\0\x01"]
+    {
         check(case, bytes, ReasonCode::MalformedPacket);
     }
 }

@@ -176,7 +176,9 @@ fn the_brokers_receive_maximum_is_kept<A: Adapter>(case: &Case<A>) {
     let client = case.connect(&server.url());
     let mut messages = client.subscribe("window").unwrap();
     let completions: Vec<Completion> = (0..100)
-        .map(|i| client.wait(client.publish("window", i.to_string()).qos(QoS::ExactlyOnce).enqueue()).unwrap())
+        .map(|i| {
+            client.wait(client.publish("window", i.to_string()).qos(QoS::ExactlyOnce).enqueue()).unwrap()
+        })
         .collect();
     for (i, completion) in completions.into_iter().enumerate() {
         client.wait(completion).unwrap();

@@ -178,7 +178,8 @@ fn a_slow_reader_loses_nothing_acknowledged<A: Adapter>(case: &Case<A>) {
     let mut messages = subscriber.subscribe("work").unwrap();
     for i in 0..300 {
         let qos = if i % 3 == 0 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-        let _completion = publisher.wait(publisher.publish("work", i.to_string()).qos(qos).enqueue()).unwrap();
+        let _completion =
+            publisher.wait(publisher.publish("work", i.to_string()).qos(qos).enqueue()).unwrap();
     }
     until("all are published", || publisher.stats().pending_publishes == 0);
     until("as many as may be are unread", || subscriber.stats().unacknowledged_messages == 10);
