@@ -38,7 +38,8 @@ impl Frames {
 /// PUBLISH 3.1.1, QoS 0, a topic of 27 bytes, a payload of so many.
 pub fn publish(payload: usize) -> Frames {
     let count = PACKETS.min(BATCH_BYTES / payload);
-    let packets = (0..count).map(|n| Publish::new(topic(&format!("site/line-{n:03}/oven-{n:02}/temp00")), noise(n, payload)));
+    let packets = (0..count)
+        .map(|n| Publish::new(topic(&format!("site/line-{n:03}/oven-{n:02}/temp00")), noise(n, payload)));
     Frames::new(Version::V311, packets.map(Packet::from))
 }
 
@@ -120,7 +121,8 @@ pub fn puback() -> Frames {
 /// A PUBLISH whose lengths and flags follow no pattern.
 fn mixed(n: usize, payload: usize) -> Publish {
     let dice = scatter(n as u64);
-    let topic = topic(&"site/line-7/oven-12/temperature/zone-3/raw/average/of/minute"[..6 + dice as usize % 55]);
+    let topic =
+        topic(&"site/line-7/oven-12/temperature/zone-3/raw/average/of/minute"[..6 + dice as usize % 55]);
     let qos = qos(dice as usize >> 8);
     let packet_id = if qos == QoS::AtMostOnce { None } else { id(n) };
     let payload = noise(n, (dice >> 16) as usize % payload);

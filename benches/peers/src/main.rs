@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
     let mut rows = rows::all();
     if let Some(at) = args.iter().position(|arg| arg == "--one") {
-        let [row, candidate] = [1, 2].map(|next| args.get(at + next).map_or(0, |text| text.parse().unwrap_or(0)));
+        let [row, candidate] =
+            [1, 2].map(|next| args.get(at + next).map_or(0, |text| text.parse().unwrap_or(0)));
         rows[row].candidates[candidate].once();
         return Ok(());
     }
@@ -51,7 +52,8 @@ fn instructions(index: usize, row: &Row) -> Result<Vec<f64>, Box<dyn Error>> {
             .args(["--one", &index.to_string(), &number.to_string()])
             .output()?;
         let text = String::from_utf8_lossy(&output.stderr);
-        let total = text.lines().find_map(|line| line.split_once("Collected : ")).ok_or("no count by valgrind")?.1;
+        let total =
+            text.lines().find_map(|line| line.split_once("Collected : ")).ok_or("no count by valgrind")?.1;
         Ok(total.trim().parse::<f64>()? / candidate.packets as f64)
     };
     row.candidates.iter().enumerate().map(count).collect()

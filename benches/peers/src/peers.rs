@@ -3,9 +3,7 @@
 use std::{sync::Arc, vec};
 
 use bytes::{Bytes, BytesMut};
-use mqtt_protocol_core::mqtt::{
-    packet::{self as core_packet, GenericPacketTrait},
-};
+use mqtt_protocol_core::mqtt::packet::{self as core_packet, GenericPacketTrait};
 use mqtt5_protocol::packet::{FixedHeader, MqttPacket};
 use ntex_bytes::{BytePageSize, BytePages};
 use ntex_codec::{Decoder as _, Encoder as _};
@@ -176,7 +174,12 @@ macro_rules! protocol_core {
             type Output = Vec<u8>;
 
             fn input(frames: &Frames) -> Self::Input {
-                frames.frames.iter().map(|frame| (frame[0], Arc::from(body(frame)))).collect::<Vec<_>>().into_iter()
+                frames
+                    .frames
+                    .iter()
+                    .map(|frame| (frame[0], Arc::from(body(frame))))
+                    .collect::<Vec<_>>()
+                    .into_iter()
             }
 
             #[inline]
@@ -229,8 +232,13 @@ macro_rules! mqtt5 {
                 }
                 let header = FixedHeader::decode(input).ok()?;
                 let mut body = input.split_to(header.remaining_length as usize);
-                mqtt5_protocol::Packet::decode_from_body_with_version(header.packet_type, &header, &mut body, $level)
-                    .ok()
+                mqtt5_protocol::Packet::decode_from_body_with_version(
+                    header.packet_type,
+                    &header,
+                    &mut body,
+                    $level,
+                )
+                .ok()
             }
 
             fn output() -> BytesMut {
@@ -258,4 +266,3 @@ fn body(frame: &[u8]) -> &[u8] {
     let length = frame[1..].iter().position(|byte| byte & 0x80 == 0).expect("a legal frame") + 1;
     &frame[1 + length..]
 }
-

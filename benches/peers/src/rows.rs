@@ -10,7 +10,8 @@ use crate::{
     inputs::Frames,
     measure::{Candidate, House, Row},
     peers::{
-        Core4, Core5, Mqtt5As4, Mqtt5As5, Mqttbytes4, Mqttbytes5, Next4, Next5, Ntex3, Ntex5, Peer, Rumqttc4, Rumqttc5,
+        Core4, Core5, Mqtt5As4, Mqtt5As5, Mqttbytes4, Mqttbytes5, Next4, Next5, Ntex3, Ntex5, Peer, Rumqttc4,
+        Rumqttc5,
     },
 };
 
@@ -20,21 +21,63 @@ pub fn all() -> Vec<Row> {
     for (name, owned, frames) in [
         ("decode PUBLISH 3.1.1, 16 B, borrowed", "decode PUBLISH 3.1.1, 16 B, owned", inputs::publish(16)),
         ("decode PUBLISH 3.1.1, 64 B, borrowed", "decode PUBLISH 3.1.1, 64 B, owned", inputs::publish(64)),
-        ("decode PUBLISH 3.1.1, 1 KiB, borrowed", "decode PUBLISH 3.1.1, 1 KiB, owned", inputs::publish(1024)),
-        ("decode PUBLISH 3.1.1, 64 KiB, borrowed", "decode PUBLISH 3.1.1, 64 KiB, owned", inputs::publish(65536)),
-        ("decode PUBLISH 3.1.1, mixed, borrowed", "decode PUBLISH 3.1.1, mixed, owned", inputs::publish_mixed()),
+        (
+            "decode PUBLISH 3.1.1, 1 KiB, borrowed",
+            "decode PUBLISH 3.1.1, 1 KiB, owned",
+            inputs::publish(1024),
+        ),
+        (
+            "decode PUBLISH 3.1.1, 64 KiB, borrowed",
+            "decode PUBLISH 3.1.1, 64 KiB, owned",
+            inputs::publish(65536),
+        ),
+        (
+            "decode PUBLISH 3.1.1, mixed, borrowed",
+            "decode PUBLISH 3.1.1, mixed, owned",
+            inputs::publish_mixed(),
+        ),
     ] {
-        rows.push(borrowed(name, (0.5, Some(1.5)), &frames, |frame| black_box(floor::publish(frame)).is_some(), Owning::None));
+        rows.push(borrowed(
+            name,
+            (0.5, Some(1.5)),
+            &frames,
+            |frame| black_box(&floor::publish(frame)).is_some(),
+            Owning::None,
+        ));
         rows.push(owned_v311(owned, (0.33, Some(1.4)), &frames));
     }
     let publish = inputs::publish_v5();
-    rows.push(borrowed("decode PUBLISH 5.0, properties, borrowed", (0.25, Some(1.5)), &publish, |frame| black_box(floor::publish_v5(frame)).is_some(), Owning::V5));
+    rows.push(borrowed(
+        "decode PUBLISH 5.0, properties, borrowed",
+        (0.25, Some(1.5)),
+        &publish,
+        |frame| black_box(&floor::publish_v5(frame)).is_some(),
+        Owning::V5,
+    ));
     rows.push(owned_v5("decode PUBLISH 5.0, properties, owned", (0.25, Some(1.4)), &publish));
     let connect = inputs::connect_v5();
-    rows.push(borrowed("decode CONNECT 5.0", (0.25, Some(1.75)), &connect, |frame| black_box(floor::connect_v5(frame)).is_some(), Owning::V5));
+    rows.push(borrowed(
+        "decode CONNECT 5.0",
+        (0.25, Some(1.75)),
+        &connect,
+        |frame| black_box(&floor::connect_v5(frame)).is_some(),
+        Owning::V5,
+    ));
     let subscribe = inputs::subscribe();
-    rows.push(borrowed("decode SUBSCRIBE 3.1.1, ten filters", (0.25, Some(1.75)), &subscribe, |frame| black_box(floor::subscribe(frame)).is_some(), Owning::V311));
-    rows.push(borrowed("decode PUBACK", (0.5, Some(2.0)), &inputs::puback(), |frame| black_box(floor::puback(frame)).is_some(), Owning::V311));
+    rows.push(borrowed(
+        "decode SUBSCRIBE 3.1.1, ten filters",
+        (0.25, Some(1.75)),
+        &subscribe,
+        |frame| black_box(&floor::subscribe(frame)).is_some(),
+        Owning::V311,
+    ));
+    rows.push(borrowed(
+        "decode PUBACK",
+        (0.5, Some(2.0)),
+        &inputs::puback(),
+        |frame| black_box(&floor::puback(frame)).is_some(),
+        Owning::V311,
+    ));
     rows.push(owned_v311("stream of small PUBLISHes, 1 MiB, owned", (0.33, Some(1.43)), &inputs::stream()));
 
     let small = inputs::publish(64);
@@ -60,10 +103,10 @@ fn borrowed(
     owning: Owning,
 ) -> Row {
     let decoder = decoder(frames);
-    let ours = each(frames, "mqtt-codec", House::Ours, move |frame| decoder.parse(frame).map(black_box).is_ok());
+    let ours = each(frames, "mqtt-codec", House::Ours, move |frame| black_box(&decoder.parse(frame)).is_ok());
     let mut candidates = vec![ours, each(frames, "floor", House::Floor, scan), copy(frames)];
     if frames.version == Version::V311 {
-        let mqttrs = |frame: &[u8]| mqttrs::decode_slice(frame).is_ok_and(|packet| black_box(packet).is_some());
+        let mqttrs = |frame: &[u8]| matches!(black_box(&mqttrs::decode_slice(frame)), Ok(Some(_)));
         candidates.push(each(frames, "mqttrs", House::Peer, mqttrs));
     }
     match owning {
@@ -101,7 +144,7 @@ fn owned(
             move || BytesMut::from(&stream[..]),
             move |buffer| {
                 while let Some(packet) = decoder.decode_from(buffer).expect("a legal packet") {
-                    black_box(packet);
+                    black_box(&packet);
                 }
             },
         ),
@@ -123,11 +166,23 @@ fn owned(
 }
 
 fn owned_v311(name: &'static str, goal: (f64, Option<f64>), frames: &Frames) -> Row {
-    owned(name, goal, frames, |buffer| black_box(floor::publish_owned(buffer)).is_some(), owning_v311(frames))
+    owned(
+        name,
+        goal,
+        frames,
+        |buffer| black_box(&floor::publish_owned(buffer)).is_some(),
+        owning_v311(frames),
+    )
 }
 
 fn owned_v5(name: &'static str, goal: (f64, Option<f64>), frames: &Frames) -> Row {
-    owned(name, goal, frames, |buffer| black_box(floor::publish_v5_owned(buffer)).is_some(), owning_v5(frames))
+    owned(
+        name,
+        goal,
+        frames,
+        |buffer| black_box(&floor::publish_v5_owned(buffer)).is_some(),
+        owning_v5(frames),
+    )
 }
 
 fn owning_v311(frames: &Frames) -> Vec<Candidate> {
@@ -172,22 +227,39 @@ fn decoding<P: Peer>(frames: &Frames) -> Option<Candidate> {
         return None;
     }
     let frames = frames.clone();
-    Some(Candidate::new(P::NAME, House::Peer, count, move || P::input(&frames), |input| {
-        while let Some(packet) = P::decode(input) {
-            black_box(packet);
-        }
-    }))
+    Some(Candidate::new(
+        P::NAME,
+        House::Peer,
+        count,
+        move || P::input(&frames),
+        |input| {
+            while let Some(packet) = P::decode(input) {
+                black_box(&packet);
+            }
+        },
+    ))
 }
 
 /// Works on each frame where it lies.
-fn each(frames: &Frames, name: &'static str, house: House, work: impl Fn(&[u8]) -> bool + 'static) -> Candidate {
+fn each(
+    frames: &Frames,
+    name: &'static str,
+    house: House,
+    work: impl Fn(&[u8]) -> bool + 'static,
+) -> Candidate {
     let frames = frames.frames.clone();
     assert!(frames.iter().all(|frame| work(frame)), "{name} does not read these packets");
-    Candidate::new(name, house, frames.len(), || (), move |()| {
-        for frame in &frames {
-            assert!(work(black_box(frame)));
-        }
-    })
+    Candidate::new(
+        name,
+        house,
+        frames.len(),
+        || (),
+        move |()| {
+            for frame in &frames {
+                assert!(work(black_box(frame)));
+            }
+        },
+    )
 }
 
 /// Copies each frame.
@@ -208,13 +280,19 @@ fn encode(name: &'static str, goal: f64, frames: &Frames) -> Row {
     let version = frames.version;
     let ours = our_packets(frames, decoder);
     let mut out = Vec::with_capacity(1 << 17);
-    let ours = Candidate::new("mqtt-codec", House::Ours, ours.len(), || (), move |()| {
-        for packet in &ours {
-            out.clear();
-            packet.encode(version, &mut out).expect("a legal packet");
-            black_box(&mut out);
-        }
-    });
+    let ours = Candidate::new(
+        "mqtt-codec",
+        House::Ours,
+        ours.len(),
+        || (),
+        move |()| {
+            for packet in &ours {
+                out.clear();
+                packet.encode(version, &mut out).expect("a legal packet");
+                black_box(&mut out);
+            }
+        },
+    );
     let mut candidates = vec![ours, copy(frames)];
     match version {
         Version::V311 => {
@@ -259,13 +337,19 @@ fn apart(name: &'static str, goal: f64, frames: &Frames) -> Row {
         })
         .collect();
     let mut head = Vec::with_capacity(1 << 10);
-    let ours = Candidate::new("mqtt-codec", House::Ours, publishes.len(), || (), move |()| {
-        for publish in &publishes {
-            head.clear();
-            publish.encode_head(version, &mut head).expect("a legal packet");
-            black_box((&mut head, publish.payload.clone()));
-        }
-    });
+    let ours = Candidate::new(
+        "mqtt-codec",
+        House::Ours,
+        publishes.len(),
+        || (),
+        move |()| {
+            for publish in &publishes {
+                head.clear();
+                publish.encode_head(version, &mut head).expect("a legal packet");
+                black_box((&mut head, publish.payload.clone()));
+            }
+        },
+    );
     let ntex = encoding::<Ntex3>(frames);
     Row { name, goal: (goal, None), candidates: [ours, copy(frames)].into_iter().chain(ntex).collect() }
 }
@@ -278,16 +362,24 @@ fn our_packets(frames: &Frames, decoder: Decoder) -> Vec<Packet> {
 fn encoding<P: Peer>(frames: &Frames) -> Option<Candidate> {
     let mut packets = packets::<P>(frames);
     let mut output = P::output();
-    if packets.len() != frames.frames.len() || !packets.iter_mut().all(|packet| P::encode(packet, &mut output)) {
+    if packets.len() != frames.frames.len()
+        || !packets.iter_mut().all(|packet| P::encode(packet, &mut output))
+    {
         eprintln!("{} does not write these packets", P::NAME);
         return None;
     }
-    Some(Candidate::new(P::NAME, House::Peer, packets.len(), || (), move |()| {
-        for packet in &mut packets {
-            assert!(P::encode(packet, &mut output));
-            black_box(&mut output);
-        }
-    }))
+    Some(Candidate::new(
+        P::NAME,
+        House::Peer,
+        packets.len(),
+        || (),
+        move |()| {
+            for packet in &mut packets {
+                assert!(P::encode(packet, &mut output));
+                black_box(&mut output);
+            }
+        },
+    ))
 }
 
 /// mqttrs borrows what it decodes, so that the frames it encodes from live as long as the program.
@@ -296,10 +388,16 @@ fn encoding_mqttrs(frames: &Frames) -> Candidate {
     let decode = |frame| mqttrs::decode_slice(frame).ok().flatten().expect("a legal packet");
     let packets: Vec<mqttrs::Packet<'static>> = frames.iter().map(|frame| decode(frame)).collect();
     let mut out = vec![0; 1 << 17];
-    Candidate::new("mqttrs", House::Peer, packets.len(), || (), move |()| {
-        for packet in &packets {
-            assert!(mqttrs::encode_slice(packet, &mut out).is_ok());
-            black_box(&mut out);
-        }
-    })
+    Candidate::new(
+        "mqttrs",
+        House::Peer,
+        packets.len(),
+        || (),
+        move |()| {
+            for packet in &packets {
+                assert!(mqttrs::encode_slice(packet, &mut out).is_ok());
+                black_box(&mut out);
+            }
+        },
+    )
 }

@@ -18,7 +18,8 @@ pub fn head(count: bool) -> String {
 /// One row.
 pub fn row(row: &Row, figures: &[f64]) -> String {
     let of = |house: House| {
-        let candidates = row.candidates.iter().zip(figures).filter(move |(candidate, _)| candidate.house == house);
+        let candidates =
+            row.candidates.iter().zip(figures).filter(move |(candidate, _)| candidate.house == house);
         candidates.map(|(candidate, figure)| (candidate.name, *figure)).collect::<Vec<_>>()
     };
     let least = |house| of(house).into_iter().min_by(|one, other| one.1.total_cmp(&other.1));
@@ -30,7 +31,8 @@ pub fn row(row: &Row, figures: &[f64]) -> String {
         }
         _ => String::new(),
     };
-    let figure = |found: Option<(&str, f64)>| found.map_or(String::new(), |(_, figure)| format!("{figure:.1}"));
+    let figure =
+        |found: Option<(&str, f64)>| found.map_or(String::new(), |(_, figure)| format!("{figure:.1}"));
     let peer = least(House::Peer);
     let floor = least(House::Floor);
     let mut peers = of(House::Peer);

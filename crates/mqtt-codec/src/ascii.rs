@@ -28,7 +28,7 @@ pub(crate) const fn beside_topic(word: u64) -> u64 {
 }
 
 /// Whether `marks` marks no byte.
-#[inline]
+#[inline(always)]
 pub(crate) fn all_clear(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
     let Some(last) = bytes.last_chunk() else { return marks(short(bytes)) == 0 };
     // The last word overlaps the one before it, which is cheaper than a loop over single bytes.
@@ -62,7 +62,7 @@ const fn wildcards_of(word: u64) -> u64 {
 }
 
 /// A word with all of at most seven bytes in it, some of them twice, and letters in the rest.
-#[inline]
+#[inline(always)]
 fn short(bytes: &[u8]) -> u64 {
     const LETTERS: u64 = repeat(b'a');
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {

@@ -11,8 +11,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use nom::Offset;
 
 use crate::{
-    ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Side, Version,
-    parse::{Context, Input},
+    ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Publish, PublishRef, Side,
+    TopicName, Version,
+    parse::{Context, Fault, Input, cut},
     varint::{self, Scan},
 };
 
@@ -129,38 +130,42 @@ impl Decoder {
             Some(header) if header.packet_len() <= buffer.len() => header,
             _ => return Ok(None),
         };
-        let mut frame = buffer.split_to(header.packet_len()).freeze();
-        match self.parse_body(header, &frame)? {
-            // The payload is the end of the frame, and takes over its reference to the buffer.
-            PacketRef::Publish(publish) => {
-                let payload = frame.len() - publish.payload.as_bytes().len();
-                let publish = publish.to_owned_beside(&frame);
-                frame.advance(payload);
-                Ok(Some(Packet::Publish(publish(frame))))
-            }
-            packet => Ok(Some(packet.to_owned(&frame))),
+        let frame = buffer.split_to(header.packet_len()).freeze();
+        if header.kind == PacketKind::Publish {
+            return self.decode_publish(header, frame).map(Some);
         }
+        self.parse_body(header, &frame).map(|packet| Some(packet.to_owned(&frame)))
+    }
+
+    /// Decodes the usual packet, whose payload takes over the reference to the buffer that the frame holds.
+    #[inline(always)]
+    fn decode_publish(&self, header: FixedHeader, mut frame: Bytes) -> Result<Packet, DecodeError> {
+        let publish = match PublishRef::parse(self.context, header.flags, &frame[header.len..]) {
+            Ok((_, publish)) => publish,
+            Err(fault) => return Err(header.locate(fault, &frame)),
+        };
+        let payload = frame.len() - publish.payload.as_bytes().len();
+        let PublishRef { dup, qos, retain, packet_id, .. } = publish;
+        let topic = TopicName::from_parsed(cut(&frame, publish.topic.as_bytes()));
+        let properties = publish.properties.to_owned_in(&frame);
+        frame.advance(payload);
+        Ok(Packet::Publish(Publish { dup, qos, retain, topic, packet_id, properties, payload: frame }))
     }
 
     /// Parses what follows the header of a frame that is exactly one packet.
-    #[inline]
+    #[inline(always)]
     fn parse_body<'a>(&self, header: FixedHeader, frame: &'a [u8]) -> Result<PacketRef<'a>, DecodeError> {
         let body = &frame[header.len..];
         // Only here is it known which version a CONNECT speaks.
         if header.overlong && header.kind == PacketKind::Connect && ConnectRef::is_v5(body) {
             return Err(header.error(DecodeErrorKind::VariableByteIntegerOverlong, 1));
         }
-        PacketRef::parse(self.context, header.kind, header.flags, body, |fault| match fault {
-            nom::Err::Error(fault) | nom::Err::Failure(fault) => {
-                header.error(fault.kind, frame.offset(fault.at))
-            }
-            // Complete parsers never ask for more; if one did, the packet would be too short for it.
-            nom::Err::Incomplete(_) => header.error(DecodeErrorKind::FieldPastEnd, frame.len()),
-        })
+        let locate = |fault| header.locate(fault, frame);
+        PacketRef::parse(self.context, header.kind, header.flags, body, locate)
     }
 
     /// Reads type, flags and length, and checks all that they can tell.
-    #[inline]
+    #[inline(always)]
     fn fixed_header(&self, input: Input<'_>) -> Result<Option<FixedHeader>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };
         let Context { version, sender } = self.context;
@@ -208,6 +213,17 @@ impl FixedHeader {
     #[inline]
     fn packet_len(&self) -> usize {
         self.len + self.remaining as usize
+    }
+
+    #[cold]
+    fn locate(&self, fault: nom::Err<Fault<'_>>, frame: &[u8]) -> DecodeError {
+        match fault {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => {
+                self.error(fault.kind, frame.offset(fault.at))
+            }
+            // Complete parsers never ask for more; if one did, the packet would be too short for it.
+            nom::Err::Incomplete(_) => self.error(DecodeErrorKind::FieldPastEnd, frame.len()),
+        }
     }
 
     #[cold]

@@ -3,6 +3,7 @@
 //! A fault keeps the input where it happened. All inputs are slices of one frame, so that the distance between the
 //! two is the offset of the error; no parser has to count.
 
+use bytes::Bytes;
 use nom::{
     IResult, Parser,
     error::{ErrorKind, ParseError},
@@ -70,7 +71,7 @@ pub(crate) fn end(input: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
 }
 
 /// A Two Byte Integer that is no packet identifier when it is 0.
-#[inline]
+#[inline(always)]
 pub(crate) fn packet_id(input: Input<'_>) -> Parsed<'_, PacketId> {
     let (rest, id) = be_u16(input)?;
     match PacketId::new(id) {
@@ -85,8 +86,22 @@ pub(crate) fn qos(bits: u8, at: Input<'_>) -> Result<QoS, nom::Err<Fault<'_>>> {
     QoS::try_from(bits & 0b11).or_else(|_| Fault::fail(at, DecodeErrorKind::QoSReserved))
 }
 
-/// Bytes behind a two-byte length, which is to blame when it reaches too far.
+/// A part of a frame that was parsed out of it, sharing its buffer.
+///
+/// # Panics
+///
+/// If it is not a part of the frame.
 #[inline]
+pub(crate) fn cut(frame: &Bytes, part: &[u8]) -> Bytes {
+    if part.is_empty() {
+        return Bytes::new();
+    }
+    let start = part.as_ptr().addr().wrapping_sub(frame.as_ptr().addr());
+    frame.slice(start..start.saturating_add(part.len()))
+}
+
+/// Bytes behind a two-byte length, which is to blame when it reaches too far.
+#[inline(always)]
 fn prefixed(input: Input<'_>) -> Parsed<'_, Input<'_>> {
     let field =
         input.split_first_chunk().and_then(|(len, rest)| split(rest, u16::from_be_bytes(*len).into()));
@@ -94,7 +109,7 @@ fn prefixed(input: Input<'_>) -> Parsed<'_, Input<'_>> {
 }
 
 /// What follows the first `len` bytes, and these bytes, if there are so many.
-#[inline]
+#[inline(always)]
 fn split(input: Input<'_>, len: usize) -> Option<(Input<'_>, Input<'_>)> {
     input.split_at_checked(len).map(|(field, rest)| (rest, field))
 }
@@ -112,7 +127,7 @@ pub(crate) fn text_unchecked(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
 }
 
 /// A UTF-8 Encoded String.
-#[inline]
+#[inline(always)]
 pub(crate) fn text(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
     let (rest, bytes) = prefixed(input)?;
     match text::validate(bytes) {
@@ -122,7 +137,7 @@ pub(crate) fn text(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
 }
 
 /// A Topic Name.
-#[inline]
+#[inline(always)]
 pub(crate) fn topic_name(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
     let (rest, bytes) = prefixed(input)?;
     match topic::validate_name(bytes) {

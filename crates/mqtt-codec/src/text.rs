@@ -315,7 +315,7 @@ impl core::error::Error for InvalidText {}
 /// Checks the two rules that hold for all text on the wire: well-formed UTF-8, no U+0000.
 ///
 /// Only text that is not plain ASCII goes through the standard library's slower walk.
-#[inline]
+#[inline(always)]
 pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidText> {
     if ascii::all_clear(bytes, ascii::beside_text) { Ok(()) } else { validate_slowly(bytes) }
 }

@@ -52,12 +52,16 @@ pub(crate) enum Scan {
 }
 
 /// Reads the integer at the start of `input`.
-#[inline]
+#[inline(always)]
 pub(crate) fn scan(input: &[u8]) -> Scan {
     // One byte is what most of them have.
     if let [value @ ..0x80, ..] = *input {
         return Scan::Complete { value: value.into(), len: 1, overlong: false };
     }
+    scan_several(input)
+}
+
+fn scan_several(input: &[u8]) -> Scan {
     let mut value = 0;
     for (index, &byte) in input.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7F) << (7 * index);

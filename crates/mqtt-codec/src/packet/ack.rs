@@ -119,7 +119,7 @@ pub struct AckRef<'a> {
 
 impl<'a> AckRef<'a> {
     /// Parses all that follows the fixed header.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(context: Context, kind: AckKind, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, packet_id) = packet_id(input)?;
         let (rest, (reason, properties)) = match context.version {

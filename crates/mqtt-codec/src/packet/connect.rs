@@ -33,7 +33,7 @@ use crate::{
     TextRef, TopicName, Version, WillProperties, WillPropertiesRef,
     encode::{Body, expressible, prefixed, prefixed_len},
     packet::PacketKind,
-    parse::{Fault, Input, Parsed, binary, end, ensure, located_byte, qos, text, topic_name},
+    parse::{Fault, Input, Parsed, binary, cut, end, ensure, located_byte, qos, text, topic_name},
     property::Place,
 };
 
@@ -296,10 +296,10 @@ impl<'a> ConnectRef<'a> {
             version: self.version,
             clean_start: self.clean_start,
             keep_alive: self.keep_alive,
-            client_id: Text::from_parsed(frame.slice_ref(self.client_id.as_bytes())),
+            client_id: Text::from_parsed(cut(frame, self.client_id.as_bytes())),
             will: self.will.map(|will| will.to_owned_in(frame)),
-            username: self.username.map(|name| Text::from_parsed(frame.slice_ref(name.as_bytes()))),
-            password: self.password.map(|password| Binary::from_parsed(frame.slice_ref(password.as_bytes()))),
+            username: self.username.map(|name| Text::from_parsed(cut(frame, name.as_bytes()))),
+            password: self.password.map(|password| Binary::from_parsed(cut(frame, password.as_bytes()))),
             properties: self.properties.to_owned_in(frame),
         }
     }
@@ -318,8 +318,8 @@ impl<'a> WillRef<'a> {
 
     fn to_owned_in(self, frame: &Bytes) -> Will {
         Will {
-            topic: TopicName::from_parsed(frame.slice_ref(self.topic.as_bytes())),
-            payload: Binary::from_parsed(frame.slice_ref(self.payload.as_bytes())),
+            topic: TopicName::from_parsed(cut(frame, self.topic.as_bytes())),
+            payload: Binary::from_parsed(cut(frame, self.payload.as_bytes())),
             qos: self.qos,
             retain: self.retain,
             properties: self.properties.to_owned_in(frame),

@@ -79,7 +79,7 @@ impl PacketKind {
     /// # Errors
     ///
     /// What is wrong, and the type, if it could be told.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_first_byte(
         byte: u8,
         version: Version,

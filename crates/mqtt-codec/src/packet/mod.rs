@@ -198,7 +198,7 @@ impl<'a> PacketRef<'a> {
     ///
     /// Each arm makes the value that the caller sees: the largest view is so much larger than the usual ones that
     /// moving it once costs more than parsing a PUBACK.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(
         context: Context,
         kind: PacketKind,

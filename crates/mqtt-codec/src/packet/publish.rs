@@ -24,7 +24,7 @@ use crate::{
     TopicName, Version,
     encode::{self, Body, expressible, impl_encode, prefixed, prefixed_len},
     packet::{PacketKind, kind::publish_flags},
-    parse::{Context, Input, Parsed, ensure, packet_id, qos, topic_name},
+    parse::{Context, Input, Parsed, cut, ensure, packet_id, qos, topic_name},
     property::Place,
 };
 
@@ -170,7 +170,7 @@ pub struct PublishRef<'a> {
 
 impl<'a> PublishRef<'a> {
     /// Parses all that follows the fixed header, whose flags were checked.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(context: Context, flags: u8, input: Input<'a>) -> Parsed<'a, Self> {
         let qos = qos(flags >> publish_flags::QOS_SHIFT, input)?;
         let (rest, topic) = match (context.version, input) {
@@ -200,15 +200,14 @@ impl<'a> PublishRef<'a> {
     /// The owned packet, sharing the buffer `frame` that this view points into.
     #[inline]
     pub(crate) fn to_owned_in(self, frame: &Bytes) -> Publish {
-        self.to_owned_beside(frame)(frame.slice_ref(self.payload.as_bytes()))
-    }
-
-    /// All of the owned packet but the payload, which the caller may have without another reference to the buffer.
-    #[inline]
-    pub(crate) fn to_owned_beside(self, frame: &Bytes) -> impl FnOnce(Bytes) -> Publish + use<> {
-        let Self { dup, qos, retain, packet_id, .. } = self;
-        let topic = TopicName::from_parsed(frame.slice_ref(self.topic.as_bytes()));
-        let properties = self.properties.to_owned_in(frame);
-        move |payload| Publish { dup, qos, retain, topic, packet_id, properties, payload }
+        Publish {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: TopicName::from_parsed(cut(frame, self.topic.as_bytes())),
+            packet_id: self.packet_id,
+            properties: self.properties.to_owned_in(frame),
+            payload: cut(frame, self.payload.as_bytes()),
+        }
     }
 }

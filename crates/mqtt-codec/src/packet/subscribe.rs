@@ -22,7 +22,8 @@ use crate::{
     encode::{Body, expressible, impl_encode, prefixed, prefixed_len},
     packet::PacketKind,
     parse::{
-        Context, Fault, Input, Parsed, ensure, located_byte, packet_id, qos, text_unchecked, topic_filter,
+        Context, Fault, Input, Parsed, cut, ensure, located_byte, packet_id, qos, text_unchecked,
+        topic_filter,
     },
     property::Place,
     topic,
@@ -217,7 +218,7 @@ impl<'a> SubscribeRef<'a> {
     /// The owned packet, sharing the buffer `frame` that this view points into.
     pub(crate) fn to_owned_in(self, frame: &Bytes) -> Subscribe {
         let filters = self.filters().map(|(filter, options)| SubscribeFilter {
-            filter: TopicFilter::from_parsed(frame.slice_ref(filter.as_bytes())),
+            filter: TopicFilter::from_parsed(cut(frame, filter.as_bytes())),
             options,
         });
         Subscribe {

@@ -15,7 +15,7 @@ use crate::{
     UnsubscribePropertiesRef, Version,
     encode::{Body, expressible, impl_encode, prefixed, prefixed_len},
     packet::PacketKind,
-    parse::{Context, Input, Parsed, ensure, packet_id, text_unchecked, topic_filter},
+    parse::{Context, Input, Parsed, cut, ensure, packet_id, text_unchecked, topic_filter},
     property::Place,
 };
 
@@ -111,8 +111,7 @@ impl<'a> UnsubscribeRef<'a> {
 
     /// The owned packet, sharing the buffer `frame` that this view points into.
     pub(crate) fn to_owned_in(self, frame: &Bytes) -> Unsubscribe {
-        let filters =
-            self.filters().map(|filter| TopicFilter::from_parsed(frame.slice_ref(filter.as_bytes())));
+        let filters = self.filters().map(|filter| TopicFilter::from_parsed(cut(frame, filter.as_bytes())));
         Unsubscribe {
             packet_id: self.packet_id,
             properties: self.properties.to_owned_in(frame),

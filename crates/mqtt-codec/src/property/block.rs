@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     DecodeErrorKind,
-    parse::{Fault, Input, Parsed, variable_length_part},
+    parse::{Fault, Input, Parsed, cut, variable_length_part},
     varint,
 };
 
@@ -116,7 +116,7 @@ impl<'a> Block<&'a [u8]> {
     /// The same properties, sharing the buffer that the packet came in.
     #[inline]
     pub(super) fn to_owned_in(self, frame: &Bytes) -> Block<Bytes> {
-        Block { bytes: frame.slice_ref(self.bytes), present: self.present }
+        Block { bytes: cut(frame, self.bytes), present: self.present }
     }
 }
 

@@ -154,7 +154,7 @@ impl From<InvalidText> for InvalidTopic {
 }
 
 /// Checks bytes for the rules of text and those of topic names, in one walk unless something is unusual.
-#[inline]
+#[inline(always)]
 pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidTopic> {
     if !bytes.is_empty() && ascii::all_clear(bytes, ascii::beside_topic) {
         return Ok(());
