@@ -16,6 +16,9 @@ use crate::{
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
 const MAX_INPUT: usize = 64 * 1024;
 
+/// How many packets are parsed in one call at most, which bounds what is remembered of them meanwhile.
+const MAX_PACKETS: usize = 8 * 1024;
+
 /// One MQTT client session, over any number of connections. The contract is on the [crate's first page](crate).
 #[derive(Debug)]
 pub struct Session {
@@ -69,8 +72,8 @@ impl Session {
     /// Bytes came in. Complete packets are taken off the front of `input`; a partial one is left there, for more to
     /// be appended.
     ///
-    /// At most 64 KiB are parsed in a call (but one packet in any case), so that the caller can have events handled
-    /// in between: call again while the result, the number of bytes taken, is above 0. Messages are slices of what
+    /// At most 64 KiB and 8,192 packets are parsed in a call (but one packet in any case), so that the caller can have
+    /// events handled in between: call again while the result, the number of bytes taken, is above 0. Messages are slices of what
     /// was taken off `input`. Input that belongs to no live connection is dropped.
     ///
     /// # Errors
@@ -276,7 +279,7 @@ impl Session {
 fn delimit(decoder: Decoder, input: &[u8], ends: &mut Vec<usize>) -> Option<DecodeError> {
     ends.clear();
     let mut from = 0;
-    while from < MAX_INPUT {
+    while from < MAX_INPUT && ends.len() < MAX_PACKETS {
         match decoder.delimit(&input[from..]) {
             Ok(Some(length)) => {
                 from += length;
