@@ -73,8 +73,8 @@ impl Session {
     /// be appended.
     ///
     /// At most 64 KiB and 8,192 packets are parsed in a call (but one packet in any case), so that the caller can have
-    /// events handled in between: call again while the result, the number of bytes taken, is above 0. Messages are slices of what
-    /// was taken off `input`. Input that belongs to no live connection is dropped.
+    /// events handled in between: call again while the result, the number of bytes taken, is above 0. Messages are
+    /// slices of what was taken off `input`. Input that belongs to no live connection is dropped.
     ///
     /// # Errors
     ///
