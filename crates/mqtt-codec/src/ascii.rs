@@ -5,10 +5,10 @@
 //! one may be marked too, so that whoever wants to know where it stands must look again.
 
 /// The top bit of each byte of a word.
-const TOP: u64 = repeat(0x80);
+pub(crate) const TOP: u64 = repeat(0x80);
 
 /// The byte in all places of a word.
-const fn repeat(byte: u8) -> u64 {
+pub(crate) const fn repeat(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
@@ -36,29 +36,11 @@ pub(crate) fn all_clear(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
     found | marks(u64::from_ne_bytes(*last)) == 0
 }
 
-/// The wildcards `+` and `#` in text, by their places.
+/// Marks, by their top bits, exactly the bytes of a word of ASCII that are not `byte`; the other bits say nothing.
 #[inline]
-pub(crate) fn wildcards(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let (words, tail) = bytes.as_chunks();
-    let mut rest = [0; 8];
-    rest[..tail.len()].copy_from_slice(tail);
-    let words = words.iter().copied().chain([rest]);
-    words.enumerate().flat_map(|(index, word)| {
-        let mut found = wildcards_of(u64::from_le_bytes(word));
-        core::iter::from_fn(move || {
-            let at = found.trailing_zeros() / u8::BITS;
-            found &= found.wrapping_sub(1);
-            (at < 8).then_some(8 * index + at as usize)
-        })
-    })
-}
-
-/// Marks exactly the wildcards of a word.
-#[inline]
-const fn wildcards_of(word: u64) -> u64 {
-    let zeros = (word | repeat(b'+' ^ b'#')) ^ repeat(b'+' | b'#');
-    // Without the top bits no sum reaches the next byte.
-    !((zeros & !TOP).wrapping_add(!TOP) | zeros) & TOP
+pub(crate) const fn differ(word: u64, byte: u8) -> u64 {
+    // Without top bits no sum reaches the next byte.
+    (word ^ repeat(byte)).wrapping_add(!TOP)
 }
 
 /// A word with all of at most seven bytes in it, some of them twice, and letters in the rest.
@@ -103,12 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn wildcards_are_found_by_their_places() {
-        assert_eq!(wildcards(b"").count(), 0);
-        assert!(wildcards(b"+/#*\"+++a#").eq([0, 2, 5, 6, 7, 9]));
-        for byte in 0..=u8::MAX {
-            let expected = if matches!(byte, b'+' | b'#') { 5 } else { 0 };
-            assert_eq!(wildcards(&[byte; 5]).count(), expected, "{byte:#04x}");
+    fn different_bytes_are_marked_exactly() {
+        for byte in 0..0x80 {
+            let word = u64::from_le_bytes([byte, b'/', byte ^ 1, b'/', b'.', byte, b'0', b'/']);
+            let expected = word.to_le_bytes().map(|byte| if byte == b'/' { 0 } else { 0x80 });
+            assert_eq!((differ(word, b'/') & TOP).to_le_bytes(), expected, "{byte:#04x}");
         }
     }
 

@@ -42,6 +42,12 @@ pub(crate) fn fixed_header(
     following: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
+    // Most packets are short: one store for the whole header.
+    if let short @ ..0x80 = remaining {
+        out.reserve(2 + following);
+        out.extend_from_slice(&[first_byte, short as u8]);
+        return Ok(());
+    }
     let remaining = checked_remaining(remaining)?;
     out.reserve(1 + varint::len(remaining as usize) + following);
     out.push(first_byte);
@@ -49,6 +55,7 @@ pub(crate) fn fixed_header(
     Ok(())
 }
 
+#[inline]
 fn checked_remaining(remaining: usize) -> Result<u32, EncodeError> {
     match u32::try_from(remaining) {
         Ok(fits @ 0..=varint::MAX) => Ok(fits),
@@ -95,6 +102,7 @@ macro_rules! impl_encode {
             ///
             /// [`EncodeError`](crate::EncodeError) if the packet has no form in that version; then nothing is
             /// written.
+            #[inline]
             pub fn encode(
                 &self,
                 version: crate::Version,

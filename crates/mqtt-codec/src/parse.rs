@@ -55,7 +55,7 @@ impl<'a> ParseError<Input<'a>> for Fault<'a> {
 }
 
 /// Fails with `kind` unless `condition` holds; `at` is the byte to blame.
-#[inline]
+#[inline(always)]
 pub(crate) fn ensure(
     condition: bool,
     at: Input<'_>,
@@ -81,7 +81,7 @@ pub(crate) fn packet_id(input: Input<'_>) -> Parsed<'_, PacketId> {
 }
 
 /// The two low bits of a flags byte at `at`.
-#[inline]
+#[inline(always)]
 pub(crate) fn qos(bits: u8, at: Input<'_>) -> Result<QoS, nom::Err<Fault<'_>>> {
     QoS::try_from(bits & 0b11).or_else(|_| Fault::fail(at, DecodeErrorKind::QoSReserved))
 }
@@ -147,7 +147,7 @@ pub(crate) fn topic_name(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
 }
 
 /// A Topic Filter.
-#[inline]
+#[inline(always)]
 pub(crate) fn topic_filter(input: Input<'_>) -> Parsed<'_, TextRef<'_>> {
     let (rest, bytes) = prefixed(input)?;
     match topic::validate_filter(bytes) {
@@ -177,7 +177,7 @@ pub(crate) fn variable_length_part(input: Input<'_>) -> Parsed<'_, Input<'_>> {
 }
 
 /// One byte, and the input that starts with it, for faults that blame it.
-#[inline]
+#[inline(always)]
 pub(crate) fn located_byte(input: Input<'_>) -> Parsed<'_, (Input<'_>, u8)> {
     let (rest, value) = byte(input)?;
     Ok((rest, (input, value)))

@@ -28,6 +28,9 @@ pub(crate) const fn len(value: usize) -> usize {
 #[inline]
 pub(crate) fn write(mut value: u32, out: &mut Vec<u8>) {
     debug_assert!(value <= MAX);
+    if let short @ ..0x80 = value {
+        return out.push(short as u8);
+    }
     while value > 0x7F {
         out.push(low_bits(value) | 0x80);
         value >>= 7;

@@ -77,10 +77,12 @@ impl_encode!(Ack);
 impl_fit!(Ack);
 
 impl Body for Ack {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::from(self.kind).first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         match version {
             Version::V5 => {
@@ -95,6 +97,7 @@ impl Body for Ack {
         }
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.get().to_be_bytes());
         if version == Version::V5 && write_short_form(self.reason, self.properties.is_empty(), out) {

@@ -41,10 +41,12 @@ impl_encode!(Auth);
 impl_fit!(Auth);
 
 impl Body for Auth {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Auth.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         expressible(version == Version::V5, "AUTH", version)?;
         check_reason(PacketKind::Auth, self.reason)?;
@@ -55,6 +57,7 @@ impl Body for Auth {
         Ok(short_form_len(self.reason, self.properties.encoded_len()))
     }
 
+    #[inline]
     fn write_body(&self, _: Version, out: &mut Vec<u8>) {
         if write_short_form(self.reason, self.properties.is_empty(), out) {
             self.properties.write(out);

@@ -49,10 +49,12 @@ impl_encode!(Connack);
 impl_fit!(Connack);
 
 impl Body for Connack {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Connack.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::SessionPresentWithError);
@@ -71,6 +73,7 @@ impl Body for Connack {
         }
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.push(u8::from(self.session_present));
         out.extend(self.reason_byte(version));

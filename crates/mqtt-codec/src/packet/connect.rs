@@ -140,6 +140,7 @@ impl Will {
         Self { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: WillProperties::default() }
     }
 
+    #[inline]
     fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.topic.is_empty() {
             return Err(EncodeError::TopicMissing);
@@ -164,10 +165,12 @@ impl Will {
 }
 
 impl Body for Connect {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Connect.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         let properties = match version {
             Version::V5 => {
@@ -190,6 +193,7 @@ impl Body for Connect {
         Ok(fixed + properties + prefixed_len(self.client_id.as_bytes()) + will + username + password)
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(PROTOCOL_NAME);
         out.push(version.level());
@@ -306,6 +310,7 @@ impl<'a> ConnectRef<'a> {
 }
 
 impl<'a> WillRef<'a> {
+    #[inline]
     fn parse(version: Version, flags: u8, flags_at: Input<'a>, input: Input<'a>) -> Parsed<'a, Self> {
         let qos = qos(flags >> flags::WILL_QOS_SHIFT, flags_at)?;
         let (rest, properties) = match version {
@@ -328,6 +333,7 @@ impl<'a> WillRef<'a> {
 }
 
 /// What the connect flags may not be, taken alone.
+#[inline]
 fn check_flags(version: Version, flags: u8, at: Input<'_>) -> Result<(), nom::Err<Fault<'_>>> {
     ensure(flags & flags::RESERVED == 0, at, DecodeErrorKind::ConnectReservedFlag)?;
     if flags & flags::WILL == 0 {
@@ -341,6 +347,7 @@ fn check_flags(version: Version, flags: u8, at: Input<'_>) -> Result<(), nom::Er
 }
 
 /// A field that is there if its flag is.
+#[inline]
 fn optional<'a, T>(
     flag: u8,
     parser: impl Parser<Input<'a>, Output = T, Error = Fault<'a>>,

@@ -49,10 +49,12 @@ impl_encode!(Disconnect);
 impl_fit!(Disconnect);
 
 impl Body for Disconnect {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Disconnect.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         match version {
             Version::V5 => {
@@ -67,6 +69,7 @@ impl Body for Disconnect {
         }
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 && write_short_form(self.reason, self.properties.is_empty(), out) {
             self.properties.write(out);

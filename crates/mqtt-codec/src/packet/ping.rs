@@ -15,13 +15,16 @@ use crate::{EncodeError, Version, encode::Body, packet::PacketKind};
 pub(super) struct Ping(pub(super) PacketKind);
 
 impl Body for Ping {
+    #[inline]
     fn first_byte(&self) -> u8 {
         self.0.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, _: Version) -> Result<usize, EncodeError> {
         Ok(0)
     }
 
+    #[inline]
     fn write_body(&self, _: Version, _: &mut Vec<u8>) {}
 }

@@ -43,10 +43,12 @@ impl_encode!(Suback);
 impl_fit!(Suback);
 
 impl Body for Suback {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Suback.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.reasons.is_empty() {
             return Err(EncodeError::NoReasonCodes);
@@ -66,6 +68,7 @@ impl Body for Suback {
         Ok(2 + properties + self.reasons.len())
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.get().to_be_bytes());
         if version == Version::V5 {

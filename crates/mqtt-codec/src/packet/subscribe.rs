@@ -98,6 +98,7 @@ impl SubscribeFilter {
         Self { filter, options: SubscriptionOptions { qos, ..SubscriptionOptions::default() } }
     }
 
+    #[inline]
     fn encoded_len(&self, version: Version) -> Result<usize, EncodeError> {
         if version == Version::V311 {
             let qos_alone = SubscriptionOptions { qos: self.options.qos, ..SubscriptionOptions::default() };
@@ -112,6 +113,7 @@ impl SubscribeFilter {
 }
 
 impl SubscriptionOptions {
+    #[inline]
     fn to_byte(self) -> u8 {
         self.qos.as_u8()
             | if self.no_local { bits::NO_LOCAL } else { 0 }
@@ -119,6 +121,7 @@ impl SubscriptionOptions {
             | (self.retain_handling as u8) << bits::RETAIN_HANDLING_SHIFT
     }
 
+    #[inline(always)]
     fn parse(version: Version, input: Input<'_>) -> Parsed<'_, Self> {
         let (rest, (at, byte)) = located_byte(input)?;
         let reserved = match version {
@@ -145,10 +148,12 @@ impl SubscriptionOptions {
 impl_encode!(Subscribe);
 
 impl Body for Subscribe {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Subscribe.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::NoFilters);
@@ -163,6 +168,7 @@ impl Body for Subscribe {
         self.filters.iter().try_fold(2 + properties, |sum, filter| Ok(sum + filter.encoded_len(version)?))
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.get().to_be_bytes());
         if version == Version::V5 {
@@ -230,6 +236,7 @@ impl<'a> SubscribeRef<'a> {
 }
 
 /// One filter with its options.
+#[inline(always)]
 fn parse_filter(version: Version, input: Input<'_>) -> Parsed<'_, (TextRef<'_>, SubscriptionOptions)> {
     let (at_options, filter) = topic_filter(input)?;
     let (rest, options) = SubscriptionOptions::parse(version, at_options)?;

@@ -42,10 +42,12 @@ impl_encode!(Unsuback);
 impl_fit!(Unsuback);
 
 impl Body for Unsuback {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Unsuback.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         match version {
             Version::V5 => {
@@ -63,6 +65,7 @@ impl Body for Unsuback {
         }
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.get().to_be_bytes());
         if version == Version::V5 {

@@ -41,10 +41,12 @@ impl Unsubscribe {
 impl_encode!(Unsubscribe);
 
 impl Body for Unsubscribe {
+    #[inline]
     fn first_byte(&self) -> u8 {
         PacketKind::Unsubscribe.first_byte()
     }
 
+    #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::NoFilters);
@@ -60,6 +62,7 @@ impl Body for Unsubscribe {
         Ok(2 + properties + filters)
     }
 
+    #[inline]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.packet_id.get().to_be_bytes());
         if version == Version::V5 {

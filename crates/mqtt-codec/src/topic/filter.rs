@@ -236,8 +236,62 @@ pub(crate) fn is_shared(filter: &[u8]) -> bool {
 }
 
 /// Checks bytes for the rules of text and those of topic filters.
-#[inline]
+#[inline(always)]
 pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidFilter> {
+    if is_plain(bytes) && !is_shared(bytes) { Ok(()) } else { validate_slowly(bytes) }
+}
+
+/// Whether a filter is ASCII and its wildcards are where they may be, eight bytes at a time and without a branch on
+/// what they are: which levels are wildcards is nothing that a predictor could learn.
+///
+/// The filter is read as if a slash stood before it and slashes behind it. Then a wildcard has a slash on both sides,
+/// and behind `#` is nothing else.
+#[inline(always)]
+fn is_plain(filter: &[u8]) -> bool {
+    let (words, tail) = filter.as_chunks();
+    let tail_bits = u8::BITS * tail.len() as u32;
+    // Marks are top bits of bytes. Of the byte before the word: is it no slash, no wildcard, no `#`?
+    let (mut slash, mut wildcard, mut hash) = (0, !0, !0);
+    let mut wrong = 0;
+    let mut check = |word, real: u64| {
+        let no_slash = ascii::differ(word, b'/');
+        let no_wildcard = ascii::differ(word | ascii::repeat(b'+' ^ b'#'), b'+' | b'#');
+        // One bit tells the two apart.
+        let no_hash = no_wildcard | word << (b'+' ^ b'#').leading_zeros();
+        wrong |= ascii::beside_text(word)
+            | !no_wildcard & before(no_slash, slash)
+            | !before(no_wildcard, wildcard) & no_slash
+            | !before(no_hash, hash) & real;
+        (slash, wildcard, hash) = (no_slash, no_wildcard, no_hash);
+    };
+    for word in words {
+        check(u64::from_le_bytes(*word), u64::MAX);
+    }
+    check(slashes_behind(filter, tail, tail_bits), (1 << tail_bits) - 1);
+    wrong & ascii::TOP == 0 && !filter.is_empty()
+}
+
+/// The marks of the bytes before those of a word, the last of the word before it included.
+#[inline]
+const fn before(marks: u64, marks_of_last_word: u64) -> u64 {
+    marks << u8::BITS | marks_of_last_word >> (u64::BITS - u8::BITS)
+}
+
+/// The last, incomplete word of a filter, filled up with slashes.
+#[inline]
+fn slashes_behind(filter: &[u8], tail: &[u8], tail_bits: u32) -> u64 {
+    const SLASHES: u64 = ascii::repeat(b'/');
+    match filter.last_chunk() {
+        Some(last) => {
+            let last = u64::from_le_bytes(*last).checked_shr(u64::BITS - tail_bits);
+            last.unwrap_or(0) | SLASHES << tail_bits
+        }
+        None => tail.iter().rev().fold(SLASHES, |word, &byte| word << u8::BITS | u64::from(byte)),
+    }
+}
+
+#[inline(never)]
+fn validate_slowly(bytes: &[u8]) -> Result<(), InvalidFilter> {
     if bytes.is_empty() {
         return Err(InvalidFilter::Empty);
     }
@@ -247,7 +301,6 @@ pub(crate) fn validate(bytes: &[u8]) -> Result<(), InvalidFilter> {
 }
 
 /// Checks `$share/name/` and returns where the filter behind it starts.
-#[cold]
 fn validate_share(text: &[u8]) -> Result<usize, InvalidFilter> {
     let name = &text[SHARE.len()..];
     let name_len = name.iter().position(|&byte| byte == b'/').unwrap_or(name.len());
@@ -262,17 +315,16 @@ fn validate_share(text: &[u8]) -> Result<usize, InvalidFilter> {
     Ok(filter)
 }
 
-#[inline]
 fn validate_wildcards(text: &[u8], start: usize) -> Result<(), InvalidFilter> {
-    for at in ascii::wildcards(&text[start..]).map(|at| start + at) {
+    for (at, &byte) in text.iter().enumerate().skip(start) {
         let opens_level = at == start || text[at - 1] == b'/';
         let next = text.get(at + 1);
-        if text[at] == b'#' {
-            if !opens_level || next.is_some() {
-                return Err(InvalidFilter::MisplacedHash { at });
+        match byte {
+            b'#' if !opens_level || next.is_some() => return Err(InvalidFilter::MisplacedHash { at }),
+            b'+' if !opens_level || next.is_some_and(|&next| next != b'/') => {
+                return Err(InvalidFilter::MisplacedPlus { at });
             }
-        } else if !opens_level || next.is_some_and(|&next| next != b'/') {
-            return Err(InvalidFilter::MisplacedPlus { at });
+            _ => {}
         }
     }
     Ok(())
@@ -288,10 +340,27 @@ fn split_share(filter: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     #[track_caller]
     fn check(filter: &str, expected: Result<(), InvalidFilter>) {
         assert_eq!(TopicFilter::new(filter).map(|_| ()), expected, "{filter:?}");
+    }
+
+    #[test]
+    fn the_quick_look_agrees_with_the_rules() {
+        // Every filter of up to six of these bytes, before and behind a word boundary.
+        const BYTES: &[u8] = b"a/+#";
+        for lead in ["", "aaaa/", "abcdef/"] {
+            for number in 0..4_usize.pow(6) {
+                for len in 0..=6 {
+                    let mut filter = Vec::from(lead.as_bytes());
+                    filter.extend((0..len).map(|at| BYTES[number >> (2 * at) & 3]));
+                    let expected = !filter.is_empty() && validate_wildcards(&filter, 0).is_ok();
+                    assert_eq!(is_plain(&filter), expected, "{}", filter.escape_ascii());
+                }
+            }
+        }
     }
 
     // [3.1.1 MQTT-4.7.1-2] [3.1.1 MQTT-4.7.1-3] [5.0 MQTT-4.7.1-1] [5.0 MQTT-4.7.1-2]
