@@ -93,17 +93,22 @@ impl Connection {
         self.url_parts().and_then(|(_, topic)| topic)
     }
 
+    /// The MQTT version to speak.
+    pub(crate) fn version(&self) -> Version {
+        self.protocol_version
+    }
+
     /// Whether the session is to outlive this program.
     pub(crate) fn is_persistent(&self) -> bool {
         !self.session_expiry().is_zero()
     }
 
-    /// A client that is not connected yet. `max_in_flight` bounds unacknowledged messages.
-    pub(crate) fn client(&self, max_in_flight: Option<u16>) -> Result<(Client, Endpoint), Failure> {
-        let mut builder = self.options()?;
-        if let Some(max) = max_in_flight {
-            builder = builder.max_in_flight(max);
-        }
+    /// A client that is not connected yet. `tune` adds what only one command has.
+    pub(crate) fn client(
+        &self,
+        tune: impl FnOnce(OptionsBuilder) -> OptionsBuilder,
+    ) -> Result<(Client, Endpoint), Failure> {
+        let mut builder = tune(self.options()?);
         let log = PacketLog::default();
         if self.debug {
             builder = builder.on_packet(log.hook());

@@ -99,7 +99,10 @@ pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, format!("topic {}: {error}", Printable(topic))));
     }
     let mut source = Source::open(&args)?;
-    let (client, endpoint) = args.connection.client(args.max_inflight)?;
+    let (client, endpoint) = args.connection.client(|options| match args.max_inflight {
+        Some(max) => options.max_in_flight(max),
+        None => options,
+    })?;
     let interrupt = Interrupt::listen()?;
     let events = client.events();
 
