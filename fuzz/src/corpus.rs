@@ -84,10 +84,12 @@ pub fn hex(bytes: &[u8]) -> String {
 
 fn parse(text: &str) -> io::Result<Vec<Vec<u8>>> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty()).map(|line| bytes(line).ok_or_else(|| not_hex(line))).collect()
+    lines.filter(|line| !line.is_empty()).map(|line| from_hex(line).ok_or_else(|| not_hex(line))).collect()
 }
 
-fn bytes(hex: &str) -> Option<Vec<u8>> {
+/// What [`hex`] wrote; `None` if it is not hex.
+#[must_use]
+pub fn from_hex(hex: &str) -> Option<Vec<u8>> {
     let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
     (0..hex.len()).step_by(2).map(byte).collect()
 }
@@ -113,6 +115,6 @@ mod tests {
 
     #[test]
     fn hex_goes_both_ways() {
-        assert_eq!(bytes(&hex(&[0, 15, 255])).unwrap(), [0, 15, 255]);
+        assert_eq!(from_hex(&hex(&[0, 15, 255])).unwrap(), [0, 15, 255]);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     shell::{cargo, target_dir},
     spec,
     stage::Stages,
-    test, tidy,
+    test, tidy, vectors,
 };
 
 /// Runs the stages whose name contains `filter`, or all, the quick ones first. Who has just run the test command leaves
@@ -22,6 +22,7 @@ pub(crate) fn run(filter: Option<String>, with_test: bool) -> Result<()> {
     stages.run("clippy", || cargo("clippy --workspace --all-targets -- -D warnings").run())?;
     stages.run("docs", || cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run())?;
     stages.run("fuzz targets build", fuzz_targets)?;
+    stages.run("vectors of other codecs", vectors::shared)?;
     if with_test {
         stages.run("test", test::run)?;
     }

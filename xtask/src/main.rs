@@ -13,6 +13,7 @@ mod fuzz;
 mod install;
 mod manifest;
 mod no_std;
+mod peers;
 mod second_broker;
 mod shell;
 mod source;
@@ -21,6 +22,7 @@ mod stage;
 mod test;
 mod tidy;
 mod tshark;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,9 @@ Usage: cargo xtask <chore>
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
                                    to the corpus in the repository
   bench [filter]                   the criterion benchmarks
+  bench codec [--count] [--filter TEXT] [--out FILE]
+                                   our codec beside those of other houses: one table, in nanoseconds or instructions
+  vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
 ";
@@ -77,7 +82,14 @@ fn run(args: Vec<String>) -> Result<()> {
         }
         Some("bench") => {
             let filter = args.positional();
+            if filter.as_deref() == Some("codec") {
+                return peers::run(&args.0);
+            }
             args.finish().and_then(|()| bench::run(filter.as_deref()))
+        }
+        Some("vectors") => {
+            let Some(file) = args.positional() else { bail!("which file?") };
+            args.finish().and_then(|()| vectors::run(file.as_ref()))
         }
         Some("tidy") => {
             let fix = args.flag("--fix");
