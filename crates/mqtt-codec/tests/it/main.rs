@@ -1,6 +1,7 @@
 //! The codec from outside: known answers, refusals by rule and byte, and properties over random packets.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
+mod allocations;
 mod encode;
 mod frame;
 mod known_v311;
