@@ -93,11 +93,6 @@ impl Connection {
         self.url_parts().and_then(|(_, topic)| topic)
     }
 
-    /// The MQTT version to speak.
-    pub(crate) fn version(&self) -> Version {
-        self.protocol_version
-    }
-
     /// Whether the session is to outlive this program.
     pub(crate) fn is_persistent(&self) -> bool {
         !self.session_expiry().is_zero()

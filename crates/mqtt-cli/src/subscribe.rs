@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mqtt_tokio::core::codec::TopicFilter;
-use mqtt_tokio::{
-    Client, Endpoint, Event, Events, Message, Offline, QoS, SubscribeError, Subscription, Version,
-};
+use mqtt_tokio::{Client, Endpoint, Event, Events, Message, Offline, QoS, SubscribeError, Subscription};
 use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 
@@ -86,12 +84,7 @@ pub(crate) struct SubArgs {
 /// Connects, subscribes, prints until the end, disconnects.
 pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
     let filters = filters(&args)?;
-    let (client, endpoint) = args.connection.client(|options| match args.connection.version() {
-        // A 3.1.1 broker can't be told how much we take. One that sends more than we meant to take would be cut off, and
-        // without a session that is kept, messages would be lost: so it is all that the packet ids allow.
-        Version::V311 => options.receive_maximum(u16::MAX),
-        Version::V5 => options,
-    })?;
+    let (client, endpoint) = args.connection.client(|options| options)?;
     let interrupt = Interrupt::listen()?;
     let mut listener = Listener { client: &client, endpoint: &endpoint, subscription: None, refused: false };
     let ended = tokio::select! {

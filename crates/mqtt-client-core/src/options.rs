@@ -168,11 +168,29 @@ impl TryFrom<&String> for Options {
 #[must_use = "options do nothing until they are built"]
 pub struct OptionsBuilder {
     options: Options,
-    /// What the version decides, unless it was chosen.
-    max_in_flight: Option<u16>,
-    /// What the session expiry decides, unless it was chosen.
-    max_unreleased: Option<u16>,
+    chosen: Chosen,
     error: Option<InvalidOptions>,
+}
+
+/// Windows whose defaults depend on other options.
+#[derive(Clone, Debug, Default)]
+struct Chosen {
+    max_in_flight: Option<u16>,
+    receive_maximum: Option<u16>,
+    max_unreleased: Option<u16>,
+}
+
+impl Chosen {
+    /// What was chosen, and for the rest what suits the version and the session.
+    fn complete(&self, session: &mut Config, version: Version, kept: bool) {
+        let v311 = version == Version::V311;
+        let default = if v311 { MAX_IN_FLIGHT_V311 } else { session.max_in_flight };
+        session.max_in_flight = self.max_in_flight.unwrap_or(default);
+        let default = if v311 { u16::MAX } else { session.max_inbound };
+        session.max_inbound = self.receive_maximum.unwrap_or(default);
+        let default = if kept { MAX_UNRELEASED } else { session.max_unreleased };
+        session.max_unreleased = self.max_unreleased.unwrap_or(default);
+    }
 }
 
 impl Default for OptionsBuilder {
@@ -196,7 +214,7 @@ impl Default for OptionsBuilder {
             session: Config::default(),
             packet_hook: None,
         };
-        OptionsBuilder { options, max_in_flight: None, max_unreleased: None, error: None }
+        OptionsBuilder { options, chosen: Chosen::default(), error: None }
     }
 }
 
@@ -353,14 +371,17 @@ impl OptionsBuilder {
     /// A 3.1.1 broker can't say how many it takes, and some end the connection of a client that sends more: mosquitto, by
     /// default, at the 21st QoS 2 message. Default in 3.1.1: 20. For a broker that takes more, more is faster.
     pub fn max_in_flight(mut self, max: u16) -> Self {
-        self.max_in_flight = Some(max);
+        self.chosen.max_in_flight = Some(max);
         self
     }
 
     /// Inbound QoS 1 and 2 messages that may be unacknowledged, at least 1; told to a 5.0 broker as Receive Maximum. It
-    /// bounds what waits unread. Default: that of [`Config`].
+    /// bounds what waits unread. Default in 5.0: that of [`Config`].
+    ///
+    /// A 3.1.1 broker can't be told, and is cut off when it sends more; under load mosquitto 2.0.11 sends past its own window.
+    /// Default in 3.1.1: 65,535, as many as there are packet ids.
     pub fn receive_maximum(mut self, max: u16) -> Self {
-        self.options.session.max_inbound = max;
+        self.chosen.receive_maximum = Some(max);
         self
     }
 
@@ -370,7 +391,7 @@ impl OptionsBuilder {
     /// For brokers that remember only so many of them when they restart: mosquitto 2.0.11 remembers 20 by default, and
     /// delivers the others once more. More is faster where the way to the broker is long.
     pub fn max_unreleased(mut self, max: u16) -> Self {
-        self.max_unreleased = Some(max);
+        self.chosen.max_unreleased = Some(max);
         self
     }
 
@@ -396,7 +417,7 @@ impl OptionsBuilder {
 
     /// The options, if each value, and all of them together, make sense.
     pub fn build(self) -> Result<Options, InvalidOptions> {
-        let OptionsBuilder { mut options, max_in_flight, max_unreleased, error } = self;
+        let OptionsBuilder { mut options, chosen, error } = self;
         if let Some(error) = error {
             return Err(error);
         }
@@ -425,16 +446,7 @@ impl OptionsBuilder {
         if options.client_id.as_ref().is_some_and(Text::is_empty) && options.session_expiry > 0 {
             return fault("client_id", "a session that is kept needs a client id");
         }
-        match (max_in_flight, options.version) {
-            (Some(max), _) => options.session.max_in_flight = max,
-            (None, Version::V311) => options.session.max_in_flight = MAX_IN_FLIGHT_V311,
-            (None, Version::V5) => {}
-        }
-        match max_unreleased {
-            Some(max) => options.session.max_unreleased = max,
-            None if options.session_expiry > 0 => options.session.max_unreleased = MAX_UNRELEASED,
-            None => {}
-        }
+        chosen.complete(&mut options.session, options.version, options.session_expiry > 0);
         if options.session.max_in_flight == 0 {
             return fault("max_in_flight", "must be at least 1");
         }

@@ -307,6 +307,21 @@ fn a_consumer_that_never_reads_delays_neither_pings_nor_acknowledgements() {
     drop(stream);
 }
 
+/// A 3.1.1 broker can't be told how much we take; cutting off one that sends much would lose it.
+#[test]
+fn a_3_1_1_broker_that_sends_all_it_has_is_not_cut_off() {
+    let config = BrokerConfig { max_in_flight: std::num::NonZeroU16::MAX, ..Default::default() };
+    let mut rig = Rig::with_broker(Options::builder().version(Version::V311), config);
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("connected");
+    let mut stream = rig.subscribe("a");
+    for n in 0..3000 {
+        rig.publish("a", n.to_string(), QoS::ExactlyOnce);
+    }
+    assert_eq!((rig.dials.len(), rig.client.stats().unacknowledged_messages), (1, 3000));
+    assert_eq!(texts(&mut rig, &mut stream).len(), 3000);
+}
+
 #[test]
 fn publishing_from_inside_a_stream_loop_does_not_freeze() {
     let mut rig = Rig::connected(Options::builder().max_in_flight(1).receive_maximum(1));
