@@ -17,7 +17,7 @@ const ONE: u64 = 0x0101_0101_0101_0101;
 
 /// Type, flags and remaining length: the body, and where it starts.
 #[inline(always)]
-fn header(frame: &[u8]) -> Option<(u8, usize, usize)> {
+pub fn header(frame: &[u8]) -> Option<(u8, usize, usize)> {
     let &first = frame.first()?;
     let &b0 = frame.get(1)?;
     if b0 < 0x80 {

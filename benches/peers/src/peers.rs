@@ -1,14 +1,14 @@
 //! The codecs of other houses, each behind the same four functions.
 
-use std::{sync::Arc, vec};
+use std::{hint::black_box, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::packet::{self as core_packet, GenericPacketTrait};
 use mqtt5_protocol::packet::{FixedHeader, MqttPacket};
 use ntex_bytes::{BytePageSize, BytePages};
 use ntex_codec::{Decoder as _, Encoder as _};
 
-use crate::inputs::Frames;
+use crate::{floor, inputs::Frames};
 
 /// A codec that owns what it decodes.
 pub trait Peer: 'static {
@@ -22,6 +22,8 @@ pub trait Peer: 'static {
     fn input(frames: &Frames) -> Self::Input;
     /// The next packet; `None` at the end, or if it is refused.
     fn decode(input: &mut Self::Input) -> Option<Self::Packet>;
+    /// Decodes the next packet and looks at it where it is returned; says whether there was one.
+    fn step(input: &mut Self::Input) -> bool;
 
     fn output() -> Self::Output;
     /// Writes a packet to the start of the output; says whether it could.
@@ -52,6 +54,11 @@ macro_rules! mqttbytes_family {
                     return None;
                 }
                 $read(input).ok()
+            }
+
+            #[inline]
+            fn step(input: &mut BytesMut) -> bool {
+                !input.is_empty() && black_box(&$read(input)).is_ok()
             }
 
             fn output() -> BytesMut {
@@ -139,6 +146,11 @@ macro_rules! ntex {
                 codec.decode(buffer).ok()?
             }
 
+            #[inline]
+            fn step((codec, buffer): &mut Self::Input) -> bool {
+                matches!(black_box(&codec.decode(buffer)), Ok(Some(_)))
+            }
+
             fn output() -> Self::Output {
                 (ntex_mqtt::$version::codec::Codec::new(), BytePages::new(BytePageSize::Size64))
             }
@@ -162,37 +174,52 @@ macro_rules! ntex {
 ntex!(Ntex3, v3);
 ntex!(Ntex5, v5);
 
-/// mqtt-protocol-core: parses bodies; those of PUBLISH come in an `Arc` of their own, which is not in its price.
+/// mqtt-protocol-core: parses bodies; that of a PUBLISH must come in an `Arc` of its own, which is part of its price.
+/// The fixed header is scanned as its own floor would, for that code of it is not public.
 macro_rules! protocol_core {
     ($Peer:ident, $version:ident) => {
         pub struct $Peer;
 
         impl Peer for $Peer {
             const NAME: &'static str = "mqtt-protocol-core";
-            type Input = vec::IntoIter<(u8, Arc<[u8]>)>;
+            type Input = Bytes;
             type Packet = core_packet::Packet;
             type Output = Vec<u8>;
 
-            fn input(frames: &Frames) -> Self::Input {
-                frames
-                    .frames
-                    .iter()
-                    .map(|frame| (frame[0], Arc::from(body(frame))))
-                    .collect::<Vec<_>>()
-                    .into_iter()
+            fn input(frames: &Frames) -> Bytes {
+                frames.stream.clone()
             }
 
             #[inline]
-            fn decode(input: &mut Self::Input) -> Option<Self::Packet> {
+            fn decode(input: &mut Bytes) -> Option<Self::Packet> {
                 use core_packet::$version;
-                let (first, body) = input.next()?;
-                Some(match first >> 4 {
-                    1 => $version::Connect::parse(&body).ok()?.0.into(),
-                    3 => $version::Publish::parse(first & 15, body).ok()?.0.into(),
-                    4 => $version::Puback::parse(&body).ok()?.0.into(),
-                    8 => $version::Subscribe::parse(&body).ok()?.0.into(),
+                let (first, at, len) = floor::header(input)?;
+                let body = input.get(at..at + len)?;
+                let packet = match first >> 4 {
+                    1 => $version::Connect::parse(body).ok()?.0.into(),
+                    3 => $version::Publish::parse(first & 15, Arc::from(body)).ok()?.0.into(),
+                    4 => $version::Puback::parse(body).ok()?.0.into(),
+                    8 => $version::Subscribe::parse(body).ok()?.0.into(),
                     _ => return None,
-                })
+                };
+                input.advance(at + len);
+                Some(packet)
+            }
+
+            #[inline]
+            fn step(input: &mut Bytes) -> bool {
+                use core_packet::$version;
+                let Some((first, at, len)) = floor::header(input) else { return false };
+                let Some(body) = input.get(at..at + len) else { return false };
+                let found = match first >> 4 {
+                    1 => black_box(&$version::Connect::parse(body)).is_ok(),
+                    3 => black_box(&$version::Publish::parse(first & 15, Arc::from(body))).is_ok(),
+                    4 => black_box(&$version::Puback::parse(body)).is_ok(),
+                    8 => black_box(&$version::Subscribe::parse(body)).is_ok(),
+                    _ => false,
+                };
+                input.advance(at + len);
+                found
             }
 
             fn output() -> Vec<u8> {
@@ -241,6 +268,15 @@ macro_rules! mqtt5 {
                 .ok()
             }
 
+            #[inline]
+            fn step(input: &mut Bytes) -> bool {
+                let Ok(header) = FixedHeader::decode(input) else { return false };
+                let mut body = input.split_to(header.remaining_length as usize);
+                let (kind, packet) =
+                    (header.packet_type, mqtt5_protocol::Packet::decode_from_body_with_version);
+                black_box(&packet(kind, &header, &mut body, $level)).is_ok()
+            }
+
             fn output() -> BytesMut {
                 BytesMut::with_capacity(OUTPUT)
             }
@@ -260,9 +296,3 @@ macro_rules! mqtt5 {
 }
 mqtt5!(Mqtt5As4, 4);
 mqtt5!(Mqtt5As5, 5);
-
-/// What follows the fixed header.
-fn body(frame: &[u8]) -> &[u8] {
-    let length = frame[1..].iter().position(|byte| byte & 0x80 == 0).expect("a legal frame") + 1;
-    &frame[1 + length..]
-}

@@ -13,7 +13,7 @@ use nom::Offset;
 use crate::{
     ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, Publish, PublishRef, Side,
     TopicName, Version,
-    parse::{Context, Fault, Input, cut},
+    parse::{Context, Fault, Input},
     varint::{self, Scan},
 };
 
@@ -130,26 +130,38 @@ impl Decoder {
             Some(header) if header.packet_len() <= buffer.len() => header,
             _ => return Ok(None),
         };
-        let frame = buffer.split_to(header.packet_len()).freeze();
         if header.kind == PacketKind::Publish {
-            return self.decode_publish(header, frame).map(Some);
+            return self.take_publish(header, buffer);
         }
-        self.parse_body(header, &frame).map(|packet| Some(packet.to_owned(&frame)))
+        let frame = buffer.split_to(header.packet_len()).freeze();
+        self.decode(&frame).map(Some)
     }
 
-    /// Decodes the usual packet, whose payload takes over the reference to the buffer that the frame holds.
+    /// Takes the usual packet off the front of a buffer, part by part: topic, properties and payload each become a
+    /// reference to the buffer, and the packet as a whole needs none.
     #[inline(always)]
-    fn decode_publish(&self, header: FixedHeader, mut frame: Bytes) -> Result<Packet, DecodeError> {
+    fn take_publish(
+        &self,
+        header: FixedHeader,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Packet>, DecodeError> {
+        let frame = &buffer[..header.packet_len()];
         let publish = match PublishRef::parse(self.context, header.flags, &frame[header.len..]) {
             Ok((_, publish)) => publish,
-            Err(fault) => return Err(header.locate(fault, &frame)),
+            Err(fault) => return Err(header.locate(fault, frame)),
         };
-        let payload = frame.len() - publish.payload.as_bytes().len();
         let PublishRef { dup, qos, retain, packet_id, .. } = publish;
-        let topic = TopicName::from_parsed(cut(&frame, publish.topic.as_bytes()));
-        let properties = publish.properties.to_owned_in(&frame);
-        frame.advance(payload);
-        Ok(Packet::Publish(Publish { dup, qos, retain, topic, packet_id, properties, payload: frame }))
+        let topic = publish.topic.as_bytes().len();
+        let (properties, with_bytes) = publish.properties.apart();
+        let payload = publish.payload.as_bytes().len();
+        let topic_at = header.len + size_of::<u16>();
+        let between = header.packet_len() - topic_at - topic - properties - payload;
+        buffer.advance(topic_at);
+        let topic = TopicName::from_parsed(take(buffer, topic));
+        buffer.advance(between);
+        let properties = with_bytes(take(buffer, properties));
+        let payload = take(buffer, payload);
+        Ok(Some(Packet::Publish(Publish { dup, qos, retain, topic, packet_id, properties, payload })))
     }
 
     /// Parses what follows the header of a frame that is exactly one packet.
@@ -194,6 +206,12 @@ impl Decoder {
         }
         Ok(Some(header))
     }
+}
+
+/// The first bytes of a buffer; a part without content keeps no buffer alive.
+#[inline(always)]
+fn take(buffer: &mut BytesMut, len: usize) -> Bytes {
+    if len == 0 { Bytes::new() } else { buffer.split_to(len).freeze() }
 }
 
 /// What the first bytes of a packet say.

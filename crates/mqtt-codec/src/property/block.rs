@@ -113,6 +113,13 @@ impl<'a> Block<&'a [u8]> {
         Fault::fail(at, kind)
     }
 
+    /// How many bytes the block has, and the way to the owned one when these bytes were taken.
+    #[inline]
+    pub(super) fn apart(&self) -> (usize, impl FnOnce(Bytes) -> Block<Bytes> + use<>) {
+        let present = self.present;
+        (self.bytes.len(), move |bytes| Block { bytes, present })
+    }
+
     /// The same properties, sharing the buffer that the packet came in.
     #[inline]
     pub(super) fn to_owned_in(self, frame: &Bytes) -> Block<Bytes> {

@@ -356,6 +356,15 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
     }
 }
 
+impl PublishPropertiesRef<'_> {
+    /// How many bytes the properties have, and the way to the owned ones when these bytes were taken.
+    #[inline]
+    pub(crate) fn apart(&self) -> (usize, impl FnOnce(Bytes) -> PublishProperties + use<>) {
+        let (len, with_bytes) = self.0.apart();
+        (len, |bytes| PublishProperties(with_bytes(bytes)))
+    }
+}
+
 impl PublishProperties {
     /// Adds a subscription identifier behind all others.
     pub fn add_subscription_identifier(&mut self, id: SubscriptionId) {
