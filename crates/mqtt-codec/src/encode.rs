@@ -24,7 +24,7 @@ pub(crate) fn packet_len(packet: &impl Body, version: Version) -> Result<usize, 
 }
 
 /// Appends the whole packet and returns its length in bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn packet(packet: &impl Body, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let start = out.len();
     let remaining = packet.body_len(version)?;
@@ -35,7 +35,7 @@ pub(crate) fn packet(packet: &impl Body, version: Version, out: &mut Vec<u8>) ->
 }
 
 /// Appends a fixed header, with room reserved for it and the `following` bytes that the caller will append.
-#[inline]
+#[inline(always)]
 pub(crate) fn fixed_header(
     first_byte: u8,
     remaining: usize,
@@ -64,7 +64,7 @@ fn checked_remaining(remaining: usize) -> Result<u32, EncodeError> {
 }
 
 /// Appends a two-byte length and the bytes, whose type has kept them within it.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefixed(bytes: &[u8], out: &mut Vec<u8>) {
     debug_assert!(bytes.len() <= 0xFFFF);
     out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
@@ -102,7 +102,6 @@ macro_rules! impl_encode {
             ///
             /// [`EncodeError`](crate::EncodeError) if the packet has no form in that version; then nothing is
             /// written.
-            #[inline]
             pub fn encode(
                 &self,
                 version: crate::Version,

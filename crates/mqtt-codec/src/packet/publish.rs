@@ -76,6 +76,7 @@ impl Publish {
         Ok(out.len() - start)
     }
 
+    #[inline(always)]
     fn write_variable_header(&self, version: Version, out: &mut Vec<u8>) {
         prefixed(self.topic.as_bytes(), out);
         if let Some(id) = self.packet_id {
@@ -87,6 +88,7 @@ impl Publish {
     }
 
     /// QoS, packet identifier and DUP go together.
+    #[inline]
     fn check_delivery(&self) -> Result<(), EncodeError> {
         match (self.qos, self.packet_id) {
             (QoS::AtMostOnce, Some(_)) => Err(EncodeError::PacketIdWithQoS0),
@@ -115,7 +117,7 @@ impl fmt::Debug for Publish {
 impl_encode!(Publish);
 
 impl Body for Publish {
-    #[inline]
+    #[inline(always)]
     fn first_byte(&self) -> u8 {
         PacketKind::Publish.first_byte()
             | if self.dup { publish_flags::DUP } else { 0 }
@@ -123,7 +125,7 @@ impl Body for Publish {
             | if self.retain { publish_flags::RETAIN } else { 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         self.check_delivery()?;
         let aliased = version == Version::V5 && self.properties.topic_alias().is_some();
@@ -141,7 +143,7 @@ impl Body for Publish {
         Ok(prefixed_len(self.topic.as_bytes()) + packet_id + properties + self.payload.len())
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_body(&self, version: Version, out: &mut Vec<u8>) {
         self.write_variable_header(version, out);
         out.extend_from_slice(&self.payload);
