@@ -30,9 +30,13 @@ pub struct Config {
     pub max_in_flight: u16,
     /// How many inbound QoS 1 and QoS 2 messages may be unacknowledged at once; 0 counts as 1. Default: 1024.
     ///
-    /// In 5.0 this goes out as Receive Maximum. A peer that exceeds it is cut off, in either version (5.0: with
-    /// DISCONNECT 0x93).
+    /// In 5.0 this goes out as Receive Maximum, unless [`receive_maximum`](Self::receive_maximum) is less. A peer that
+    /// exceeds it is cut off, in either version (5.0: with DISCONNECT 0x93).
     pub max_inbound: u16,
+    /// What goes out as Receive Maximum in 5.0, if it is less than `max_inbound`; 0 counts as 1. Default: not less.
+    ///
+    /// For a server that exceeds what it is told, and is not to be cut off: mosquitto 2.0.11 does after a restart.
+    pub receive_maximum: u16,
     /// How many PUBRECs of ours may wait for their PUBREL at once; 0 counts as 1. Further ones wait for their turn, and
     /// so does the peer's window. Default: as many as there may be.
     ///
@@ -58,6 +62,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(30),
             max_in_flight: 1024,
             max_inbound: 1024,
+            receive_maximum: u16::MAX,
             max_unreleased: u16::MAX,
             max_packet_size: 16 * 1024 * 1024,
             trace: false,

@@ -69,7 +69,8 @@ pub(crate) fn announce(connect: &Connect, config: &Config) -> Result<Connect, Re
     if connect.version == Version::V5 {
         let properties = &mut connect.properties;
         properties.clear_topic_alias_maximum();
-        match NonZeroU16::new(config.max_inbound).unwrap_or(NonZeroU16::MIN) {
+        let maximum = config.max_inbound.min(config.receive_maximum);
+        match NonZeroU16::new(maximum).unwrap_or(NonZeroU16::MIN) {
             NonZeroU16::MAX => properties.clear_receive_maximum(),
             maximum => properties.set_receive_maximum(maximum),
         }

@@ -335,6 +335,10 @@ fn connect_announces_the_limits_of_the_configuration() {
     check(config(10, 1000), Some(10), Some(1000));
     check(config(0, 0), Some(1), Some(1));
     check(config(u16::MAX, u32::MAX), None, None);
+    let lenient =
+        |receive_maximum| Config { receive_maximum, max_packet_size: u32::MAX, ..Config::default() };
+    check(lenient(20), Some(20), None);
+    check(lenient(2000), Some(1024), None);
 }
 
 // [5.0 MQTT-4.12.0-6] is the server's; that it is broken is found out.
