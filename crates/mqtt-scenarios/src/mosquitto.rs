@@ -38,13 +38,21 @@ impl Mosquitto {
     /// # Panics
     /// When it is not installed (the message says how to install it), or does not start.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more lines in its configuration.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(lines: &str) -> Self {
         let mut last_words = String::new();
         for _ in 0..10 {
             let port = free_port();
             let folder = std::env::temp_dir().join(format!("mqtt-scenarios-{}-{port}", process::id()));
             fs::create_dir_all(&folder).expect("the folder for temporary files can be written to");
             let mut mosquitto = Mosquitto { folder, port, running: None };
-            mosquitto.configure().expect("the folder for temporary files can be written to");
+            mosquitto.configure(lines).expect("the folder for temporary files can be written to");
             if mosquitto.launch() {
                 return mosquitto;
             }
@@ -82,7 +90,7 @@ impl Mosquitto {
         assert!(self.launch(), "mosquitto does not start again:\n{}", self.log());
     }
 
-    fn configure(&self) -> io::Result<()> {
+    fn configure(&self, more: &str) -> io::Result<()> {
         // Without `user root`, one that was started by root becomes a user who may not write to our folder.
         let folder = self.folder.display();
         let port = self.port;
@@ -92,7 +100,8 @@ impl Mosquitto {
              persistence true\n\
              persistence_location {folder}/\n\
              max_queued_messages 0\n\
-             user root\n"
+             user root\n\
+             {more}\n"
         );
         fs::write(self.folder.join("mosquitto.conf"), lines)
     }

@@ -134,7 +134,8 @@ fn cutting() -> ProxyConfig {
 }
 
 fn through_mosquitto_over_a_link_cut_every_few_hundred_milliseconds<A: Adapter>(case: &Case<A>) {
-    let mosquitto = Mosquitto::start();
+    // The proxy confirms late what it has received, for which mosquitto would wait with each small packet.
+    let mosquitto = Mosquitto::start_with("set_tcp_nodelay true");
     let proxy = Proxy::start(mosquitto.addr(), cutting()).unwrap();
     let ways = Ways { publisher: &proxy.url(), subscriber: &proxy.url() };
     check(case, &ways, |options| options, Duration::from_millis(30), |_| {});
