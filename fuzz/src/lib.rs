@@ -6,12 +6,14 @@
 //! | [`decode`] | frames from either side | no panic; what is accepted can be encoded and is the same packet again |
 //! | [`stream`] | a chunking and a stream | any chunking gives the same packets and the same error |
 //! | [`round_trip`] | choices of [`generate`] | any legal packet survives encoding and decoding |
+//! | [`differential`] | frames from either side | two codecs of other houses agree, or it is known why not |
 //! | [`session`] | acts of a driver, an application and a server | the session's contract |
 
 #![forbid(unsafe_code)]
 
 pub mod corpus;
 pub mod decode;
+pub mod differential;
 pub mod generate;
 pub mod round_trip;
 pub mod session;
@@ -23,6 +25,7 @@ pub fn run(target: &str, input: &[u8]) -> Option<()> {
     match target {
         "decode_v311" => decode::run(Version::V311, input),
         "decode_v5" => decode::run(Version::V5, input),
+        "differential" => differential::run(input),
         "stream" => stream::run(input),
         "round_trip" => round_trip::run(input),
         "session" => session::run(input),

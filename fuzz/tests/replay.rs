@@ -40,6 +40,11 @@ fn round_trip() {
 }
 
 #[test]
+fn differential() {
+    replay("differential");
+}
+
+#[test]
 fn session() {
     replay("session");
 }
