@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -106,12 +106,14 @@ impl Mosquitto {
         fs::write(self.folder.join("mosquitto.conf"), lines)
     }
 
-    /// Returns whether it listens; it does not when somebody else has taken the port.
+    /// Returns whether it listens; it does not when somebody else has taken the port. Its own word counts: a connection would
+    /// be taken by that other one, too.
     fn launch(&mut self) -> bool {
+        let said_before = self.log().len();
         let mut running = self.spawn();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && running.try_wait().is_ok_and(|status| status.is_none()) {
-            if TcpStream::connect(self.addr()).is_ok() {
+            if self.log().get(said_before..).is_some_and(|said| said.contains(" running\n")) {
                 self.running = Some(running);
                 return true;
             }
