@@ -51,6 +51,9 @@ impl Session {
     /// In 5.0 the Receive Maximum and the Maximum Packet Size of `connect` are replaced by those of the [`Config`],
     /// and its Topic Alias Maximum by none.
     ///
+    /// A Clean Start (5.0) whose CONNACK never came has to be asked for again: the server may have begun a new session
+    /// all the same, and would report that one as present.
+    ///
     /// # Errors
     ///
     /// The packet comes back, and nothing has changed, when its version is not the session's, when it can't be
