@@ -162,6 +162,11 @@ const EXPLAINED: &[Row] = &[
     ),
     unchecked!(
         Core,
+        Kind::DuplicateProperty(_),
+        "a second Subscription Identifier of a SUBSCRIBE (3.8.2.1.2)"
+    ),
+    unchecked!(
+        Core,
         Kind::TrailingBytes,
         "its PUBACK, PUBREC, PUBREL and PUBCOMP of 3.1.1 take a reason code"
     ),

@@ -175,13 +175,13 @@ ntex!(Ntex3, v3);
 ntex!(Ntex5, v5);
 
 /// mqtt-protocol-core: parses bodies; that of a PUBLISH must come in an `Arc` of its own, which is part of its price.
-/// The fixed header is scanned as its own floor would, for that code of it is not public.
+/// The fixed header is scanned as the floor does it, for that code of it is not public.
 macro_rules! protocol_core {
     ($Peer:ident, $version:ident) => {
         pub struct $Peer;
 
         impl Peer for $Peer {
-            const NAME: &'static str = "mqtt-protocol-core";
+            const NAME: &'static str = "mqtt-protocol-core (bodies)";
             type Input = Bytes;
             type Packet = core_packet::Packet;
             type Output = Vec<u8>;

@@ -261,6 +261,7 @@ impl<'a> ConnectRef<'a> {
     }
 
     /// Parses all that follows the fixed header; the packet says for itself which version it is.
+    #[inline(always)]
     pub(crate) fn parse(input: Input<'a>) -> Parsed<'a, Self> {
         let Some(rest) = input.strip_prefix(PROTOCOL_NAME) else {
             // The name of a packet that is merely cut short is not to blame.

@@ -215,7 +215,7 @@ impl<'a> PacketRef<'a> {
             };
         }
         match kind {
-            PacketKind::Connect => view!(Connect, ConnectRef::parse(body)),
+            PacketKind::Connect => Self::parse_connect(body, locate),
             PacketKind::Connack => view!(Connack, ConnackRef::parse(context, body)),
             PacketKind::Publish => view!(Publish, PublishRef::parse(context, flags, body)),
             PacketKind::Puback => view!(Ack, AckRef::parse(context, AckKind::Puback, body)),
@@ -230,6 +230,18 @@ impl<'a> PacketRef<'a> {
             PacketKind::Pingresp => end(body).map(|()| Self::Pingresp).map_err(locate),
             PacketKind::Disconnect => view!(Disconnect, DisconnectRef::parse(context, body)),
             PacketKind::Auth => view!(Auth, AuthRef::parse(context, body)),
+        }
+    }
+
+    /// A call, because a CONNECT needs more room on the stack than all others, which are to be spared it.
+    #[inline(never)]
+    fn parse_connect(
+        body: Input<'a>,
+        locate: impl Fn(nom::Err<Fault<'a>>) -> DecodeError,
+    ) -> Result<Self, DecodeError> {
+        match ConnectRef::parse(body) {
+            Ok((_, view)) => Ok(Self::Connect(view)),
+            Err(fault) => Err(locate(fault)),
         }
     }
 
