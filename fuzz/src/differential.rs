@@ -145,7 +145,7 @@ const EXPLAINED: &[Row] = &[
     unchecked!(
         Core,
         Kind::SubscriptionOptions,
-        "the upper six bits are reserved in 3.1.1 ([3.1.1 MQTT-3.8.3-4])"
+        "the upper six bits are reserved in 3.1.1 (3.1.1 section 3.8.3.1)"
     ),
     unchecked!(Core, Kind::ZeroPacketId, "[3.1.1 MQTT-2.3.1-1] [5.0 MQTT-2.2.1-3]"),
     unchecked!(
