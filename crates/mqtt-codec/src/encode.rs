@@ -85,7 +85,7 @@ pub(crate) fn expressible(fits: bool, what: &'static str, version: Version) -> R
 
 /// Adds the public `encoded_len` and `encode` to a packet.
 macro_rules! impl_encode {
-    ($Packet:ident) => {
+    ($Packet:ty) => {
         impl $Packet {
             /// The length of the whole packet, in bytes.
             ///

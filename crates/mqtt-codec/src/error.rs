@@ -264,6 +264,8 @@ pub enum EncodeError {
     DupWithQoS0,
     /// A PUBLISH with neither topic name nor topic alias, or a will without topic name.
     TopicMissing,
+    /// A PUBLISH that is to be encoded with a topic alias and carries another one already.
+    TwoTopicAliases,
     /// A SUBSCRIBE or UNSUBSCRIBE without a filter.
     NoFilters,
     /// A SUBACK or UNSUBACK without a reason code.
@@ -300,6 +302,7 @@ impl fmt::Display for EncodeError {
             Self::PacketIdWithQoS0 => "a PUBLISH of QoS 0 has no packet identifier",
             Self::DupWithQoS0 => "a PUBLISH of QoS 0 is never a repetition",
             Self::TopicMissing => "there is neither a topic name nor a topic alias",
+            Self::TwoTopicAliases => "there are two topic aliases",
             Self::NoFilters => "there is no topic filter",
             Self::NoReasonCodes => "there is no reason code",
             Self::ReasonCodeNotAllowed { code, packet } => {

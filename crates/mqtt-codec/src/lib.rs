@@ -94,10 +94,10 @@ pub use binary::{Binary, BinaryRef, BinaryTooLong};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use frame::Decoder;
 pub use packet::{
-    Ack, AckKind, AckRef, Auth, AuthRef, Connack, ConnackRef, Connect, ConnectRef, Disconnect, DisconnectRef,
-    Packet, PacketKind, PacketRef, Publish, PublishRef, RetainHandling, Suback, SubackRef, Subscribe,
-    SubscribeFilter, SubscribeRef, SubscriptionOptions, Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef,
-    Will, WillRef,
+    Ack, AckKind, AckRef, AliasedPublish, Auth, AuthRef, Connack, ConnackRef, Connect, ConnectRef,
+    Disconnect, DisconnectRef, Packet, PacketKind, PacketRef, Publish, PublishRef, RetainHandling, Suback,
+    SubackRef, Subscribe, SubscribeFilter, SubscribeRef, SubscriptionOptions, Unsuback, UnsubackRef,
+    Unsubscribe, UnsubscribeRef, Will, WillRef,
 };
 pub use packet_id::PacketId;
 pub use property::{

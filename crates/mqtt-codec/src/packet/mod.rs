@@ -1,6 +1,7 @@
 //! The packets: one file each, with layout, owned type, view, parser and serializer.
 
 mod ack;
+mod aliased;
 mod auth;
 mod connack;
 mod connect;
@@ -17,6 +18,7 @@ use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 pub use ack::{Ack, AckKind, AckRef};
+pub use aliased::AliasedPublish;
 pub use auth::{Auth, AuthRef};
 pub use connack::{Connack, ConnackRef};
 pub use connect::{Connect, ConnectRef, Will, WillRef};

@@ -59,15 +59,28 @@ impl<B: AsRef<[u8]>> Block<B> {
     /// Length prefix included, in bytes.
     #[inline]
     pub(super) fn encoded_len(&self) -> usize {
-        let len = self.bytes.as_ref().len();
+        self.encoded_len_with(0)
+    }
+
+    /// Length prefix included, in bytes, with so many more bytes of properties.
+    #[inline]
+    pub(super) fn encoded_len_with(&self, more: usize) -> usize {
+        let len = self.bytes.as_ref().len() + more;
         varint::len(len) + len
     }
 
     /// Appends the length and the properties; the caller has checked the packet's length, which includes both.
     #[inline]
     pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.write_behind(&[], out);
+    }
+
+    /// As [`write`](Self::write), with one more property, in wire form, in front of the others.
+    #[inline]
+    pub(super) fn write_behind(&self, first: &[u8], out: &mut Vec<u8>) {
         let bytes = self.bytes.as_ref();
-        varint::write(bytes.len() as u32, out);
+        varint::write((first.len() + bytes.len()) as u32, out);
+        out.extend_from_slice(first);
         out.extend_from_slice(bytes);
     }
 }
@@ -149,17 +162,25 @@ impl Block<Bytes> {
         self.present |= id.bit();
     }
 
-    /// Removes all values of a property.
+    /// Removes all values of a property. A single one at the front, where this crate puts a topic alias, is cut off
+    /// without copying the others.
     pub(super) fn remove(&mut self, id: PropertyId) {
         if !self.has(id) {
             return;
         }
-        let mut kept = Vec::with_capacity(self.bytes.len());
-        for (other, value) in self.iter().filter(|(other, _)| *other != id) {
-            kept.push(other.as_u8());
-            value.write(&mut kept);
+        let mut others = self.iter();
+        let is_first = others.next().is_some_and(|(first, _)| first == id);
+        if is_first && others.clone().all(|(other, _)| other != id) {
+            let first = self.bytes.len() - others.rest.len();
+            self.bytes = self.bytes.slice(first..);
+        } else {
+            let mut kept = Vec::with_capacity(self.bytes.len());
+            for (other, value) in self.iter().filter(|(other, _)| *other != id) {
+                kept.push(other.as_u8());
+                value.write(&mut kept);
+            }
+            self.bytes = kept.into();
         }
-        self.bytes = kept.into();
         self.present &= !id.bit();
     }
 

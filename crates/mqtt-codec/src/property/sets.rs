@@ -354,7 +354,24 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
     pub fn subscription_identifiers(&self) -> impl Iterator<Item = SubscriptionId> {
         self.0.all(PropertyId::SubscriptionIdentifier)
     }
+
+    /// As [`encoded_len`](Self::encoded_len), a topic alias included.
+    #[inline]
+    pub(crate) fn encoded_len_with_alias(&self) -> usize {
+        self.0.encoded_len_with(TOPIC_ALIAS_LEN)
+    }
+
+    /// As [`write`](Self::write), with a topic alias in front.
+    #[inline]
+    pub(crate) fn write_with_alias(&self, alias: NonZeroU16, out: &mut alloc::vec::Vec<u8>) {
+        let [high, low] = alias.get().to_be_bytes();
+        let property: [u8; TOPIC_ALIAS_LEN] = [PropertyId::TopicAlias.as_u8(), high, low];
+        self.0.write_behind(&property, out);
+    }
 }
+
+/// The identifier and two bytes.
+const TOPIC_ALIAS_LEN: usize = 3;
 
 impl PublishPropertiesRef<'_> {
     /// How many bytes the properties have, and the way to the owned ones when these bytes were taken.

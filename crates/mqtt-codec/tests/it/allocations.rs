@@ -119,6 +119,23 @@ fn encoding_into_a_buffer_with_room_allocates_nothing() {
 }
 
 #[test]
+fn a_topic_alias_comes_and_goes_without_an_allocation() {
+    let alias = NonZero::new(3).unwrap();
+    let mut plain = with_properties();
+    plain.properties.clear_topic_alias();
+    let mut out = Vec::with_capacity(2 * encoded(V5, &plain.clone().into()).len());
+    check("encoding", &plain.clone().into(), 0, || {
+        assert!(plain.setting_alias(alias).encode(V5, &mut out).is_ok());
+    });
+    let frame = Bytes::from(out);
+    let Ok(Packet::Publish(mut received)) = Decoder::new(V5, Server).decode(&frame) else {
+        panic!("PUBLISH")
+    };
+    check("clearing", &plain.clone().into(), 0, || received.properties.clear_topic_alias());
+    assert_eq!(received, plain);
+}
+
+#[test]
 fn an_empty_buffer_grows_once() {
     for (version, _, packet) in hot_path() {
         check("encoding", &packet, 1, || assert!(packet.encode(version, &mut Vec::new()).is_ok()));

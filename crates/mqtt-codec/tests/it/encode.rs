@@ -4,8 +4,8 @@ use std::num::NonZeroU16;
 
 use mqtt_codec::{
     Ack, AckKind, AckProperties, Auth, AuthProperties, Connack, ConnackProperties, Connect,
-    ConnectProperties, Disconnect, EncodeError, Packet, PacketKind, Publish, PublishProperties, QoS,
-    ReasonCode, Suback, Subscribe, SubscribeFilter, TopicName, Unsuback, Unsubscribe,
+    ConnectProperties, Decoder, Disconnect, EncodeError, Packet, PacketKind, Publish, PublishProperties, QoS,
+    ReasonCode, Side, Suback, Subscribe, SubscribeFilter, TopicName, Unsuback, Unsubscribe,
     Version::{self, V5, V311},
     Will,
     bytes::Bytes,
@@ -251,4 +251,56 @@ fn explanations_are_left_out_where_the_receiver_s_limit_asks_for_it() {
     check_fit!(Disconnect::default(), 2);
     let method = AuthProperties::new().with_authentication_method(&text("M"));
     check_fit!(Auth::new(ReasonCode::ContinueAuthentication, method), 8);
+}
+
+// [5.0 MQTT-3.3.2-1]
+#[test]
+fn an_alias_stands_beside_the_topic_name_or_in_its_place() {
+    let alias = NonZeroU16::new(0x0102).unwrap();
+    let crowded = PublishProperties::new().with_content_type(&text(&"x".repeat(122)));
+    for (properties, qos) in [
+        (PublishProperties::new(), QoS::AtMostOnce),
+        (PublishProperties::new().with_message_expiry_interval(9), QoS::AtLeastOnce),
+        // With the alias, the property length takes another byte.
+        (crowded, QoS::ExactlyOnce),
+    ] {
+        let packet_id = (qos != QoS::AtMostOnce).then(|| id(7));
+        let publish = Publish { qos, packet_id, properties, ..Publish::new(topic("a/topic"), "payload") };
+        for (aliased, name) in [
+            (publish.setting_alias(alias), publish.topic.clone()),
+            (publish.by_alias(alias), TopicName::empty()),
+        ] {
+            let mut expected = Publish { topic: name, ..publish.clone() };
+            expected.properties.set_topic_alias(alias);
+            let mut out = Vec::new();
+            assert_eq!(aliased.encode(V5, &mut out), Ok(out.len()));
+            assert_eq!(aliased.encoded_len(V5), Ok(out.len()));
+            let decoded = Decoder::new(V5, Side::Client).decode(&Bytes::from(out.clone()));
+            assert_eq!(decoded, Ok(expected.into()));
+            let mut head = Vec::new();
+            let length = out.len() - publish.payload.len();
+            assert_eq!(aliased.encode_head(V5, &mut head), Ok(length));
+            assert_eq!(head, out[..length]);
+        }
+    }
+}
+
+#[test]
+fn what_can_have_no_alias() {
+    let check = |publish: Publish, version, expected| {
+        let mut out = vec![1];
+        for aliased in [publish.setting_alias(NonZeroU16::MIN), publish.by_alias(NonZeroU16::MIN)] {
+            assert_eq!(aliased.encode(version, &mut out), Err(expected));
+            assert_eq!(aliased.encode_head(version, &mut out), Err(expected));
+            assert_eq!(aliased.encoded_len(version), Err(expected));
+        }
+        assert_eq!(out, [1], "nothing is written");
+    };
+    let publish = || Publish::new(topic("a"), "");
+    check(publish(), V311, EncodeError::NotInVersion { what: "topic aliases", version: V311 });
+    check(Publish { dup: true, ..publish() }, V5, EncodeError::DupWithQoS0);
+    check(Publish::new(TopicName::empty(), ""), V5, EncodeError::TopicMissing);
+    let mut aliased = publish();
+    aliased.properties.set_topic_alias(NonZeroU16::MAX);
+    check(aliased, V5, EncodeError::TwoTopicAliases);
 }
