@@ -39,8 +39,9 @@ Usage: cargo xtask <chore>
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt
                                    to the corpus in the repository
   bench [filter]                   the criterion benchmarks
-  bench codec [--count] [--filter TEXT] [--out FILE]
-                                   our codec beside those of other houses: one table, in nanoseconds or instructions
+  bench codec|session [--count] [--filter TEXT] [--out FILE]
+                                   our codec or session beside those of other houses: one table, in nanoseconds or
+                                   instructions
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
@@ -82,8 +83,8 @@ fn run(args: Vec<String>) -> Result<()> {
         }
         Some("bench") => {
             let filter = args.positional();
-            if filter.as_deref() == Some("codec") {
-                return peers::run(&args.0);
+            if let Some(subject) = filter.as_deref().filter(|name| peers::SUBJECTS.contains(name)) {
+                return peers::run(subject, &args.0);
             }
             args.finish().and_then(|()| bench::run(filter.as_deref()))
         }

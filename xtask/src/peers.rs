@@ -1,5 +1,5 @@
-//! `cargo xtask bench codec`: our codec beside those of other houses, which live in a workspace of their own so that
-//! nobody else ever builds them.
+//! `cargo xtask bench codec` and `cargo xtask bench session`: ours beside those of other houses, which live in a
+//! workspace of their own so that nobody else ever builds them.
 
 use anyhow::Result;
 
@@ -8,20 +8,22 @@ use crate::{
     shell::{cargo, has_program, target_dir},
 };
 
-/// Where the table goes unless `--out` says otherwise, in the target folder.
-const TABLE: &str = "codec-bench.md";
+/// What there is to compare.
+pub(crate) const SUBJECTS: [&str; 2] = ["codec", "session"];
 
-/// Builds the benchmark and hands it its arguments.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+/// Builds the benchmark and hands it its arguments. The table goes into the target folder unless `--out` says
+/// otherwise.
+pub(crate) fn run(subject: &str, args: &[String]) -> Result<()> {
     if args.iter().any(|arg| arg == "--count") {
         install::apt(&[("valgrind", has_program("valgrind"))])?;
     }
     let bench = cargo("run --release --manifest-path benches/peers/Cargo.toml --target-dir")
         .arg(target_dir().join("peers"))
-        .arg("--");
+        .arg("--")
+        .arg(subject);
     let bench = args.iter().fold(bench, |bench, arg| bench.arg(arg));
     if args.iter().any(|arg| arg == "--out") {
         return bench.run();
     }
-    bench.arg("--out").arg(target_dir().join(TABLE)).run()
+    bench.arg("--out").arg(target_dir().join(format!("{subject}-bench.md"))).run()
 }

@@ -149,7 +149,7 @@ fn binary(bytes: Bytes) -> Binary {
     Binary::new(bytes).expect("short")
 }
 
-fn noise(seed: usize, len: usize) -> Bytes {
+pub fn noise(seed: usize, len: usize) -> Bytes {
     (0..len).map(|at| scatter((seed * 0x1_0001 + at) as u64) as u8).collect()
 }
 

@@ -1,14 +1,16 @@
-//! mqtt-codec beside the codecs of other houses, on the same inputs: `cargo xtask bench codec`.
+//! Our codec and session beside those of other houses, on the same inputs: `cargo xtask bench codec`, `cargo xtask
+//! bench session`.
 //!
-//! `mqtt-peers [--filter TEXT] [--rounds N] [--count] [--out FILE]` prints one table: medians of interleaved rounds
-//! in nanoseconds a packet, or with `--count` instructions a packet, which valgrind counts in a run of its own for
-//! each candidate (`--one ROW CANDIDATE`).
+//! `mqtt-peers codec|session [--filter TEXT] [--rounds N] [--count] [--out FILE]` prints one table: medians of
+//! interleaved rounds in nanoseconds a packet or message, or with `--count` instructions, which valgrind counts in a
+//! run of its own for each candidate (`--one ROW CANDIDATE`).
 
 mod floor;
 mod inputs;
 mod measure;
 mod peers;
 mod rows;
+mod session;
 mod table;
 
 use std::{env, error::Error, fs, process::Command};
@@ -18,7 +20,11 @@ use measure::Row;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
-    let mut rows = rows::all();
+    let (subject, mut rows) = match args.first().map(String::as_str) {
+        Some("codec") => (&table::CODEC, rows::all()),
+        Some("session") => (&table::SESSION, session::rows()),
+        _ => return Err("codec or session?".into()),
+    };
     if let Some(at) = args.iter().position(|arg| arg == "--one") {
         let [row, candidate] =
             [1, 2].map(|next| args.get(at + next).map_or(0, |text| text.parse().unwrap_or(0)));
@@ -28,9 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let filter = value("--filter").map_or("", String::as_str);
     let rounds = value("--rounds").map_or(Ok(200), |text| text.parse())?;
     let count = args.iter().any(|arg| arg == "--count");
-    let mut lines = table::head(count);
+    let mut lines = table::head(subject, count);
     for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.name.contains(filter)) {
-        let figures = if count { instructions(index, row)? } else { row.times(rounds) };
+        let figures = if count { instructions(subject.chore, index, row)? } else { row.times(rounds) };
         let line = table::row(row, &figures);
         println!("{line}");
         lines += &line;
@@ -43,13 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Instructions a packet of each candidate.
-fn instructions(index: usize, row: &Row) -> Result<Vec<f64>, Box<dyn Error>> {
+fn instructions(chore: &str, index: usize, row: &Row) -> Result<Vec<f64>, Box<dyn Error>> {
     let count = |(number, candidate): (usize, &measure::Candidate)| {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg("--toggle-collect=*the_measured_part*")
             .arg(env::current_exe()?)
-            .args(["--one", &index.to_string(), &number.to_string()])
+            .args([chore, "--one", &index.to_string(), &number.to_string()])
             .output()?;
         let text = String::from_utf8_lossy(&output.stderr);
         let total =

@@ -2,12 +2,25 @@
 
 use crate::measure::{House, Row};
 
+/// What a table is about.
+pub struct Subject {
+    /// What `cargo xtask bench` calls it.
+    pub chore: &'static str,
+    ours: &'static str,
+    /// What is counted.
+    each: &'static str,
+}
+
+pub const CODEC: Subject = Subject { chore: "codec", ours: "mqtt-codec", each: "packet" };
+pub const SESSION: Subject = Subject { chore: "session", ours: "mqtt-session", each: "message" };
+
 /// The lines above all rows.
-pub fn head(count: bool) -> String {
+pub fn head(subject: &Subject, count: bool) -> String {
+    let Subject { chore, ours, each } = subject;
     let unit = if count { "instructions" } else { "nanoseconds, medians of interleaved rounds" };
     let head = format!(
-        "<!-- cargo xtask bench codec{}; {unit} a packet -->\n\n\
-         | what | mqtt-codec | fastest peer | ratio, goal | floor | ratio, goal | memcpy | all peers |\n\
+        "<!-- cargo xtask bench {chore}{}; {unit} a {each} -->\n\n\
+         | what | {ours} | fastest peer | ratio, goal | floor | ratio, goal | memcpy | all peers |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         if count { " --count" } else { "" }
     );
