@@ -15,8 +15,8 @@ use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::subscribe::IntoFilters;
 use crate::{
-    DisconnectReport, Event, FilterRefused, FilterResults, Offline, PingError, PublishBuilder, Stats,
-    SubscribeBuilder, SubscribeError, Subscription,
+    DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Offline, PingError, PublishBuilder,
+    Stats, SubscribeBuilder, SubscribeError, Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -74,6 +74,13 @@ impl Client {
     /// A message to publish. A topic that is not valid is reported when it is sent.
     pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> PublishBuilder {
         PublishBuilder::new(self.clone(), topic.as_ref(), payload.into())
+    }
+
+    /// Ready when every message that was published before this call has come to its end: QoS 0 written to the transport,
+    /// QoS 1 and 2 acknowledged, or not delivered, which their own outcomes tell. Messages published later are not waited
+    /// for. Dropping the future changes nothing.
+    pub fn flush(&self) -> Flushing {
+        Flushing::new(self.clone(), self.shared().run(|core| core.publishing.flush()))
     }
 
     /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.

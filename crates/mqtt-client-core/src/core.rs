@@ -88,7 +88,7 @@ impl Core {
             connected: None,
             drain: None,
             abandoned: false,
-            publishing: Publishing::new(options.bounds),
+            publishing: Publishing::new(&options),
             subscriptions: Subscriptions::new(),
             streams: Streams::new(options.stream_capacity, options.unclaimed_grace),
             pings: Slots::new(),
@@ -210,7 +210,7 @@ impl Core {
             }
             let (mut progress, unrestored) = self.subscriptions.pump(&mut self.session, &mut self.effects);
             self.report(unrestored);
-            progress |= self.publishing.pump(&mut self.session, &mut self.effects);
+            progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
             progress |= self.settle_link();
             if !progress {
                 return;
@@ -250,6 +250,7 @@ impl Core {
     fn facts(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.parked = false;
+        self.publishing.handle_time(self.now, &mut self.effects);
     }
 
     fn dispatch(&mut self, event: session::Event) {
@@ -261,7 +262,7 @@ impl Core {
                 self.publishing.ended(tag, result, effects);
             }
             session::Event::PublishLost { tag, publish, stage } => {
-                self.publishing.lost(tag, publish, stage, effects);
+                self.publishing.lost(self.now, tag, publish, stage, effects);
             }
             session::Event::Subscribed { tag, result } => {
                 let reasons =

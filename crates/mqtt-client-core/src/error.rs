@@ -210,6 +210,9 @@ pub enum Indeterminate {
     /// The link broke while a QoS 0 message was being written.
     #[error("the link broke while it was being sent")]
     LinkLost,
+    /// The time limit of the call was over before the acknowledgement came. The message goes on its way all the same.
+    #[error("no acknowledgement came within the time limit")]
+    TimedOut,
     /// The new connection's limits forbid sending it again.
     #[error("it can't be sent again: {0}")]
     Forbidden(Refusal),
@@ -234,6 +237,18 @@ pub enum NotSent {
     /// The queue was full, and the call does not wait.
     #[error("the queue is full")]
     QueueFull,
+    /// The queue was full, and the overflow policy chose this message to go.
+    #[error("dropped, because the queue is full")]
+    Dropped,
+    /// A newer message of the same topic took its place ([`Overflow::KeepLatest`](crate::Overflow::KeepLatest)).
+    #[error("superseded by a newer message of the same topic")]
+    Superseded,
+    /// Its Message Expiry Interval ended first.
+    #[error("it has expired")]
+    Expired,
+    /// The time limit of the call was over first.
+    #[error("it could not be sent within the time limit")]
+    TimedOut,
     /// The client is, or went, offline.
     #[error("{0}")]
     Offline(#[source] Offline),

@@ -52,10 +52,14 @@ mod effects;
 mod endpoint;
 mod error;
 mod event;
+mod facade;
+mod flush;
 mod link;
+mod linked;
 mod message;
 mod options;
 mod outbox;
+mod overflow;
 mod publish;
 mod publishing;
 mod reconnect;
@@ -66,6 +70,7 @@ mod slots;
 mod streams;
 mod subscribe;
 mod subscriptions;
+mod time_limits;
 mod wishes;
 
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
@@ -77,8 +82,10 @@ pub use error::{
     PingError, PublishError, SubscribeError,
 };
 pub use event::Event;
+pub use flush::Flushing;
 pub use message::Message;
 pub use options::{Options, OptionsBuilder, SESSION_NEVER_EXPIRES};
+pub use overflow::Overflow;
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
 pub use publishing::Delivered;
 pub use reconnect::Reconnect;

@@ -204,7 +204,7 @@ impl Core {
             // A transport that nothing uses any more goes first.
             Link::Offline(_) | Link::Backoff { .. } | Link::Dial if self.transport => Duty::Close,
             Link::Offline(Some(_)) if self.abandoned => Duty::Stop,
-            Link::Offline(_) => Duty::Wait { deadline: None, read: false },
+            Link::Offline(_) => Duty::Wait { deadline: self.earliest([]), read: false },
             Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
             Link::Dial => {
                 let deadline = self.now + self.options.connect_timeout;
@@ -238,7 +238,8 @@ impl Core {
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
         let drain =
             self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
-        deadlines.into_iter().chain([drain, self.streams.next_expiry()]).flatten().min()
+        let others = [drain, self.streams.next_expiry(), self.publishing.next_time()];
+        deadlines.into_iter().chain(others).flatten().min()
     }
 
     fn wake_waiting(&mut self) {

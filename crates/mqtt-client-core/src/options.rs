@@ -9,8 +9,9 @@ use crate::backoff::SplitMix64;
 use crate::codec::{Binary, Connect, QoS, Text, TopicName, Version, Will};
 use crate::endpoint::BrokerUrl;
 use crate::outbox::Bounds;
+use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
-use crate::{Endpoint, InvalidOptions, Reconnect};
+use crate::{Endpoint, InvalidOptions, Overflow, Reconnect};
 
 /// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
 pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
@@ -62,6 +63,8 @@ pub struct Options {
     pub(crate) unclaimed_grace: Duration,
     pub(crate) reconnect: Reconnect,
     pub(crate) bounds: Bounds,
+    pub(crate) overflow: Overflow,
+    pub(crate) republish: Republish,
     pub(crate) stream_capacity: usize,
     pub(crate) session: Config,
     pub(crate) packet_hook: Option<Hook>,
@@ -211,6 +214,8 @@ impl Default for OptionsBuilder {
             unclaimed_grace: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             bounds: Bounds { messages: 10_000, bytes: 64 << 20 },
+            overflow: Overflow::Block,
+            republish: Republish { qos1: true, qos2: false },
             stream_capacity: 4096,
             session: Config::default(),
             packet_hook: None,
@@ -359,10 +364,30 @@ impl OptionsBuilder {
         self
     }
 
-    /// Publishes on their way at once, queued and unacknowledged together, in messages and bytes; further ones wait. One
-    /// message always passes. Default: 10,000 messages, 64 MiB.
+    /// Publishes on their way at once, queued and unacknowledged together, in messages and bytes; what becomes of further
+    /// ones says [`overflow`](Self::overflow). One message always passes. Default: 10,000 messages, 64 MiB.
     pub fn max_queued(mut self, messages: usize, bytes: usize) -> Self {
         self.options.bounds = Bounds { messages, bytes };
+        self
+    }
+
+    /// What happens to a publish for which the queue has no room. Default: the call waits.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.overflow = overflow;
+        self
+    }
+
+    /// Whether QoS 1 publishes that were sent in a session which the broker has lost are published anew. The broker may
+    /// have got them, so that they arrive twice, as QoS 1 may. Otherwise they end as indeterminate. Default: yes.
+    pub fn republish_qos1(mut self, republish: bool) -> Self {
+        self.options.republish.qos1 = republish;
+        self
+    }
+
+    /// The same for QoS 2: a second copy breaks exactly-once, but nothing is missing. Default: no; they end as
+    /// indeterminate.
+    pub fn republish_qos2(mut self, republish: bool) -> Self {
+        self.options.republish.qos2 = republish;
         self
     }
 

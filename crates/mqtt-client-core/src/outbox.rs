@@ -1,8 +1,9 @@
 //! Publishes on their way to the session: admitted within the bounds, or waiting for admission.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use crate::codec::Publish;
+use crate::codec::{Publish, TopicName};
+use crate::linked::{Key, LinkedQueue};
 use crate::slots::Tag;
 
 /// What a queued message costs besides its packet's bytes: a floor under the byte bound for empty payloads.
@@ -24,14 +25,13 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     bounds: Bounds,
-    /// `None` where a waiting publish was cancelled before its turn.
-    queue: VecDeque<Option<Entry>>,
-    /// How many at the front of `queue` are admitted.
-    admitted: usize,
-    /// The number that `queue`'s front has among all entries ever queued.
-    first: u64,
+    queue: LinkedQueue<Entry>,
+    /// The first that is not admitted.
+    waiting: Option<Key>,
     /// Of all that is admitted and has not ended.
     used: Bounds,
+    /// Where the one message of each topic is that was never sent, if there is to be but one.
+    latest: Option<BTreeMap<TopicName, Key>>,
 }
 
 #[derive(Debug)]
@@ -40,95 +40,119 @@ pub(crate) struct Entry {
     /// What it takes of the byte bound.
     pub(crate) cost: usize,
     pub(crate) publish: Publish,
+    /// It was sent in a session that the broker has lost: it may have arrived.
+    pub(crate) sent: bool,
 }
 
 impl Outbox {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    /// `one_per_topic`: whether [`latest`](Self::latest) is kept.
+    pub(crate) fn new(bounds: Bounds, one_per_topic: bool) -> Self {
         Outbox {
             bounds,
-            queue: VecDeque::new(),
-            admitted: 0,
-            first: 0,
+            queue: LinkedQueue::new(),
+            waiting: None,
             used: Bounds { messages: 0, bytes: 0 },
+            latest: one_per_topic.then(BTreeMap::new),
         }
     }
 
     /// Whether a publish of this cost would be admitted at once. One message always fits into an empty outbox.
     pub(crate) fn has_room(&self, cost: usize) -> bool {
-        self.admitted == self.queue.len() && self.fits(cost)
+        self.waiting.is_none() && self.fits(cost)
     }
 
-    /// Queues a publish behind all others; it is admitted when [`admit`](Self::admit) says so. The number is what
-    /// [`cancel`](Self::cancel) takes.
-    pub(crate) fn push(&mut self, entry: Entry) -> u64 {
-        self.queue.push_back(Some(entry));
-        self.first.wrapping_add(self.queue.len() as u64 - 1)
+    /// Whether what is admitted is more than the bounds allow.
+    pub(crate) fn is_over(&self) -> bool {
+        self.used.messages > 1
+            && (self.used.messages > self.bounds.messages || self.used.bytes > self.bounds.bytes)
+    }
+
+    /// Queues a publish behind all others; it is admitted when [`admit`](Self::admit) says so.
+    pub(crate) fn push(&mut self, entry: Entry) -> Key {
+        let topic = self.latest.is_some().then(|| entry.publish.topic.clone());
+        let key = self.queue.push_back(entry);
+        self.waiting.get_or_insert(key);
+        if let (Some(latest), Some(topic)) = (&mut self.latest, topic) {
+            latest.insert(topic, key);
+        }
+        key
     }
 
     /// Admits the next one that waits, if there is room for it.
     pub(crate) fn admit(&mut self) -> Option<Tag> {
-        while let Some(slot) = self.queue.get(self.admitted) {
-            let admitted = match slot {
-                None => None, // Cancelled: it stays as a gap, so that the numbers of the others hold.
-                Some(entry) if !self.fits(entry.cost) => return None,
-                Some(entry) => Some((entry.tag, entry.cost)),
-            };
-            self.admitted += 1;
-            if let Some((tag, cost)) = admitted {
-                self.charge(cost);
-                return Some(tag);
-            }
+        let key = self.waiting?;
+        let &Entry { tag, cost, .. } = self.queue.get(key)?;
+        if !self.fits(cost) {
+            return None;
         }
-        None
+        self.waiting = self.queue.behind(key);
+        self.charge(cost);
+        Some(tag)
+    }
+
+    /// The next one to hand to the session, if it is admitted.
+    pub(crate) fn front(&self) -> Option<&Entry> {
+        let front = self.queue.front().filter(|_| self.queue.front() != self.waiting)?;
+        self.queue.get(front)
     }
 
     /// Takes the front one of the admitted off, to hand it to the session. It stays charged until
     /// [`release`](Self::release).
     pub(crate) fn pop(&mut self) -> Option<Entry> {
-        while self.admitted > 0 {
-            self.admitted -= 1;
-            self.first = self.first.wrapping_add(1);
-            if let Some(entry) = self.queue.pop_front().flatten() {
-                return Some(entry);
-            }
-        }
-        None
+        let front = self.queue.front().filter(|_| self.queue.front() != self.waiting)?;
+        self.remove(front)
     }
 
     /// Puts back what was charged before, in front of everything: a refusal by the session, or a lost session.
-    pub(crate) fn push_front(&mut self, entry: Entry) {
-        self.queue.push_front(Some(entry));
-        self.admitted += 1;
-        self.first = self.first.wrapping_sub(1);
+    pub(crate) fn push_front(&mut self, entry: Entry) -> Key {
+        let topic = self.latest.is_some().then(|| entry.publish.topic.clone());
+        let never_sent = !entry.sent;
+        let key = self.queue.push_front(entry);
+        if let (Some(latest), Some(topic), true) = (&mut self.latest, topic, never_sent) {
+            latest.entry(topic).or_insert(key);
+        }
+        key
     }
 
-    /// Charges for a message that goes to the session past the queue.
-    pub(crate) fn charge(&mut self, cost: usize) {
-        self.used.messages += 1;
-        self.used.bytes += cost;
+    /// Takes one out, admitted or not, wherever it is. One that is admitted stays charged.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
+        if self.waiting == Some(key) {
+            self.waiting = self.queue.behind(key);
+        }
+        let entry = self.queue.remove(key)?;
+        if let Some(latest) = &mut self.latest
+            && latest.get(&entry.publish.topic) == Some(&key)
+        {
+            latest.remove(&entry.publish.topic);
+        }
+        Some(entry)
+    }
+
+    /// The message of that topic that was never sent, where there is but one.
+    pub(crate) fn latest(&self, topic: &TopicName) -> Option<Key> {
+        self.latest.as_ref()?.get(topic).copied()
+    }
+
+    /// Puts an admitted message in the place of another one of its topic; the caller releases that one.
+    pub(crate) fn replace(&mut self, key: Key, entry: Entry) -> Option<Entry> {
+        let place = self.queue.get_mut(key)?;
+        let cost = entry.cost;
+        let replaced = std::mem::replace(place, entry);
+        self.charge(cost);
+        Some(replaced)
+    }
+
+    /// The oldest message that was never sent, but not that one.
+    pub(crate) fn oldest_unsent(&self, but: Option<Key>) -> Option<Key> {
+        let never_sent =
+            |&key: &Key| Some(key) != but && self.queue.get(key).is_some_and(|entry| !entry.sent);
+        self.queue.keys().find(never_sent)
     }
 
     /// A charged message has ended.
     pub(crate) fn release(&mut self, cost: usize) {
         self.used.messages -= 1;
         self.used.bytes -= cost;
-    }
-
-    /// Takes back one that has not been admitted, by the number it got when it was queued.
-    pub(crate) fn cancel(&mut self, number: u64) -> Option<Entry> {
-        let at = usize::try_from(number.wrapping_sub(self.first)).ok()?;
-        let cancelled = self.queue.get_mut(at)?.take();
-        while self.queue.back().is_some_and(Option::is_none) {
-            self.queue.pop_back();
-        }
-        cancelled
-    }
-
-    /// Empties the queue, the waiting ones included: nothing more will be sent.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
-        self.admitted = 0;
-        self.first = self.first.wrapping_add(self.queue.len() as u64);
-        std::mem::take(&mut self.queue).into_iter().flatten()
     }
 
     /// Whether nothing is queued, admitted or not.
@@ -141,6 +165,16 @@ impl Outbox {
         self.used
     }
 
+    /// Whichever is at the front, the waiting ones included: for when nothing more will be sent.
+    pub(crate) fn drain(&mut self) -> Option<Entry> {
+        self.queue.front().and_then(|key| self.remove(key))
+    }
+
+    fn charge(&mut self, cost: usize) {
+        self.used.messages += 1;
+        self.used.bytes += cost;
+    }
+
     fn fits(&self, cost: usize) -> bool {
         self.used.messages == 0
             || (self.used.messages < self.bounds.messages
@@ -151,11 +185,11 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{QoS, TopicName};
+    use crate::codec::QoS;
     use crate::slots::Slots;
 
     fn outbox(messages: usize, bytes: usize) -> Outbox {
-        Outbox::new(Bounds { messages, bytes })
+        Outbox::new(Bounds { messages, bytes }, false)
     }
 
     fn entry(payload: usize) -> Entry {
@@ -164,19 +198,24 @@ mod tests {
         publish.qos = QoS::AtLeastOnce;
         let tag = Slots::new().insert(());
         let cost = cost_of(payload);
-        Entry { tag, cost, publish }
+        Entry { tag, cost, publish, sent: false }
     }
 
     fn admit_all(outbox: &mut Outbox) -> usize {
         std::iter::from_fn(|| outbox.admit()).count()
     }
 
+    fn pop(outbox: &mut Outbox) -> Option<usize> {
+        outbox.pop().map(|entry| entry.publish.payload.len())
+    }
+
     #[test]
     fn admits_up_to_either_bound_and_goes_on_when_one_ends() {
         let cost = entry(100).cost;
         for mut outbox in [outbox(3, usize::MAX), outbox(usize::MAX, 3 * cost)] {
-            let numbers: Vec<u64> = (0..5).map(|_| outbox.push(entry(100))).collect();
-            assert_eq!(numbers, [0, 1, 2, 3, 4]);
+            for _ in 0..5 {
+                outbox.push(entry(100));
+            }
             assert_eq!(admit_all(&mut outbox), 3);
             assert!(!outbox.has_room(0));
             assert!(outbox.pop().is_some(), "in the session now, and charged still");
@@ -192,35 +231,35 @@ mod tests {
         outbox.push(entry(5000));
         outbox.push(entry(1));
         assert_eq!(admit_all(&mut outbox), 1);
+        assert!(!outbox.is_over());
     }
 
     #[test]
-    fn a_cancelled_one_frees_its_memory_and_keeps_the_others_places() {
+    fn one_that_is_taken_out_keeps_the_others_places() {
         let mut outbox = outbox(1, usize::MAX);
-        let numbers: Vec<u64> = (0..5).map(|size| outbox.push(entry(size))).collect();
+        let keys: Vec<Key> = (0..5).map(|size| outbox.push(entry(size))).collect();
         assert_eq!(admit_all(&mut outbox), 1);
-        for number in [numbers[2], numbers[4], numbers[3]] {
-            assert!(outbox.cancel(number).is_some());
-            assert!(outbox.cancel(number).is_none(), "once");
+        for key in [keys[2], keys[4], keys[1]] {
+            assert!(outbox.remove(key).is_some());
+            assert!(outbox.remove(key).is_none(), "once");
         }
-        assert_eq!(outbox.queue.len(), 2, "gaps at the end are gone");
-        let sent = outbox.pop().map(|entry| entry.publish.payload.len());
+        assert_eq!(pop(&mut outbox), Some(0));
+        assert_eq!(pop(&mut outbox), None, "the next one waits for room");
         outbox.release(entry(0).cost);
-        assert_eq!((sent, admit_all(&mut outbox)), (Some(0), 1));
-        assert_eq!(outbox.pop().map(|entry| entry.publish.payload.len()), Some(1));
-        assert!(outbox.pop().is_none());
+        assert_eq!(admit_all(&mut outbox), 1);
+        assert_eq!(pop(&mut outbox), Some(3));
+        assert!(outbox.is_empty());
     }
 
     #[test]
-    fn what_is_put_back_goes_first() {
-        let mut outbox = outbox(9, usize::MAX);
-        let last = (0..3).map(|size| outbox.push(entry(size))).last();
+    fn what_is_put_back_goes_first_and_waits_for_nothing() {
+        let mut outbox = outbox(2, usize::MAX);
+        for size in 0..3 {
+            outbox.push(entry(size));
+        }
         admit_all(&mut outbox);
-        let front = outbox.pop();
-        front.into_iter().for_each(|entry| outbox.push_front(entry));
-        let sizes: Vec<_> =
-            std::iter::from_fn(|| outbox.pop()).map(|entry| entry.publish.payload.len()).collect();
-        assert_eq!(sizes, [0, 1, 2]);
-        assert!(last.is_some_and(|number| outbox.cancel(number).is_none()), "admitted and sent: too late");
+        let front = outbox.pop().expect("admitted");
+        outbox.push_front(front);
+        assert_eq!([pop(&mut outbox), pop(&mut outbox), pop(&mut outbox)], [Some(0), Some(1), None]);
     }
 }

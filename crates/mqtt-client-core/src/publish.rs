@@ -3,6 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -26,11 +27,13 @@ use crate::{Client, Delivered, NotSent, PublishError};
 pub struct PublishBuilder {
     client: Client,
     publish: Result<Publish, InvalidTopic>,
+    timeout: Option<Duration>,
 }
 
 impl PublishBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        PublishBuilder { client, publish: TopicName::new(topic).map(|topic| Publish::new(topic, payload)) }
+        let publish = TopicName::new(topic).map(|topic| Publish::new(topic, payload));
+        PublishBuilder { client, publish, timeout: None }
     }
 
     /// The quality of service. Default: 0, at most once.
@@ -48,12 +51,23 @@ impl PublishBuilder {
         self.with(|publish| publish.properties = properties)
     }
 
+    /// How long the message may take to its end; default: for ever.
+    ///
+    /// When the time is up before anything of it was sent, it is taken back ([`NotSent::TimedOut`]), a message of QoS 0 too
+    /// whose call has long returned. One that was sent goes on, but the call ends
+    /// ([`Indeterminate::TimedOut`](crate::Indeterminate::TimedOut)). A Message Expiry Interval among the properties (5.0)
+    /// takes a message back likewise ([`NotSent::Expired`]), and is counted down while the message waits.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Ready once the message is admitted; its outcome comes later.
     pub fn enqueue(self) -> Enqueueing {
         Enqueueing { completion: Some(self.start(true)) }
     }
 
-    /// Enqueues the message if there is room for it now.
+    /// Enqueues the message if there is room for it now, or as the overflow policy says ([`Overflow`](crate::Overflow)).
     ///
     /// # Errors
     /// [`PublishError::NotSent`]: the queue is full, the client is offline for good, or the message can't be encoded.
@@ -62,10 +76,10 @@ impl PublishBuilder {
     }
 
     fn start(self, wait: bool) -> Result<Completion, PublishError> {
-        let PublishBuilder { client, publish } = self;
+        let PublishBuilder { client, publish, timeout } = self;
         let publish = publish.map_err(|invalid| PublishError::NotSent(NotSent::InvalidTopic(invalid)))?;
         let qos = publish.qos;
-        let tag = client.shared().run(|core| core.publish(publish, wait))?;
+        let tag = client.shared().run(|core| core.publish(publish, wait, timeout))?;
         Ok(Completion { client, tag: Some(tag), qos })
     }
 

@@ -1,13 +1,18 @@
 //! Outgoing messages from admission to their one outcome.
 
+use std::mem;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::codec::{Ack, Publish, QoS};
 use crate::effects::{Effects, park};
-use crate::outbox::{Bounds, Entry, Outbox};
-use crate::session::{Command, PublishEnd, Refusal, Session, Stage};
+use crate::flush::{Epoch, Epochs};
+use crate::linked::Key;
+use crate::outbox::{Entry, Outbox};
+use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
-use crate::{Indeterminate, NotSent, Offline, PublishError};
+use crate::time_limits::{Ends, Limit, TimeLimits};
+use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +32,31 @@ pub(crate) type PublishResult = Result<Delivered, PublishError>;
 
 #[derive(Debug)]
 pub(crate) struct Publishing {
+    overflow: Overflow,
+    republish: Republish,
     slots: Slots<Slot>,
     outbox: Outbox,
     /// Lost with the session, to be sent anew; in their old order.
     replay: Vec<Entry>,
+    limits: TimeLimits,
+    epochs: Epochs,
+    flushes: Slots<Flush>,
+    pub(crate) counts: Counts,
+}
+
+/// What is published anew after the broker has lost the session, of what had been sent in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Republish {
+    pub(crate) qos1: bool,
+    pub(crate) qos2: bool,
+}
+
+/// Messages that were given up before anything of them was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) dropped: u64,
+    pub(crate) superseded: u64,
+    pub(crate) expired: u64,
 }
 
 #[derive(Debug)]
@@ -40,34 +66,87 @@ struct Slot {
     waker: Option<Waker>,
     /// Nobody asks for the outcome any more.
     detached: bool,
+    epoch: Epoch,
+    ends: Ends,
 }
 
 #[derive(Debug)]
 enum SlotStage {
-    /// Queued under this number, not admitted yet.
-    Waiting(u64),
-    Admitted,
+    /// Queued here, not admitted yet.
+    Waiting(Key),
+    /// Queued here, and charged.
+    Admitted(Key),
+    /// In the session, or lost with it and to be sent anew.
+    Handed,
+    /// In the session still, but the caller's time is up: the outcome until it is asked for.
+    GivenUp(Option<PublishResult>),
     Ended(PublishResult),
 }
 
+#[derive(Debug)]
+struct Flush {
+    epoch: Epoch,
+    waker: Option<Waker>,
+}
+
 impl Publishing {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Publishing { slots: Slots::new(), outbox: Outbox::new(bounds), replay: Vec::new() }
-    }
-
-    /// Queues a message behind all others.
-    pub(crate) fn start(&mut self, publish: Publish, cost: usize) -> Tag {
-        let tag = self.slots.insert(Slot { cost, stage: SlotStage::Admitted, waker: None, detached: false });
-        let number = self.outbox.push(Entry { tag, cost, publish });
-        if let Some(slot) = self.slots.get_mut(tag) {
-            slot.stage = SlotStage::Waiting(number);
+    pub(crate) fn new(options: &Options) -> Self {
+        Publishing {
+            overflow: options.overflow,
+            republish: options.republish,
+            slots: Slots::new(),
+            outbox: Outbox::new(options.bounds, options.overflow == Overflow::KeepLatest),
+            replay: Vec::new(),
+            limits: TimeLimits::default(),
+            epochs: Epochs::new(),
+            flushes: Slots::new(),
+            counts: Counts::default(),
         }
-        tag
     }
 
-    /// Whether a message would be admitted at once.
-    pub(crate) fn has_room(&self, cost: usize) -> bool {
-        self.outbox.has_room(cost)
+    /// Queues a message behind all others, or does with it what the overflow policy says.
+    ///
+    /// `wait`: whether it may wait for admission.
+    pub(crate) fn start(
+        &mut self,
+        publish: Publish,
+        cost: usize,
+        wait: bool,
+        timeout: Option<Duration>,
+        effects: &mut Effects,
+    ) -> Result<Tag, NotSent> {
+        let full = !self.outbox.has_room(cost);
+        if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
+            effects.discard(publish);
+            return Err(NotSent::QueueFull);
+        }
+        let expiry = publish.properties.message_expiry_interval();
+        let tag = self.slots.insert(Slot {
+            cost,
+            stage: SlotStage::Handed,
+            waker: None,
+            detached: false,
+            epoch: self.epochs.begin(),
+            ends: Ends::default(),
+        });
+        if let Some(seconds) = expiry {
+            self.limits.begin(tag, Limit::Expiry, Duration::from_secs(seconds.into()));
+        }
+        if let Some(timeout) = timeout {
+            self.limits.begin(tag, Limit::Timeout, timeout);
+        }
+        let entry = Entry { tag, cost, publish, sent: false };
+        match self.overflow {
+            Overflow::DropNewest if full => self.drop_unqueued(entry, effects),
+            Overflow::DropOldest if full => self.push_over_oldest(entry, effects),
+            Overflow::KeepLatest => match self.outbox.latest(&entry.publish.topic) {
+                Some(older) => self.supersede(older, entry, effects),
+                None if full => self.push_over_oldest(entry, effects),
+                None => self.push(entry),
+            },
+            _ => self.push(entry),
+        }
+        Ok(tag)
     }
 
     /// Ready once the message is admitted, or has ended without that.
@@ -80,13 +159,17 @@ impl Publishing {
 
     /// The outcome, once: afterwards the tag is unknown.
     pub(crate) fn poll_ended(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<PublishResult> {
-        match self.slots.get_mut(tag) {
-            Some(Slot { stage: SlotStage::Ended(_), .. }) => match self.slots.remove(tag) {
-                Some(Slot { stage: SlotStage::Ended(result), .. }) => Poll::Ready(result),
+        let Some(slot) = self.slots.get_mut(tag) else { return Poll::Pending };
+        match &mut slot.stage {
+            SlotStage::Ended(_) => match self.slots.remove(tag).map(|slot| slot.stage) {
+                Some(SlotStage::Ended(result)) => Poll::Ready(result),
                 _ => Poll::Pending,
             },
-            Some(Slot { waker: place, .. }) => park(place, waker),
-            None => Poll::Pending,
+            SlotStage::GivenUp(result) if result.is_some() => {
+                slot.detached = true;
+                result.take().map_or(Poll::Pending, Poll::Ready)
+            }
+            _ => park(&mut slot.waker, waker),
         }
     }
 
@@ -94,36 +177,41 @@ impl Publishing {
     pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
         match slot.stage {
-            SlotStage::Admitted => slot.detached = true,
+            SlotStage::Admitted(_) | SlotStage::Handed | SlotStage::GivenUp(_) => slot.detached = true,
             SlotStage::Ended(_) => drop(self.slots.remove(tag)),
-            SlotStage::Waiting(number) => {
-                self.slots.remove(tag);
-                if let Some(entry) = self.outbox.cancel(number) {
+            SlotStage::Waiting(key) => {
+                slot.detached = true;
+                if let Some(entry) = self.outbox.remove(key) {
                     effects.discard(entry.publish);
                 }
+                self.end(tag, Err(PublishError::NotSent(NotSent::TimedOut)), effects);
             }
         }
     }
 
     /// Admits what there is room for, and hands the session what it takes now. Returns whether it took anything.
-    pub(crate) fn pump(&mut self, session: &mut Session, effects: &mut Effects) -> bool {
+    pub(crate) fn pump(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
         let mut progress = false;
         loop {
             while let Some(tag) = self.outbox.admit() {
-                if let Some(slot) = self.slots.get_mut(tag) {
-                    slot.stage = SlotStage::Admitted;
+                if let Some(slot) = self.slots.get_mut(tag)
+                    && let SlotStage::Waiting(key) = slot.stage
+                {
+                    slot.stage = SlotStage::Admitted(key);
                     effects.wake(&mut slot.waker);
                 }
             }
-            let Some(Entry { tag, cost, publish }) = self.outbox.pop() else { return progress };
-            let takes = if publish.qos == QoS::AtMostOnce {
-                session.can_send_qos0()
-            } else {
-                session.publish_room() > 0
-            };
+            let takes = self.outbox.front().is_some_and(|entry| match entry.publish.qos {
+                QoS::AtMostOnce => session.can_send_qos0(),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => session.publish_room() > 0,
+            });
             if !takes {
-                self.outbox.push_front(Entry { tag, cost, publish });
                 return progress;
+            }
+            let Some(Entry { tag, cost, mut publish, sent }) = self.outbox.pop() else { return progress };
+            if let Some(slot) = self.slots.get_mut(tag) {
+                slot.stage = SlotStage::Handed;
+                count_down(&mut publish, slot.ends.expiry, now);
             }
             match session.submit(Command::Publish { tag, publish }) {
                 Ok(()) => progress = true,
@@ -131,7 +219,7 @@ impl Publishing {
                     let refusal = rejected.refusal;
                     let Command::Publish { publish, .. } = rejected.value else { continue };
                     if passes_with_time(&refusal) {
-                        self.outbox.push_front(Entry { tag, cost, publish });
+                        self.put_back(Entry { tag, cost, publish, sent });
                         return progress;
                     }
                     effects.discard(publish);
@@ -154,21 +242,35 @@ impl Publishing {
         self.end(tag, result, effects);
     }
 
-    /// The session let go of a message. QoS 1 is sent anew, and so is QoS 2 as long as it had not been sent: a second
-    /// copy of one that had been would break exactly-once. QoS 0 is not repeated.
-    pub(crate) fn lost(&mut self, tag: Tag, publish: Publish, stage: Stage, effects: &mut Effects) {
+    /// The session let go of a message. By default QoS 1 is sent anew, and so is QoS 2 as long as it had not been sent: a
+    /// second copy of one that had been would break exactly-once. QoS 0 is not repeated, nor is what nobody waits for any
+    /// more or what has expired.
+    pub(crate) fn lost(
+        &mut self,
+        now: Timestamp,
+        tag: Tag,
+        publish: Publish,
+        stage: Stage,
+        effects: &mut Effects,
+    ) {
+        let unsent = stage == Stage::Unsent;
         let anew = match publish.qos {
             QoS::AtMostOnce => false,
-            QoS::AtLeastOnce => true,
-            QoS::ExactlyOnce => stage == Stage::Unsent,
+            QoS::AtLeastOnce => unsent || self.republish.qos1,
+            QoS::ExactlyOnce => unsent || self.republish.qos2,
         };
-        if anew && let Some(slot) = self.slots.get_mut(tag) {
-            self.replay.push(Entry { tag, cost: slot.cost, publish });
+        if anew
+            && let Some(slot) = self.slots.get_mut(tag)
+            && matches!(slot.stage, SlotStage::Handed)
+            && slot.ends.expiry.is_none_or(|end| end > now)
+        {
+            self.replay.push(Entry { tag, cost: slot.cost, publish, sent: !unsent });
             return;
         }
         let error = match (publish.qos, stage) {
             (QoS::AtMostOnce, Stage::Unsent) => PublishError::NotSent(NotSent::LinkLost),
             (QoS::AtMostOnce, _) => PublishError::Indeterminate(Indeterminate::LinkLost),
+            (_, Stage::Unsent) => PublishError::NotSent(NotSent::Expired),
             _ => PublishError::Indeterminate(Indeterminate::SessionLost),
         };
         effects.discard(publish);
@@ -178,27 +280,67 @@ impl Publishing {
     /// What the session lost goes out again before anything newer.
     pub(crate) fn replay_lost(&mut self) {
         while let Some(entry) = self.replay.pop() {
-            self.outbox.push_front(entry);
+            self.put_back(entry);
         }
     }
 
     /// The client goes offline: every message that has not ended ends now. Returns those of which nothing was sent.
     pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) -> Vec<Publish> {
         let mut not_sent = Vec::new();
-        for Entry { tag, publish, .. } in self.outbox.drain().collect::<Vec<_>>() {
-            self.end(tag, Err(PublishError::NotSent(NotSent::Offline(offline.clone()))), effects);
-            not_sent.push(publish);
+        let indeterminate = || Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
+        while let Some(Entry { tag, publish, sent, .. }) = self.outbox.drain() {
+            if sent {
+                effects.discard(publish);
+                self.end(tag, indeterminate(), effects);
+            } else {
+                self.end(tag, Err(PublishError::NotSent(NotSent::Offline(offline.clone()))), effects);
+                not_sent.push(publish);
+            }
         }
-        let sent = std::mem::take(&mut self.replay).into_iter().map(|entry| {
+        for entry in mem::take(&mut self.replay) {
             effects.discard(entry.publish);
-            entry.tag
-        });
-        let in_session = self.slots.iter_mut().filter(|(_, slot)| matches!(slot.stage, SlotStage::Admitted));
-        for tag in sent.chain(in_session.map(|(tag, _)| tag)).collect::<Vec<_>>() {
-            let result = Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
-            self.end(tag, result, effects);
+        }
+        let open = self.slots.iter_mut().filter(|(_, slot)| !matches!(slot.stage, SlotStage::Ended(_)));
+        for tag in open.map(|(tag, _)| tag).collect::<Vec<_>>() {
+            self.end(tag, indeterminate(), effects);
         }
         not_sent
+    }
+
+    /// What time alone changes.
+    pub(crate) fn handle_time(&mut self, now: Timestamp, effects: &mut Effects) {
+        while let Some((tag, limit, at)) = self.limits.start_next(now) {
+            if let Some(slot) =
+                self.slots.get_mut(tag).filter(|slot| !matches!(slot.stage, SlotStage::Ended(_)))
+            {
+                self.limits.watch(tag, limit, at, &mut slot.ends);
+            }
+        }
+        while let Some((tag, limit)) = self.limits.pop_due(now) {
+            self.run_out(tag, limit, effects);
+        }
+    }
+
+    /// When time will change something.
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        self.limits.next()
+    }
+
+    /// Starts to wait for all that was published before.
+    pub(crate) fn flush(&mut self) -> Tag {
+        let epoch = self.epochs.close();
+        self.flushes.insert(Flush { epoch, waker: None })
+    }
+
+    pub(crate) fn poll_flushed(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
+        match self.flushes.get_mut(tag) {
+            Some(flush) if !self.epochs.is_over(flush.epoch) => park(&mut flush.waker, waker),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    pub(crate) fn stop_flushing(&mut self, tag: Tag) {
+        self.flushes.remove(tag);
     }
 
     /// Admitted messages that have not ended.
@@ -206,23 +348,149 @@ impl Publishing {
         self.outbox.used().messages
     }
 
+    /// What these take of the byte bound.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.outbox.used().bytes
+    }
+
     /// Whether messages wait for the session, admitted or not.
     pub(crate) fn is_idle(&self) -> bool {
         self.outbox.is_empty() && self.pending() == 0
     }
 
+    fn push(&mut self, entry: Entry) {
+        let tag = entry.tag;
+        let key = self.outbox.push(entry);
+        self.set_stage(tag, SlotStage::Waiting(key));
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        let tag = entry.tag;
+        let key = self.outbox.push_front(entry);
+        self.set_stage(tag, SlotStage::Admitted(key));
+    }
+
+    fn set_stage(&mut self, tag: Tag, stage: SlotStage) {
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.stage = stage;
+        }
+    }
+
+    /// Drops the oldest to make room; if what is in flight leaves none all the same, the new one.
+    fn push_over_oldest(&mut self, entry: Entry, effects: &mut Effects) {
+        while !self.outbox.has_room(entry.cost) {
+            match self.outbox.oldest_unsent(None) {
+                Some(oldest) => self.drop_queued(oldest, effects),
+                None => return self.drop_unqueued(entry, effects),
+            }
+        }
+        self.push(entry);
+    }
+
+    /// Puts the message in the place of an older one of its topic. The bounds hold afterwards, too.
+    fn supersede(&mut self, older: Key, entry: Entry, effects: &mut Effects) {
+        let tag = entry.tag;
+        let Some(Entry { tag: old, publish, .. }) = self.outbox.replace(older, entry) else { return };
+        effects.discard(publish);
+        self.counts.superseded += 1;
+        self.end(old, Err(PublishError::NotSent(NotSent::Superseded)), effects);
+        self.set_stage(tag, SlotStage::Admitted(older));
+        while self.outbox.is_over() {
+            let oldest = self.outbox.oldest_unsent(Some(older)).unwrap_or(older);
+            self.drop_queued(oldest, effects);
+            if oldest == older {
+                return;
+            }
+        }
+    }
+
+    fn drop_queued(&mut self, key: Key, effects: &mut Effects) {
+        if let Some(Entry { tag, publish, .. }) = self.outbox.remove(key) {
+            effects.discard(publish);
+            self.counts.dropped += 1;
+            self.end(tag, Err(PublishError::NotSent(NotSent::Dropped)), effects);
+        }
+    }
+
+    /// Drops a message that was neither queued nor charged.
+    fn drop_unqueued(&mut self, Entry { tag, publish, .. }: Entry, effects: &mut Effects) {
+        effects.discard(publish);
+        self.counts.dropped += 1;
+        let Some(slot) = self.slots.get_mut(tag) else { return };
+        slot.stage = SlotStage::Ended(Err(PublishError::NotSent(NotSent::Dropped)));
+        let epoch = slot.epoch;
+        self.end_epoch(epoch, effects);
+    }
+
+    /// A message's time is up. What was never sent is taken back; of what was, the caller hears no more.
+    fn run_out(&mut self, tag: Tag, limit: Limit, effects: &mut Effects) {
+        let Some(slot) = self.slots.get_mut(tag) else { return };
+        match (&slot.stage, limit) {
+            (&(SlotStage::Waiting(key) | SlotStage::Admitted(key)), _) => {
+                let Some(Entry { publish, sent, .. }) = self.outbox.remove(key) else { return };
+                effects.discard(publish);
+                let error = match limit {
+                    _ if sent => PublishError::Indeterminate(Indeterminate::SessionLost),
+                    Limit::Expiry => {
+                        self.counts.expired += 1;
+                        PublishError::NotSent(NotSent::Expired)
+                    }
+                    Limit::Timeout => PublishError::NotSent(NotSent::TimedOut),
+                };
+                self.end(tag, Err(error), effects);
+            }
+            (SlotStage::Handed, Limit::Timeout) => {
+                let result = Err(PublishError::Indeterminate(Indeterminate::TimedOut));
+                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(result));
+                effects.wake(&mut slot.waker);
+            }
+            // The session counts it down from now on; `lost` looks at the end once more.
+            (SlotStage::Handed, Limit::Expiry) => {}
+            (SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
+        }
+    }
+
     /// Idempotent for a tag; a stale one is ignored.
     fn end(&mut self, tag: Tag, result: PublishResult, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
-        match slot.stage {
-            SlotStage::Admitted => self.outbox.release(slot.cost),
-            SlotStage::Waiting(_) => {}
+        let result = match &mut slot.stage {
             SlotStage::Ended(_) => return,
+            SlotStage::GivenUp(given_up) => given_up.take(),
+            _ => Some(result),
+        };
+        if !matches!(slot.stage, SlotStage::Waiting(_)) {
+            self.outbox.release(slot.cost);
         }
-        slot.stage = SlotStage::Ended(result);
-        effects.wake(&mut slot.waker);
-        if slot.detached {
-            self.slots.remove(tag);
+        self.limits.stop(tag, &mut slot.ends);
+        let epoch = slot.epoch;
+        match result {
+            Some(result) if !slot.detached => {
+                slot.stage = SlotStage::Ended(result);
+                effects.wake(&mut slot.waker);
+            }
+            _ => drop(self.slots.remove(tag)),
+        }
+        self.end_epoch(epoch, effects);
+    }
+
+    fn end_epoch(&mut self, epoch: Epoch, effects: &mut Effects) {
+        if self.epochs.end(epoch) {
+            for (_, flush) in self.flushes.iter_mut() {
+                if self.epochs.is_over(flush.epoch) {
+                    effects.wake(&mut flush.waker);
+                }
+            }
+        }
+    }
+}
+
+/// Takes the time that it has waited here off its Message Expiry Interval, in whole seconds.
+fn count_down(publish: &mut Publish, end: Option<Timestamp>, now: Timestamp) {
+    if let (Some(end), Some(interval)) = (end, publish.properties.message_expiry_interval()) {
+        let left = end.saturating_since(now).as_millis().div_ceil(1000);
+        let left = u32::try_from(left).unwrap_or(u32::MAX).min(interval);
+        if left < interval {
+            publish.properties.set_message_expiry_interval(left);
         }
     }
 }

@@ -8,6 +8,15 @@ use crate::codec::Publish;
 pub struct Stats {
     /// Publishes that are admitted and have not ended: queued, or sent and unacknowledged.
     pub pending_publishes: usize,
+    /// What these take of the byte bound ([`max_queued`](crate::OptionsBuilder::max_queued)): their packets, and 128 bytes
+    /// for each.
+    pub pending_bytes: usize,
+    /// Publishes that the overflow policy dropped ([`Overflow`](crate::Overflow)).
+    pub dropped_publishes: u64,
+    /// Publishes whose place a newer one of the same topic took.
+    pub superseded_publishes: u64,
+    /// Publishes whose Message Expiry Interval ended before they were sent.
+    pub expired_publishes: u64,
     /// QoS 1 and 2 publishes in the session: sent, or to be sent again, and not acknowledged.
     pub in_flight: usize,
     /// Received QoS 1 and 2 messages that have not been acknowledged: unread ones above all.

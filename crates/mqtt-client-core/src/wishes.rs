@@ -22,27 +22,30 @@ pub(crate) struct PingSlot {
 
 impl Core {
     /// Takes a message on its way. `wait`: whether it may wait for admission.
-    pub(crate) fn publish(&mut self, mut publish: Publish, wait: bool) -> Result<Tag, PublishError> {
+    pub(crate) fn publish(
+        &mut self,
+        mut publish: Publish,
+        wait: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Tag, PublishError> {
         // The session will choose one; until then any makes the packet whole, for its length and its faults.
         publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let cost = match (self.is_over(), publish.encoded_len(self.options.version).map(cost_of)) {
             (Some(offline), _) => Err(NotSent::Offline(offline)),
             (None, Err(error)) => Err(NotSent::Refused(Refusal::Invalid(error))),
-            (None, Ok(cost)) if !wait && !self.publishing.has_room(cost) => Err(NotSent::QueueFull),
             (None, Ok(cost)) => Ok(cost),
         };
-        match cost {
-            Ok(cost) => {
-                let tag = self.publishing.start(publish, cost);
-                self.attend();
-                self.pump();
-                Ok(tag)
-            }
+        let started = match cost {
+            Ok(cost) => self.publishing.start(publish, cost, wait, timeout, &mut self.effects),
             Err(why) => {
                 self.effects.discard(publish);
-                Err(PublishError::NotSent(why))
+                Err(why)
             }
-        }
+        };
+        let tag = started.map_err(PublishError::NotSent)?;
+        self.attend();
+        self.pump();
+        Ok(tag)
     }
 
     pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
@@ -204,6 +207,10 @@ impl Core {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             pending_publishes: self.publishing.pending(),
+            pending_bytes: self.publishing.pending_bytes(),
+            dropped_publishes: self.publishing.counts.dropped,
+            superseded_publishes: self.publishing.counts.superseded,
+            expired_publishes: self.publishing.counts.expired,
             in_flight: self.session.in_flight(),
             unacknowledged_messages: self.session.inbound_unacknowledged(),
             dropped_messages: self.streams.dropped,

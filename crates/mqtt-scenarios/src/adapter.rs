@@ -74,6 +74,9 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// There is no connection, or no longer.
     fn ping(&self) -> Result<Duration, PingError>;
 
+    /// Waits until all that was published before has ended.
+    fn flush(&self);
+
     /// Listens to what happens to the client from now on.
     fn events(&self) -> Self::Events;
 

@@ -66,6 +66,10 @@ impl Client for mqtt_blocking::Client {
         self.wait(self.ping())
     }
 
+    fn flush(&self) {
+        self.wait(self.flush());
+    }
+
     fn events(&self) -> Self::Events {
         self.events()
     }

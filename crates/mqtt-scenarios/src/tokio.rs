@@ -97,6 +97,10 @@ impl Client for On<mqtt_tokio::Client> {
         self.wait(self.inner.ping())
     }
 
+    fn flush(&self) {
+        self.wait(self.inner.flush());
+    }
+
     fn events(&self) -> Self::Events {
         self.tokio.on(self.inner.events())
     }

@@ -1,6 +1,8 @@
 //! Whole clients in virtual time, against the in-process broker.
 
 mod connecting;
+mod overflow;
 mod publishing;
 mod rig;
 mod subscribing;
+mod time_limits;

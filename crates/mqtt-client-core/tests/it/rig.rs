@@ -170,6 +170,11 @@ impl Rig {
         self.output.chunks().flatten().copied().collect()
     }
 
+    /// When the driver wants to be woken.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
     fn drop_link(&mut self) {
         self.input.clear();
         self.output.clear();

@@ -1,7 +1,9 @@
 //! Publishing while there is no connection: it waits, within bounds, and goes out in order.
 
+use std::time::Duration;
+
 use mqtt_client_core::codec::{QoS, ReasonCode};
-use mqtt_client_core::{Completion, Delivered, NotSent, PublishError};
+use mqtt_client_core::{Completion, Delivered, NotSent, Overflow, PublishError};
 use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription};
 use mqtt_testkit::{BrokerConfig, Proxy, ProxyConfig, Server};
 
@@ -12,6 +14,10 @@ scenarios!(
     the_queue_is_bounded_in_bytes,
     a_message_waits_for_room_and_is_sent,
     a_message_that_is_given_up_before_admission_is_not_sent,
+    a_full_queue_drops_the_oldest_if_told_so,
+    a_full_queue_keeps_the_latest_of_each_topic_if_told_so,
+    a_publish_has_a_time_limit,
+    a_flush_waits_for_all_that_was_published,
 );
 
 /// A broker that a client can't reach at the moment, and the way to it.
@@ -146,4 +152,61 @@ fn a_message_that_is_given_up_before_admission_is_not_sent<A: Adapter>(case: &Ca
     client.wait(first).unwrap();
     client.send("q", "3", QoS::AtLeastOnce).unwrap();
     assert_eq!(witness.texts(2), ["1", "3"]);
+}
+
+/// What a client with room for two messages brings out of an outage in which it published these: topic and payload.
+fn after_an_outage<A: Adapter>(case: &Case<A>, overflow: Overflow, messages: &[(&str, &str)]) -> Vec<String> {
+    let outage = Outage::new();
+    let mut witness = outage.witness(case, "#");
+    let options = case.options(&outage.proxy.url()).max_queued(2, 1 << 20).overflow(overflow);
+    let client = case.connect_with(options);
+    outage.begin(&client);
+    for (topic, payload) in messages {
+        let publish = client.publish(topic, (*payload).to_owned()).qos(QoS::AtLeastOnce);
+        drop(publish.try_enqueue().unwrap());
+    }
+    outage.end();
+    client.flush();
+    witness.texts(2)
+}
+
+fn a_full_queue_drops_the_oldest_if_told_so<A: Adapter>(case: &Case<A>) {
+    let messages = [("a", "1"), ("b", "2"), ("a", "3"), ("b", "4")];
+    assert_eq!(after_an_outage(case, Overflow::DropOldest, &messages), ["3", "4"]);
+}
+
+fn a_full_queue_keeps_the_latest_of_each_topic_if_told_so<A: Adapter>(case: &Case<A>) {
+    let messages = [("a", "1"), ("b", "2"), ("b", "3"), ("a", "4")];
+    assert_eq!(after_an_outage(case, Overflow::KeepLatest, &messages), ["4", "3"]);
+}
+
+fn a_publish_has_a_time_limit<A: Adapter>(case: &Case<A>) {
+    let outage = Outage::new();
+    let mut witness = outage.witness(case, "t");
+    let client = case.connect(&outage.proxy.url());
+    outage.begin(&client);
+    let late = client.publish("t", "late").qos(QoS::ExactlyOnce).timeout(Duration::from_millis(50));
+    match client.wait(late) {
+        Err(PublishError::NotSent(NotSent::TimedOut)) => {}
+        other => panic!("{other:?}"),
+    }
+    outage.end();
+    let in_time = client.publish("t", "in time").qos(QoS::ExactlyOnce).timeout(Duration::from_secs(60));
+    client.wait(in_time).unwrap();
+    assert_eq!(witness.texts(1), ["in time"]);
+}
+
+fn a_flush_waits_for_all_that_was_published<A: Adapter>(case: &Case<A>) {
+    let outage = Outage::new();
+    let client = case.connect(&outage.proxy.url());
+    outage.begin(&client);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..10 {
+            drop(client.publish("f", "x").qos(qos).try_enqueue().unwrap());
+        }
+    }
+    assert_eq!(client.stats().pending_publishes, 30);
+    outage.end();
+    client.flush();
+    assert_eq!(client.stats().pending_publishes, 0);
 }

@@ -1,0 +1,92 @@
+//! The calls that the adapters' `Client`s have in common, with one text for both.
+
+/// Writes the calls of an adapter's client, a newtype over [`Client`](crate::Client) with the field `core`; subscriptions
+/// and events come as the adapter's own types. Not part of the public API.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! client_calls {
+    ($Client:ident, $Subscription:ident, $Events:ident) => {
+        impl $Client {
+            /// Connects, or waits for a connection that is being made; also after `disconnect`, and after the client gave up.
+            ///
+            /// Ready when the broker has accepted and lost subscriptions are restored. Fails when the reconnect policy gives up,
+            /// which for the first connection is, by default, at its first failure. Giving up the wait does not stop the attempt.
+            pub fn connect(&self) -> $crate::Connecting {
+                self.core.connect()
+            }
+
+            /// Disconnects: what is on its way goes out first, up to the drain timeout; then DISCONNECT, and the connection closes.
+            ///
+            /// The report holds what was not sent. Every publish that has not ended ends. Giving up the wait does not stop it.
+            pub fn disconnect(&self) -> $crate::Disconnecting {
+                self.core.disconnect()
+            }
+
+            /// A message to publish; see [`PublishBuilder`] for what waiting for it means. A topic that is not valid is reported when
+            /// it is sent.
+            pub fn publish(
+                &self,
+                topic: impl AsRef<str>,
+                payload: impl Into<$crate::codec::bytes::Bytes>,
+            ) -> $crate::PublishBuilder {
+                self.core.publish(topic, payload)
+            }
+
+            /// Ready when every message that was published before this call has come to its end: QoS 0 written to the transport,
+            /// QoS 1 and 2 acknowledged, or not delivered, which their own outcomes tell. Messages published later are not waited
+            /// for. Giving up the wait changes nothing.
+            pub fn flush(&self) -> $crate::Flushing {
+                self.core.flush()
+            }
+
+            /// A subscription to one filter or several; see [`SubscribeBuilder`]. A filter that is not valid is reported when it is
+            /// sent.
+            pub fn subscribe(
+                &self,
+                filters: impl $crate::IntoFilters,
+            ) -> $crate::SubscribeBuilder<$Subscription> {
+                self.core.subscribe(filters)
+            }
+
+            /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).
+            ///
+            /// Giving up the wait does not take the request back.
+            pub fn unsubscribe(&self, filters: impl $crate::IntoFilters) -> $crate::Unsubscribing {
+                self.core.unsubscribe(filters)
+            }
+
+            /// Sends a PINGREQ; the time until its PINGRESP came. Fails when there is no connection now. Giving up the wait
+            /// ignores the answer.
+            pub fn ping(&self) -> $crate::Pinging {
+                self.core.ping()
+            }
+
+            /// What happens to the client from now on.
+            pub fn events(&self) -> $Events {
+                self.core.events().into()
+            }
+
+            /// Whether the client is connected and ready now.
+            pub fn is_connected(&self) -> bool {
+                self.core.is_connected()
+            }
+
+            /// The client id in use.
+            pub fn client_id(&self) -> String {
+                self.core.client_id()
+            }
+
+            /// A look at the counters.
+            pub fn stats(&self) -> $crate::Stats {
+                self.core.stats()
+            }
+        }
+
+        impl From<$crate::Client> for $Client {
+            /// Wraps a handle, such as [`Subscription::client`]'s, whose driver runs somewhere.
+            fn from(core: $crate::Client) -> Self {
+                Self { core }
+            }
+        }
+    };
+}

@@ -1,0 +1,26 @@
+//! What happens to a message when the queue is full.
+
+/// What happens to a publish for which the queue has no room ([`max_queued`](crate::OptionsBuilder::max_queued)).
+///
+/// Only messages of which nothing was ever sent can be dropped or superseded; each of them ends with its own
+/// [`NotSent`](crate::NotSent), and is counted in [`Stats`](crate::Stats). Nothing ever goes silently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The call waits for room, first come, first served; `try_enqueue` fails with
+    /// [`NotSent::QueueFull`](crate::NotSent::QueueFull). For programs that produce what the network can carry.
+    #[default]
+    Block,
+    /// The call fails with [`NotSent::QueueFull`](crate::NotSent::QueueFull).
+    Refuse,
+    /// The new message is dropped: it ends as [`NotSent::Dropped`](crate::NotSent::Dropped).
+    DropNewest,
+    /// The oldest messages that were never sent are dropped, as many as it takes; the new one itself if that is not
+    /// enough. For streams of which the end matters most.
+    DropOldest,
+    /// A message takes the place of the one of the same topic that was never sent, if there is one, at any time and not
+    /// only when the queue is full: the older one ends as [`NotSent::Superseded`](crate::NotSent::Superseded). So there is
+    /// at most one unsent message for each topic. With more topics than there is room, as
+    /// [`DropOldest`](Self::DropOldest). For values of which only the latest counts.
+    KeepLatest,
+}
