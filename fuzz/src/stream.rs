@@ -1,7 +1,7 @@
 //! A stream in any chunking: the same packets, the same error, and never more kept than the limit allows.
 
 use bytes::BytesMut;
-use mqtt_codec::{DecodeError, Decoder, Packet, Side, Version};
+use mqtt_codec::{DecodeError, Decoder, FrameReader, Packet, Side, Version};
 
 /// The limit on a packet's size.
 const MAX_PACKET_SIZE: u32 = 512;
@@ -17,6 +17,7 @@ pub fn run(input: &[u8]) {
     let sender = if first & 2 == 0 { Side::Client } else { Side::Server };
     let decoder = Decoder::new(version, sender).with_max_packet_size(MAX_PACKET_SIZE);
     let whole = decode(decoder, [stream]);
+    assert_eq!(whole, decode_from(decoder, stream), "without a reader");
     assert_eq!(whole, decode(decoder, cut(stream, chunks)), "cut into {chunks:?}");
     assert_eq!(whole, decode(decoder, stream.chunks(1)), "byte by byte");
 }
@@ -26,24 +27,38 @@ fn decode<'a>(
     decoder: Decoder,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Vec<Packet>, Result<(), DecodeError>) {
-    let mut buffer = BytesMut::new();
+    let mut reader = FrameReader::new(decoder);
     let mut packets = Vec::new();
     for chunk in chunks {
-        buffer.extend_from_slice(chunk);
+        reader.buffer_mut().extend_from_slice(chunk);
         loop {
-            match decoder.decode_from(&mut buffer) {
+            match reader.next_packet() {
                 Ok(Some(packet)) => packets.push(packet),
                 Ok(None) => break,
                 Err(error) => return (packets, Err(error)),
             }
         }
+        let waiting = reader.buffer_mut().len();
         assert!(
-            buffer.len() < MAX_PACKET_SIZE as usize,
-            "{} bytes wait for the rest of a packet",
-            buffer.len()
+            waiting + reader.missing() <= MAX_PACKET_SIZE as usize,
+            "{waiting} bytes wait for the rest of a packet, and {} are to come",
+            reader.missing()
         );
     }
     (packets, Ok(()))
+}
+
+/// The same, by the decoder alone.
+fn decode_from(decoder: Decoder, stream: &[u8]) -> (Vec<Packet>, Result<(), DecodeError>) {
+    let mut buffer = BytesMut::from(stream);
+    let mut packets = Vec::new();
+    loop {
+        match decoder.decode_from(&mut buffer) {
+            Ok(Some(packet)) => packets.push(packet),
+            Ok(None) => return (packets, Ok(())),
+            Err(error) => return (packets, Err(error)),
+        }
+    }
 }
 
 /// Cuts the stream into pieces of these lengths, again and again.

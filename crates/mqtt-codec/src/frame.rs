@@ -126,25 +126,26 @@ impl Decoder {
     ///
     /// As [`Decoder::delimit`] and [`Decoder::parse`]. The stream can't be read any further.
     pub fn decode_from(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let header = match self.fixed_header(buffer)? {
-            Some(header) if header.packet_len() <= buffer.len() => header,
-            _ => return Ok(None),
-        };
+        match self.fixed_header(buffer)? {
+            Some(header) if header.packet_len() <= buffer.len() => self.take(header, buffer).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes the packet with this header off the front of a buffer, all of which is there.
+    #[inline(always)]
+    pub(crate) fn take(&self, header: FixedHeader, buffer: &mut BytesMut) -> Result<Packet, DecodeError> {
         if header.kind == PacketKind::Publish {
             return self.take_publish(header, buffer);
         }
         let frame = buffer.split_to(header.packet_len()).freeze();
-        self.decode(&frame).map(Some)
+        Ok(self.parse_body(header, &frame)?.to_owned(&frame))
     }
 
     /// Takes the usual packet off the front of a buffer, part by part: topic, properties and payload each become a
     /// reference to the buffer, and the packet as a whole needs none.
     #[inline(always)]
-    fn take_publish(
-        &self,
-        header: FixedHeader,
-        buffer: &mut BytesMut,
-    ) -> Result<Option<Packet>, DecodeError> {
+    fn take_publish(&self, header: FixedHeader, buffer: &mut BytesMut) -> Result<Packet, DecodeError> {
         let frame = &buffer[..header.packet_len()];
         let publish = match PublishRef::parse(self.context, header.flags, &frame[header.len..]) {
             Ok((_, publish)) => publish,
@@ -161,7 +162,7 @@ impl Decoder {
         buffer.advance(between);
         let properties = with_bytes(take(buffer, properties));
         let payload = take(buffer, payload);
-        Ok(Some(Packet::Publish(Publish { dup, qos, retain, topic, packet_id, properties, payload })))
+        Ok(Packet::Publish(Publish { dup, qos, retain, topic, packet_id, properties, payload }))
     }
 
     /// Parses what follows the header of a frame that is exactly one packet.
@@ -178,7 +179,7 @@ impl Decoder {
 
     /// Reads type, flags and length, and checks all that they can tell.
     #[inline(always)]
-    fn fixed_header(&self, input: Input<'_>) -> Result<Option<FixedHeader>, DecodeError> {
+    pub(crate) fn fixed_header(&self, input: Input<'_>) -> Result<Option<FixedHeader>, DecodeError> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };
         let Context { version, sender } = self.context;
         let kind = match PacketKind::from_first_byte(first, version, sender) {
@@ -215,8 +216,8 @@ fn take(buffer: &mut BytesMut, len: usize) -> Bytes {
 }
 
 /// What the first bytes of a packet say.
-#[derive(Clone, Copy)]
-struct FixedHeader {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FixedHeader {
     kind: PacketKind,
     flags: u8,
     /// Of the header itself, in bytes.
@@ -228,8 +229,12 @@ struct FixedHeader {
 }
 
 impl FixedHeader {
+    /// Type and flags, and a length of one byte.
+    pub(crate) const MIN_LEN: usize = 2;
+
+    /// Of the whole packet, in bytes.
     #[inline]
-    fn packet_len(&self) -> usize {
+    pub(crate) fn packet_len(&self) -> usize {
         self.len + self.remaining as usize
     }
 

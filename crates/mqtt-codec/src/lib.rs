@@ -35,10 +35,11 @@
 //! [`parse`](Decoder::parse) then reads exactly one packet and returns a view, [`PacketRef`], which borrows all and
 //! allocates nothing; lists and properties are validated once and iterated in place. An owned [`Packet`]
 //! ([`decode`](Decoder::decode), [`decode_from`](Decoder::decode_from)) shares the buffer it came in: topic, payload
-//! and properties are slices of it.
+//! and properties are slices of it. A [`FrameReader`] adds the receive buffer of a stream.
 //!
 //! | layer | functions | gives |
 //! | --- | --- | --- |
+//! | stream | [`FrameReader`] | one packet after the other, from pieces of any size |
 //! | frame | [`Decoder::delimit`] | the length of the first packet |
 //! | view | [`Decoder::parse`] | [`PacketRef`], [`PublishRef`], [`ConnectRef`] … |
 //! | owned | [`Decoder::decode`], [`Decoder::decode_from`], [`PacketRef::to_owned`] | [`Packet`], [`Publish`], [`Connect`] … |
@@ -84,6 +85,7 @@ mod packet_id;
 mod parse;
 mod property;
 mod qos;
+mod reader;
 mod reason;
 mod text;
 mod topic;
@@ -109,6 +111,7 @@ pub use property::{
     UnsubscribePropertiesRef, WillProperties, WillPropertiesRef,
 };
 pub use qos::{InvalidQoS, QoS};
+pub use reader::FrameReader;
 pub use reason::{InvalidReasonCode, ReasonCode};
 pub use text::{InvalidText, Text, TextRef};
 pub use topic::{InvalidFilter, InvalidTopic, TopicFilter, TopicName};

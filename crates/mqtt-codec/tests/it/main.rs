@@ -8,6 +8,7 @@ mod known_v311;
 mod known_v5;
 mod properties;
 mod random;
+mod reader;
 mod reason_codes;
 mod reject_both;
 mod reject_v311;

@@ -1,7 +1,7 @@
 //! What holds for all packets and all bytes.
 
 use mqtt_codec::{
-    Decoder, Packet, Side, Version,
+    Decoder, FrameReader, Packet, Side, Version,
     bytes::{Bytes, BytesMut},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -115,16 +115,24 @@ proptest! {
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
 
-        let decoder = Decoder::new(version, sender);
-        let (mut buffer, mut decoded) = (BytesMut::new(), Vec::new());
+        let mut reader = FrameReader::new(Decoder::new(version, sender));
+        let mut frames = reader.clone();
+        let (mut decoded, mut raw) = (Vec::new(), Vec::new());
         for pair in cuts.windows(2) {
-            buffer.extend_from_slice(&stream[pair[0]..pair[1]]);
-            while let Some(packet) = decoder.decode_from(&mut buffer)? {
+            let chunk = &stream[pair[0]..pair[1]];
+            reader.buffer_mut().extend_from_slice(chunk);
+            while let Some(packet) = reader.next_packet()? {
                 decoded.push(packet);
             }
+            prop_assert!(reader.missing() > 0, "a packet that could be taken was not");
+            frames.buffer_mut().extend_from_slice(chunk);
+            while let Some(frame) = frames.next_frame()? {
+                raw.extend_from_slice(&frame);
+            }
         }
-        prop_assert!(buffer.is_empty());
+        prop_assert!(reader.buffer_mut().is_empty());
         prop_assert_eq!(decoded, packets);
+        prop_assert_eq!(raw, stream);
     }
 
     #[test]
