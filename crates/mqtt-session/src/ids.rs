@@ -95,7 +95,12 @@ impl<T> IdTable<T> {
     }
 
     /// The first free identifier at or after `from`, going round once past 65,535; `None` when all are in use.
+    #[inline]
     pub(crate) fn next_free(&self, from: PacketId) -> Option<PacketId> {
+        if self.get(from).is_none() { Some(from) } else { self.search_free(from) }
+    }
+
+    fn search_free(&self, from: PacketId) -> Option<PacketId> {
         let (first_page, first_cell) = place(from);
         let before_from = (1_u64 << first_cell) - 1;
         let candidates = (0..=PAGES).map(|n| {

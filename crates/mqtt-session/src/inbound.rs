@@ -16,10 +16,10 @@ use mqtt_codec::{AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, Side};
 
 use crate::event::Inbound;
 use crate::ids::IdTable;
-use crate::news::News;
+use crate::news::{News, Notice};
 use crate::outbound::Epoch;
 use crate::wire::Wire;
-use crate::{Config, Event, ProtocolError, Violation};
+use crate::{Config, ProtocolError, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -159,7 +159,7 @@ impl InboundFlows {
                 }
             }
         };
-        news.tell(Event::Message(Inbound { publish, token }));
+        news.tell(Notice::Message(Inbound { publish, token }));
         Ok(())
     }
 

@@ -169,6 +169,7 @@ mod duty;
 mod error;
 mod event;
 mod handshake;
+mod held;
 mod ids;
 mod inbound;
 mod keep_alive;

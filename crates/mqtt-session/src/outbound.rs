@@ -15,9 +15,10 @@ use alloc::vec::Vec;
 
 use mqtt_codec::{Ack, PacketId, Publish, QoS, ReasonCode};
 
+use crate::held::{HeldPublishes, Place};
 use crate::ids::IdTable;
-use crate::news::News;
-use crate::{Event, PublishEnd, Refusal, Stage, Tag, Violation};
+use crate::news::{News, Notice};
+use crate::{PublishEnd, Refusal, Stage, Violation};
 
 /// The number of a connection; counts up from 1.
 pub(crate) type Epoch = u64;
@@ -25,6 +26,8 @@ pub(crate) type Epoch = u64;
 /// All outgoing flows, and the allocator of packet identifiers.
 #[derive(Debug)]
 pub(crate) struct Outbound {
+    /// The publishes of these flows, and all others that were submitted.
+    pub(crate) held: HeldPublishes,
     flows: IdTable<Flow>,
     next_id: PacketId,
     /// Identifiers of QoS 2 flows that were given up between PUBLISH and PUBREC. The server may hold them for
@@ -37,8 +40,8 @@ pub(crate) struct Outbound {
 /// One publish.
 #[derive(Debug)]
 struct Flow {
-    tag: Tag,
-    publish: Publish,
+    place: Place,
+    qos: QoS,
     order: u64,
     progress: Progress,
     /// The connection that last carried it; 0 = none.
@@ -93,7 +96,13 @@ pub(crate) struct Resumption {
 
 impl Outbound {
     pub(crate) const fn new() -> Self {
-        Self { flows: IdTable::new(), next_id: PacketId::MIN, barred: BTreeSet::new(), next_order: 0 }
+        Self {
+            held: HeldPublishes::new(),
+            flows: IdTable::new(),
+            next_id: PacketId::MIN,
+            barred: BTreeSet::new(),
+            next_order: 0,
+        }
     }
 
     #[inline]
@@ -123,10 +132,11 @@ impl Outbound {
 
     /// Begins a flow, whose publish carries its packet identifier.
     #[inline]
-    pub(crate) fn begin(&mut self, packet_id: PacketId, tag: Tag, publish: Publish) -> Turn {
+    pub(crate) fn begin(&mut self, packet_id: PacketId, place: Place) -> Turn {
         self.take_id(packet_id);
         let order = self.count();
-        self.flows.insert(packet_id, Flow { tag, publish, order, progress: Progress::Unsent, epoch: 0 });
+        let qos = self.held.get(place).qos;
+        self.flows.insert(packet_id, Flow { place, qos, order, progress: Progress::Unsent, epoch: 0 });
         Turn { packet_id, order }
     }
 
@@ -138,10 +148,11 @@ impl Outbound {
         if flow.order != turn.order || flow.epoch == epoch {
             return None;
         }
-        flow.publish.dup = flow.progress == Progress::Sent;
+        let publish = self.held.get_mut(flow.place);
+        publish.dup = flow.progress == Progress::Sent;
         flow.progress = Progress::Sent;
         flow.epoch = epoch;
-        Some(&flow.publish)
+        Some(publish)
     }
 
     /// PUBACK ends a flow of QoS 1, whatever its reason: the connection that last carried it. `None`: there is no
@@ -203,7 +214,7 @@ impl Outbound {
             let turn = Turn { packet_id, order: flow.order };
             if let Progress::Released { order, .. } = flow.progress {
                 releases.push(Turn { packet_id, order });
-            } else if let Err(refusal) = allowed(&flow.publish) {
+            } else if let Err(refusal) = allowed(self.held.get(flow.place)) {
                 forbidden.push((turn, refusal));
             } else {
                 publishes.push(turn);
@@ -227,7 +238,7 @@ impl Outbound {
     /// Ends a flow that can't be carried on.
     pub(crate) fn forbid(&mut self, packet_id: PacketId, refusal: Refusal, news: &mut News) {
         let flow = self.flows.get(packet_id);
-        if flow.is_some_and(|flow| flow.progress == Progress::Sent && flow.publish.qos == QoS::ExactlyOnce) {
+        if flow.is_some_and(|flow| flow.progress == Progress::Sent && flow.qos == QoS::ExactlyOnce) {
             self.barred.insert(packet_id);
         }
         self.end(packet_id, PublishEnd::Forbidden(refusal), news);
@@ -241,16 +252,15 @@ impl Outbound {
             ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
         flows.sort_unstable_by_key(|flow| flow.order);
         for flow in flows {
-            let stage = flow.stage();
-            news.tell(Event::PublishLost { tag: flow.tag, publish: flow.publish, stage });
+            news.tell(Notice::PublishLost(flow.place, flow.stage()));
         }
     }
 
     /// Ends a flow, and tells so.
     #[inline]
     fn end(&mut self, packet_id: PacketId, result: PublishEnd, news: &mut News) -> Option<Epoch> {
-        let Flow { tag, publish, epoch, .. } = self.flows.remove(packet_id)?;
-        news.tell(Event::Published { tag, publish, result });
+        let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
+        news.tell(Notice::Published(place, result));
         Some(epoch)
     }
 
@@ -278,7 +288,7 @@ impl Flow {
     /// An acknowledgement fits only a publish of its QoS that has been sent.
     fn expect_sent(&self, qos: QoS) -> Result<(), Violation> {
         match self.progress {
-            _ if self.publish.qos != qos => Err(Violation::WrongAcknowledgement),
+            _ if self.qos != qos => Err(Violation::WrongAcknowledgement),
             Progress::Unsent => Err(Violation::UnsentAcknowledged),
             Progress::Sent | Progress::Released { .. } => Ok(()),
         }
@@ -301,6 +311,7 @@ mod tests {
     use mqtt_codec::TopicName;
 
     use super::*;
+    use crate::held::Held;
 
     fn id(number: u16) -> PacketId {
         PacketId::new(number).unwrap()
@@ -311,12 +322,17 @@ mod tests {
         Publish { qos: QoS::ExactlyOnce, packet_id: Some(id(packet_id)), ..Publish::new(topic, "") }
     }
 
+    fn begin(outbound: &mut Outbound, packet_id: u16) -> Turn {
+        let place = outbound.held.hold(Held { tag: 0, publish: publish(packet_id) });
+        outbound.begin(id(packet_id), place)
+    }
+
     #[test]
     fn a_turn_is_void_when_its_identifier_was_given_to_another_publish() {
         let (mut outbound, mut news) = (Outbound::new(), News::new(false));
-        let old = outbound.begin(id(1), 1, publish(1));
+        let old = begin(&mut outbound, 1);
         outbound.end(id(1), PublishEnd::Written, &mut news);
-        let new = outbound.begin(id(1), 2, publish(1));
+        let new = begin(&mut outbound, 1);
         assert_eq!(outbound.send(old, 1), None);
         assert_eq!(outbound.send(new, 1), Some(&publish(1)));
         assert_eq!(outbound.send(new, 1), None, "once on each connection");
@@ -326,8 +342,8 @@ mod tests {
     #[test]
     fn an_identifier_is_barred_until_the_server_loses_the_session() {
         let (mut outbound, mut news) = (Outbound::new(), News::new(false));
-        let turn = outbound.begin(id(1), 1, publish(1));
-        outbound.begin(id(2), 2, publish(2));
+        let turn = begin(&mut outbound, 1);
+        begin(&mut outbound, 2);
         outbound.send(turn, 1);
         outbound.forbid(id(1), Refusal::RetainNotSupported, &mut news);
         outbound.forbid(id(2), Refusal::RetainNotSupported, &mut news);

@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use mqtt_codec::{Packet, Publish};
+use mqtt_codec::Packet;
 
-use crate::news::News;
+use crate::held::Place;
+use crate::news::{News, Notice};
 use crate::outbound::{Epoch, Outbound, Resumption, Turn};
 use crate::wire::{HIGH_WATER, Wire};
-use crate::{Event, Output, PublishEnd, Refusal, Stage, Tag};
+use crate::{Output, PublishEnd, Refusal, Stage};
 
 /// The order of sending on one connection. What it refers to belongs to the session, but for QoS 0.
 #[derive(Debug)]
@@ -45,8 +46,7 @@ enum Next {
 /// A publish of QoS 0 until the transport has taken its last byte.
 #[derive(Debug)]
 struct Qos0 {
-    tag: Tag,
-    publish: Publish,
+    place: Place,
     size: usize,
     /// The count of bytes of the connection at its end; meaningful once it is encoded.
     end: u64,
@@ -94,9 +94,9 @@ impl SendQueue {
     }
 
     #[inline]
-    pub(crate) fn push_qos0(&mut self, tag: Tag, publish: Publish, size: usize) {
+    pub(crate) fn push_qos0(&mut self, place: Place, size: usize) {
         self.queued_bytes += size;
-        self.qos0.push_back(Qos0 { tag, publish, size, end: 0 });
+        self.qos0.push_back(Qos0 { place, size, end: 0 });
         self.next.push_back(Next::Qos0);
     }
 
@@ -146,7 +146,7 @@ impl SendQueue {
             }
             match self.next.pop_front() {
                 Some(Next::Flow(turn)) => self.send_flow(turn, outbound, wire, out, news),
-                Some(Next::Qos0) => self.send_qos0(wire, out, news),
+                Some(Next::Qos0) => self.send_qos0(outbound, wire, out, news),
                 Some(Next::Request(packet)) => {
                     let before = wire.waiting();
                     wire.stage(&packet, news);
@@ -167,18 +167,18 @@ impl SendQueue {
     #[inline]
     pub(crate) fn wrote(&mut self, written: u64, news: &mut News) {
         while self.qos0_encoded > 0
-            && let Some(Qos0 { tag, publish, .. }) = self.qos0.pop_front_if(|entry| entry.end <= written)
+            && let Some(Qos0 { place, .. }) = self.qos0.pop_front_if(|entry| entry.end <= written)
         {
             self.qos0_encoded -= 1;
-            news.tell(Event::Published { tag, publish, result: PublishEnd::Written });
+            news.tell(Notice::Published(place, PublishEnd::Written));
         }
     }
 
     /// The connection is gone, and the QoS 0 publishes with it.
     pub(crate) fn abort(self, news: &mut News) {
-        for (number, Qos0 { tag, publish, .. }) in self.qos0.into_iter().enumerate() {
+        for (number, Qos0 { place, .. }) in self.qos0.into_iter().enumerate() {
             let stage = if number < self.qos0_encoded { Stage::Sent } else { Stage::Unsent };
-            news.tell(Event::PublishLost { tag, publish, stage });
+            news.tell(Notice::PublishLost(place, stage));
         }
     }
 
@@ -200,18 +200,18 @@ impl SendQueue {
     }
 
     #[inline]
-    fn send_qos0(&mut self, wire: &mut Wire, out: &mut Output, news: &mut News) {
+    fn send_qos0(&mut self, outbound: &Outbound, wire: &mut Wire, out: &mut Output, news: &mut News) {
         let Some(entry) = self.qos0.get_mut(self.qos0_encoded) else { return };
         self.queued_bytes -= entry.size;
-        match wire.append_publish(&entry.publish, out, news) {
+        match wire.append_publish(outbound.held.get(entry.place), out, news) {
             Ok(()) => {
                 entry.end = wire.appended();
                 self.qos0_encoded += 1;
             }
             Err(error) => {
-                if let Some(Qos0 { tag, publish, .. }) = self.qos0.remove(self.qos0_encoded) {
+                if let Some(Qos0 { place, .. }) = self.qos0.remove(self.qos0_encoded) {
                     let result = PublishEnd::Forbidden(Refusal::Invalid(error));
-                    news.tell(Event::Published { tag, publish, result });
+                    news.tell(Notice::Published(place, result));
                 }
             }
         }

@@ -213,7 +213,7 @@ impl Session {
     /// The next piece of news, if there is any.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.news.next_event()
+        self.news.next_event(&mut self.kept.outbound.held)
     }
 }
 

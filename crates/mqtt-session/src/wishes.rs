@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 
 use mqtt_codec::{
-    Disconnect, EncodeError, Packet, PacketId, Publish, QoS, Subscribe, SubscribeFilter, SubscribeProperties,
+    Disconnect, EncodeError, Packet, PacketId, QoS, Subscribe, SubscribeFilter, SubscribeProperties,
     TopicFilter, Unsubscribe, UnsubscribeProperties,
 };
 
 use crate::connection::Connection;
+use crate::held::{Held, Place};
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
@@ -28,18 +29,19 @@ impl Connection {
             return Err(Rejected { value: command, refusal: Refusal::NotReady });
         };
         match command {
-            Command::Publish { tag, mut publish } => {
+            Command::Publish { tag, publish } => {
                 let original = (publish.packet_id, publish.dup);
-                match self.admit_publish(limits, &mut publish, outbound) {
-                    Ok(size) => {
-                        self.enqueue_publish(tag, publish, size, outbound);
-                        Ok(())
-                    }
+                let place = outbound.held.hold(Held { tag, publish });
+                match self.admit_publish(limits, place, outbound) {
+                    Ok((None, size)) => self.send_queue.push_qos0(place, size),
+                    Ok((Some(packet_id), _)) => self.send_queue.push_flow(outbound.begin(packet_id, place)),
                     Err(refusal) => {
+                        let Held { tag, mut publish } = outbound.held.give_back(place);
                         (publish.packet_id, publish.dup) = original;
-                        Err(Rejected { value: Command::Publish { tag, publish }, refusal })
+                        return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
                     }
                 }
+                Ok(())
             }
             Command::Subscribe { tag, filters, properties } => {
                 self.subscribe(tag, filters, properties, outbound)
@@ -73,16 +75,15 @@ impl Connection {
         self.send_queue.window().saturating_sub(outbound.len())
     }
 
-    /// Gives a publish its packet identifier, or says what is in its way; its size in bytes.
+    /// Gives a publish its packet identifier, or says what is in its way; the identifier, and the size in bytes.
     #[inline]
     fn admit_publish(
         &self,
         limits: &Limits,
-        publish: &mut Publish,
-        outbound: &Outbound,
-    ) -> Result<usize, Refusal> {
-        publish.dup = false;
-        publish.packet_id = match publish.qos {
+        place: Place,
+        outbound: &mut Outbound,
+    ) -> Result<(Option<PacketId>, usize), Refusal> {
+        let packet_id = match outbound.held.get(place).qos {
             QoS::AtMostOnce if self.has_room() => None,
             QoS::AtMostOnce => return Err(Refusal::Busy),
             QoS::AtLeastOnce | QoS::ExactlyOnce if outbound.len() < self.send_queue.window() => {
@@ -90,15 +91,10 @@ impl Connection {
             }
             QoS::AtLeastOnce | QoS::ExactlyOnce => return Err(Refusal::WindowFull),
         };
-        limits.check_publish(publish)
-    }
-
-    #[inline]
-    fn enqueue_publish(&mut self, tag: Tag, publish: Publish, size: usize, outbound: &mut Outbound) {
-        match publish.packet_id {
-            None => self.send_queue.push_qos0(tag, publish, size),
-            Some(packet_id) => self.send_queue.push_flow(outbound.begin(packet_id, tag, publish)),
-        }
+        let publish = outbound.held.get_mut(place);
+        publish.dup = false;
+        publish.packet_id = packet_id;
+        Ok((packet_id, limits.check_publish(publish)?))
     }
 
     #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
