@@ -175,12 +175,14 @@ pub struct OptionsBuilder {
     error: Option<InvalidOptions>,
 }
 
-/// Windows whose defaults depend on other options.
+/// Limits whose defaults, or whose sense, depend on other options.
 #[derive(Clone, Debug, Default)]
 struct Chosen {
     max_in_flight: Option<u16>,
     receive_maximum: Option<u16>,
     max_unreleased: Option<u16>,
+    topic_alias_maximum: Option<u16>,
+    max_outbound_aliases: Option<u16>,
 }
 
 impl Chosen {
@@ -194,6 +196,8 @@ impl Chosen {
         session.max_inbound = self.receive_maximum.unwrap_or(default);
         let default = if kept { MAX_UNRELEASED } else { session.max_unreleased };
         session.max_unreleased = self.max_unreleased.unwrap_or(default);
+        session.topic_alias_maximum = self.topic_alias_maximum.unwrap_or(session.topic_alias_maximum);
+        session.max_outbound_aliases = self.max_outbound_aliases.unwrap_or(session.max_outbound_aliases);
     }
 }
 
@@ -422,6 +426,22 @@ impl OptionsBuilder {
         self
     }
 
+    /// Topic aliases that the broker may set, told to it in CONNECT: it sends three bytes instead of a topic that it has
+    /// sent before. Messages come with their full topics all the same. Zero: none. Not in 3.1.1. Default in 5.0: 16,
+    /// which is enough for the topics that most messages come with; each may keep a name of 64 KiB in memory.
+    pub fn topic_alias_maximum(mut self, max: u16) -> Self {
+        self.chosen.topic_alias_maximum = Some(max);
+        self
+    }
+
+    /// Topic aliases that this client sets for the topics of its publishes, as far as the broker takes them. Zero: none.
+    /// Not in 3.1.1. Default in 5.0: 16. Mosquitto takes 10; a broker that takes hundreds makes more of them worth it for a
+    /// client that publishes to as many topics by turns.
+    pub fn max_outbound_aliases(mut self, max: u16) -> Self {
+        self.chosen.max_outbound_aliases = Some(max);
+        self
+    }
+
     /// The longest packet accepted, in bytes; told to a 5.0 broker. Default: that of [`Config`].
     pub fn max_packet_size(mut self, bytes: u32) -> Self {
         self.options.session.max_packet_size = bytes;
@@ -465,6 +485,14 @@ impl OptionsBuilder {
                 }
                 0 | u32::MAX => {}
                 _ => return fault("session_expiry", "3.1.1 keeps a session for ever or not at all"),
+            }
+            for (option, chosen) in [
+                ("topic_alias_maximum", chosen.topic_alias_maximum),
+                ("max_outbound_aliases", chosen.max_outbound_aliases),
+            ] {
+                if chosen.is_some_and(|max| max > 0) {
+                    return fault(option, "3.1.1 has no topic aliases");
+                }
             }
             if options.password.is_some() && options.username.is_none() {
                 return fault("credentials", "3.1.1 allows no password without a user name");

@@ -51,6 +51,11 @@ impl Bed {
         Some(Bed { name: ELSEWHERE, url, broker: Broker::Elsewhere })
     }
 
+    /// Whether it is ours.
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.broker, Broker::InProcess(_))
+    }
+
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url

@@ -109,8 +109,8 @@ pub enum Refusal {
     SharedNotSupported,
     /// The peer does not take subscription identifiers.
     SubscriptionIdentifiersNotSupported,
-    /// The publish carries a Topic Alias. Aliases belong to a connection, publishes to the session, so assigning
-    /// them is not the caller's.
+    /// The publish carries a Topic Alias. Aliases belong to a connection, publishes to the session: the session
+    /// assigns them itself, when it sends ([`Config::max_outbound_aliases`](crate::Config::max_outbound_aliases)).
     TopicAlias,
     /// The publish carries a Subscription Identifier, which only a server may send [MQTT-3.3.4-6].
     SubscriptionIdentifier,

@@ -48,6 +48,18 @@ pub struct Config {
     /// In 5.0 this goes out as Maximum Packet Size. A peer that exceeds it is cut off before the packet is buffered
     /// (5.0: with DISCONNECT 0x95). Memory is not set aside for it: buffers grow with what really arrives.
     pub max_packet_size: u32,
+    /// The highest topic alias that the server may set, which goes out as Topic Alias Maximum in 5.0; 0 = none.
+    /// Default: 16.
+    ///
+    /// Enough for the topics that most messages come with; each alias may keep a name of 64 KiB in memory. A server
+    /// that exceeds it is cut off with DISCONNECT 0x94.
+    pub topic_alias_maximum: u16,
+    /// How many topic aliases are given to topics of outgoing publishes on one connection; 0 = none. Default: 16. The
+    /// server's Topic Alias Maximum applies as well: the smaller of both counts.
+    ///
+    /// A topic that is used again goes out as three bytes. More aliases than topics in frequent use save nothing, and
+    /// cost memory on both sides.
+    pub max_outbound_aliases: u16,
     /// Whether a [`PacketTrace`](crate::PacketTrace) is kept of each packet, for
     /// [`Session::take_trace`](crate::Session::take_trace). Default: no.
     pub trace: bool,
@@ -65,6 +77,8 @@ impl Default for Config {
             receive_maximum: u16::MAX,
             max_unreleased: u16::MAX,
             max_packet_size: 16 * 1024 * 1024,
+            topic_alias_maximum: 16,
+            max_outbound_aliases: 16,
             trace: false,
         }
     }

@@ -10,6 +10,7 @@ use mqtt_codec::{
 
 use crate::handshake::{self, Terms};
 use crate::inbound::{AckOrder, InboundFlows};
+use crate::inbound_aliases::InboundAliases;
 use crate::keep_alive::{Due, KeepAlive};
 use crate::news::News;
 use crate::outbound::{Epoch, Outbound, Received};
@@ -46,6 +47,7 @@ impl Kept {
 pub(crate) struct Connection {
     pub(crate) terms: Terms,
     max_in_flight: usize,
+    max_outbound_aliases: u16,
     write_timeout: Duration,
     pub(crate) decoder: Decoder,
     /// There once the server has accepted.
@@ -54,6 +56,7 @@ pub(crate) struct Connection {
     pub(crate) send_queue: SendQueue,
     pub(crate) requests: Requests,
     pub(crate) ack_order: AckOrder,
+    aliases: InboundAliases,
     keep_alive: KeepAlive,
     epoch: Epoch,
     ending: Option<Ending>,
@@ -77,6 +80,7 @@ impl Connection {
         Self {
             terms,
             max_in_flight: config.max_in_flight.max(1).into(),
+            max_outbound_aliases: config.max_outbound_aliases,
             write_timeout: config.write_timeout,
             decoder: Decoder::new(config.version, Side::Server).with_max_packet_size(config.max_packet_size),
             limits: None,
@@ -84,6 +88,7 @@ impl Connection {
             send_queue: SendQueue::new(epoch),
             requests: Requests::default(),
             ack_order: AckOrder::new(epoch, config),
+            aliases: InboundAliases::new(config.topic_alias_maximum),
             keep_alive: KeepAlive::new(config, now),
             epoch,
             ending: None,
@@ -139,7 +144,11 @@ impl Connection {
             self.refused(connack, news);
             return Ok(());
         }
-        let packet = self.decoder.parse(frame)?.to_owned(chunk);
+        let mut packet = self.decoder.parse(frame)?.to_owned(chunk);
+        let resolved = match &mut packet {
+            Packet::Publish(publish) => self.aliases.resolve(publish),
+            _ => Ok(()),
+        };
         record(&packet, frame, news);
         match packet {
             Packet::Connack(connack) => self.connack(connack, kept, news),
@@ -150,7 +159,10 @@ impl Connection {
                 };
                 Err(ProtocolError::new(violation, packet.kind()))
             }
-            packet => self.exchange(packet, kept, news),
+            packet => match resolved {
+                Ok(()) => self.exchange(packet, kept, news),
+                Err(violation) => Err(ProtocolError::new(violation, PacketKind::Publish)),
+            },
         }?;
         if self.wire.is_clogged() {
             self.cut(DisconnectCause::PeerNotReading, news);
@@ -248,6 +260,7 @@ impl Connection {
         self.terms.check(&connack)?;
         let limits = Limits::agreed(&self.terms, &connack);
         self.keep_alive.start(limits.keep_alive);
+        self.wire.allow_aliases(self.max_outbound_aliases, &limits);
         self.send_queue.open_window(self.max_in_flight.min(limits.receive_maximum.into()));
         // State is the server's and ours together, under one client identifier [MQTT-3.1.3-2].
         if connack.session_present && kept.client_id.as_ref() == Some(&self.terms.client_id) {
@@ -280,9 +293,6 @@ impl Connection {
             return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
         }
         match packet {
-            Packet::Publish(publish) if publish.properties.topic_alias().is_some() => {
-                Err(ProtocolError::new(Violation::TopicAlias, PacketKind::Publish))
-            }
             Packet::Publish(publish) => {
                 kept.inbound.publish(publish, &mut self.ack_order, &mut self.wire, news)
             }

@@ -29,8 +29,13 @@ pub enum Violation {
     UnexpectedSession,
     /// AUTH, or an Authentication Method in CONNACK, although CONNECT named no method.
     UnexpectedAuthentication,
-    /// A topic alias; we announced none.
-    TopicAlias,
+    /// A topic alias above our Topic Alias Maximum.
+    TopicAlias {
+        /// What we announced; 0 = none.
+        maximum: u16,
+    },
+    /// A topic alias in place of a topic name, which it was never set for on this connection.
+    UnknownTopicAlias,
     /// More unacknowledged messages than our Receive Maximum.
     ReceiveMaximumExceeded,
     /// A packet identifier of an unfinished exchange was used for a message of the other QoS.
@@ -65,7 +70,7 @@ impl ProtocolError {
     pub fn reason_code(&self) -> ReasonCode {
         match &self.violation {
             Violation::Packet(error) => error.reason_code(),
-            Violation::TopicAlias => ReasonCode::TopicAliasInvalid,
+            Violation::TopicAlias { .. } => ReasonCode::TopicAliasInvalid,
             Violation::ReceiveMaximumExceeded => ReasonCode::ReceiveMaximumExceeded,
             _ => ReasonCode::ProtocolError,
         }
@@ -80,7 +85,7 @@ impl ProtocolError {
             Violation::SecondConnack => Some("MQTT-3.2.0-2"),
             Violation::UnexpectedSession => Some("MQTT-3.2.2-2"),
             Violation::UnexpectedAuthentication => Some("MQTT-4.12.0-6"),
-            Violation::TopicAlias => Some("MQTT-3.1.2-27"),
+            Violation::TopicAlias { .. } => Some("MQTT-3.3.2-11"),
             Violation::ReceiveMaximumExceeded => Some("MQTT-3.3.4-9"),
             Violation::PacketIdInUse => Some("MQTT-2.2.1-4"),
             Violation::WrongAcknowledgement
@@ -89,7 +94,7 @@ impl ProtocolError {
             Violation::UnknownRequest => Some("MQTT-2.2.1-6"),
             Violation::ReasonCount { .. } => Some("MQTT-3.8.4-6"),
             Violation::UnwantedProblemInformation => Some("MQTT-3.1.2-29"),
-            Violation::Packet(_) => None,
+            Violation::Packet(_) | Violation::UnknownTopicAlias => None,
         }
     }
 }
@@ -133,11 +138,14 @@ impl fmt::Display for Violation {
             Self::ReasonCount { expected, actual } => {
                 return write!(f, "{actual} reason codes answer {expected} filters");
             }
+            Self::TopicAlias { maximum } => {
+                return write!(f, "a topic alias above the maximum, which is {maximum}");
+            }
             Self::ExpectedConnack => "came before CONNACK",
             Self::SecondConnack => "a second one",
             Self::UnexpectedSession => "session present although a clean start was asked for",
             Self::UnexpectedAuthentication => "authentication that was not asked for",
-            Self::TopicAlias => "a topic alias above the maximum, which is 0",
+            Self::UnknownTopicAlias => "a topic alias that was never set",
             Self::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",
             Self::PacketIdInUse => "its packet identifier belongs to an unfinished exchange",
             Self::WrongAcknowledgement => "does not fit the exchange with this packet identifier",

@@ -69,6 +69,9 @@ pub(crate) fn announce(connect: &Connect, config: &Config) -> Result<Connect, Re
     if connect.version == Version::V5 {
         let properties = &mut connect.properties;
         properties.clear_topic_alias_maximum();
+        if config.topic_alias_maximum > 0 {
+            properties.set_topic_alias_maximum(config.topic_alias_maximum);
+        }
         let maximum = config.max_inbound.min(config.receive_maximum);
         match NonZeroU16::new(maximum).unwrap_or(NonZeroU16::MIN) {
             NonZeroU16::MAX => properties.clear_receive_maximum(),

@@ -48,8 +48,8 @@ impl Session {
     /// A transport is open, to be used for this connection; CONNECT becomes the first output. A connection that was
     /// still there is closed first.
     ///
-    /// In 5.0 the Receive Maximum and the Maximum Packet Size of `connect` are replaced by those of the [`Config`],
-    /// and its Topic Alias Maximum by none.
+    /// In 5.0 the Receive Maximum, the Maximum Packet Size and the Topic Alias Maximum of `connect` are replaced by
+    /// those of the [`Config`].
     ///
     /// A Clean Start (5.0) whose CONNACK never came has to be asked for again: the server may have begun a new session
     /// all the same, and would report that one as present.

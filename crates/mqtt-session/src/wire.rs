@@ -8,8 +8,9 @@ use mqtt_codec::{
 };
 
 use crate::news::News;
+use crate::outbound_aliases::{Naming, OutboundAliases};
 use crate::output::LARGE_PAYLOAD;
-use crate::{Direction, Output, PacketTrace, Timestamp};
+use crate::{Direction, Limits, Output, PacketTrace, Timestamp};
 
 /// Publishes are encoded only while less than this waits for the transport, so that they stay under the session's
 /// control, and packets that overtake them don't wait long.
@@ -30,11 +31,30 @@ pub(crate) struct Wire {
     /// When the transport last took something, or output began to wait.
     progress_at: Timestamp,
     sealed: bool,
+    /// By which aliases the server knows topics.
+    aliases: OutboundAliases,
+    /// The largest packet that the server takes.
+    max_packet_size: usize,
 }
 
 impl Wire {
     pub(crate) fn new(version: Version, now: Timestamp) -> Self {
-        Self { version, staged: Vec::new(), appended: 0, written: 0, progress_at: now, sealed: false }
+        Self {
+            version,
+            staged: Vec::new(),
+            appended: 0,
+            written: 0,
+            progress_at: now,
+            sealed: false,
+            aliases: OutboundAliases::new(0),
+            max_packet_size: 0,
+        }
+    }
+
+    /// From now on publishes may go out with topic aliases, as many as the server takes and `maximum` allows.
+    pub(crate) fn allow_aliases(&mut self, maximum: u16, limits: &Limits) {
+        self.aliases = OutboundAliases::new(maximum.min(limits.topic_alias_maximum));
+        self.max_packet_size = limits.maximum_packet_size as usize;
     }
 
     /// How many bytes the transport has taken.
@@ -149,13 +169,21 @@ impl Wire {
     ) -> Result<(), EncodeError> {
         self.flush(out, news.now());
         let start = out.shared().len();
-        let payload = if publish.payload.len() < LARGE_PAYLOAD {
-            publish.encode(self.version, out.shared())?;
-            0
-        } else {
-            publish.encode_head(self.version, out.shared())?;
-            publish.payload.len()
-        };
+        let version = self.version;
+        let naming = self.aliases.choose(publish.topic.as_bytes(), |alias| {
+            publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= self.max_packet_size)
+        });
+        let is_large = publish.payload.len() >= LARGE_PAYLOAD;
+        let shared = out.shared();
+        match (naming, is_large) {
+            (Naming::Name, false) => publish.encode(version, shared),
+            (Naming::Name, true) => publish.encode_head(version, shared),
+            (Naming::Set(alias), false) => publish.setting_alias(alias).encode(version, shared),
+            (Naming::Set(alias), true) => publish.setting_alias(alias).encode_head(version, shared),
+            (Naming::Alias(alias), false) => publish.by_alias(alias).encode(version, shared),
+            (Naming::Alias(alias), true) => publish.by_alias(alias).encode_head(version, shared),
+        }?;
+        let payload = if is_large { publish.payload.len() } else { 0 };
         let encoded = &out.shared()[start..];
         record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(&publish.topic));
         let bytes = encoded.len() + payload;

@@ -345,3 +345,17 @@ fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
         "{failed:?}"
     );
 }
+
+#[test]
+fn topic_aliases_are_an_option_of_5_0() {
+    let with = |version, max| {
+        let options = Options::builder().version(version);
+        [options.clone().topic_alias_maximum(max), options.max_outbound_aliases(max)]
+            .map(|options| options.build().map(drop).map_err(|error| error.to_string()))
+    };
+    assert_eq!(with(Version::V5, 0), [Ok(()), Ok(())]);
+    assert_eq!(with(Version::V5, u16::MAX), [Ok(()), Ok(())]);
+    assert_eq!(with(Version::V311, 0), [Ok(()), Ok(())]);
+    let refused = |option| Err(format!("{option}: 3.1.1 has no topic aliases"));
+    assert_eq!(with(Version::V311, 1), [refused("topic_alias_maximum"), refused("max_outbound_aliases")]);
+}

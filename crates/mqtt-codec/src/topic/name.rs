@@ -68,6 +68,12 @@ impl TopicName {
         self.0.view()
     }
 
+    /// The same name in memory of its own, so that keeping it does not keep the buffer that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self::from_parsed(Bytes::copy_from_slice(self.as_bytes()))
+    }
+
     /// The levels between the slashes, as UTF-8 bytes; they may be empty.
     pub fn levels(&self) -> impl Iterator<Item = &[u8]> {
         self.as_bytes().split(|&byte| byte == b'/')

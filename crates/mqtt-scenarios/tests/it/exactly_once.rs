@@ -151,7 +151,7 @@ fn through_our_broker_over_a_link_cut_every_few_hundred_milliseconds<A: Adapter>
 
 /// Each connection ends after a number of bytes of the side that sends messages, within whatever packet that is.
 fn through_our_broker_over_links_cut_within_messages<A: Adapter>(case: &Case<A>) {
-    cut_within_packets(case, CutAfter::Bytes(Side::Client, 10_007), CutAfter::Bytes(Side::Server, 12_011));
+    cut_within_packets(case, CutAfter::Bytes(Side::Client, 7_001), CutAfter::Bytes(Side::Server, 7_001));
 }
 
 /// The same within the acknowledgements.

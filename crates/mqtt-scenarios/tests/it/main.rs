@@ -28,6 +28,7 @@ macro_rules! scenarios {
     };
 }
 
+mod aliases;
 mod batching;
 mod connecting;
 mod exactly_once;

@@ -296,20 +296,6 @@ fn the_place_of_a_qos_2_message_is_free_after_pubcomp_and_that_of_qos_1_after_pu
     );
 }
 
-// [5.0 MQTT-3.1.2-26] [5.0 MQTT-3.1.2-27] are the server's; that they are broken is found out.
-#[test]
-fn an_alias_that_nobody_announced_ends_the_connection_without_a_panic() {
-    let mut aliased = publish(1, AtMostOnce, 0);
-    aliased.properties.set_topic_alias(1.try_into().unwrap());
-    let mut rig = Rig::ready(V5);
-    assert_eq!(rig.peer_wrong(aliased), Violation::TopicAlias);
-    assert_eq!(rig.sent(), [disconnect(ReasonCode::TopicAliasInvalid)]);
-
-    let mut rig = Rig::ready(V5);
-    let topicless = [0x30, 6, 0, 0, 3, 0x23, 0, 9];
-    assert_eq!(rig.peer_bytes(&topicless).unwrap_err().reason_code(), ReasonCode::TopicAliasInvalid);
-}
-
 #[test]
 fn messages_are_slices_of_the_input() {
     let mut rig = Rig::ready(V5);

@@ -197,14 +197,6 @@ fn filters_that_the_server_does_not_take_are_refused() {
     Rig::ready(V5).submit(identified).unwrap();
 }
 
-// [5.0 MQTT-3.3.2-9] [5.0 MQTT-3.2.2-17] [5.0 MQTT-3.2.2-18]
-#[test]
-fn a_publish_with_an_alias_of_the_callers_is_refused() {
-    let mut aliased = message(1, AtMostOnce);
-    aliased.properties.set_topic_alias(1.try_into().unwrap());
-    check_publish(&mut Rig::ready(V5), aliased, Refusal::TopicAlias);
-}
-
 #[test]
 fn a_publish_with_a_subscription_identifier_is_refused() {
     let mut identified = message(1, AtMostOnce);

@@ -1,6 +1,7 @@
 //! The session in virtual time, against scripted and modelled peers.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod aliases;
 mod chunking;
 mod cuts;
 mod inbound;

@@ -252,7 +252,7 @@ fn each_packet_leaves_a_record_if_wanted() {
     };
     use Direction::{Inbound, Outbound};
     let expected = [
-        record(Outbound, 0, PacketKind::Connect, 34, 0, None, &None),
+        record(Outbound, 0, PacketKind::Connect, 37, 0, None, &None),
         record(Inbound, 0, PacketKind::Connack, 5, 0, None, &None),
         record(Outbound, 5, PacketKind::Publish, 9, 0b0101, Some(1), &topic),
         record(Inbound, 5, PacketKind::Pubrec, 4, 0, Some(1), &None),

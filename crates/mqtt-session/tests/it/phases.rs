@@ -328,7 +328,7 @@ fn connect_announces_the_limits_of_the_configuration() {
         let [Packet::Connect(sent)] = &rig.sent()[..] else { panic!("CONNECT") };
         assert_eq!(sent.properties.receive_maximum().map(|maximum| maximum.get()), receive_maximum);
         assert_eq!(sent.properties.maximum_packet_size().map(|maximum| maximum.get()), maximum_packet_size);
-        assert_eq!(sent.properties.topic_alias_maximum(), None);
+        assert_eq!(sent.properties.topic_alias_maximum(), Some(16), "not the caller's");
         assert_eq!(sent.properties.session_expiry_interval(), Some(u32::MAX), "the rest is the caller's");
     };
     let config = |max_inbound, max_packet_size| Config { max_inbound, max_packet_size, ..Config::default() };

@@ -48,6 +48,9 @@ pub struct BrokerConfig {
     pub shared_available: bool,
     /// Highest topic alias taken from a client (5.0); 0 means none.
     pub topic_alias_maximum: u16,
+    /// Topic aliases set for topics sent to a client (5.0), the first ones on each connection; the client's own Topic
+    /// Alias Maximum also applies.
+    pub max_sent_aliases: u16,
     /// Longest Session Expiry Interval granted, in seconds; `u32::MAX` grants any (5.0).
     pub session_expiry_cap: u32,
     /// Keep alive in seconds that replaces the client's (5.0); 0 switches it off.
@@ -88,6 +91,7 @@ impl Default for BrokerConfig {
             subscription_identifiers_available: true,
             shared_available: true,
             topic_alias_maximum: 10,
+            max_sent_aliases: 10,
             session_expiry_cap: u32::MAX,
             server_keep_alive: None,
             response_information: None,

@@ -25,6 +25,8 @@ impl Broker {
         if let Some(limit) = connect.properties.maximum_packet_size() {
             connection.max_packet_size = limit.get();
         }
+        let max_aliases = connect.properties.topic_alias_maximum().unwrap_or(0);
+        connection.aliases.allow(max_aliases.min(self.config.max_sent_aliases));
         if let Err(Offence { reason, text }) = admitted {
             refuse(now, connection, reason, &text, &mut self.inst);
             return;

@@ -1,15 +1,16 @@
 //! One connection: its decoder, its limits, and its two ends of the wire.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_codec::{
     Ack, AckKind, DecodeError, Decoder, Disconnect, EncodeError, Packet, PacketId, PacketKind, ReasonCode,
-    Side, Text, TopicName, Version,
+    Side, Text, Version,
 };
 use mqtt_session::{Direction, PacketTrace, Timestamp};
 
+use super::aliases::Aliases;
 use super::fault::Action;
 use super::instruments::{Instruments, LogEntry, Misdeed, Violation};
 use super::session::SessionId;
@@ -65,8 +66,7 @@ pub(super) struct Connection {
     pub(super) max_packet_size: u32,
     /// PUBLISH packets of QoS 1 and 2 that may still be sent [5.0 MQTT-4.9.0-1].
     pub(super) send_quota: u16,
-    /// Topic aliases that the client has set.
-    pub(super) aliases: BTreeMap<u16, TopicName>,
+    pub(super) aliases: Aliases,
     /// Packet identifiers of the client's PUBLISHes that the client has not seen acknowledged.
     pub(super) unacknowledged: BTreeSet<PacketId>,
     /// Whether this connection began the session, rather than resuming it.
@@ -92,7 +92,7 @@ impl Connection {
             silence_limit: None,
             max_packet_size: u32::MAX,
             send_quota: 0,
-            aliases: BTreeMap::new(),
+            aliases: Aliases::default(),
             unacknowledged: BTreeSet::new(),
             began_session: false,
         }
@@ -190,7 +190,10 @@ impl Connection {
             None => {
                 self.write(now, &packet, inst);
             }
-            Some(Action::Lose) => self.log_sent(now, &packet, inst),
+            Some(Action::Lose) => {
+                let len = packet.encoded_len(self.version).unwrap_or_default();
+                self.log_sent(now, &packet, len, inst);
+            }
             Some(Action::Duplicate) => {
                 self.write(now, &packet, inst);
                 self.write(now, &packet, inst);
@@ -355,9 +358,13 @@ impl Connection {
         if self.muted || !self.fits(packet) {
             return 0;
         }
-        let (version, mut written) = (self.version, 0);
+        let (version, max_len, mut written) = (self.version, self.max_packet_size as usize, 0);
+        let aliases = &mut self.aliases;
         let result: Result<(), EncodeError> = self.wire.append(|out| {
-            written = packet.encode(version, out)?;
+            written = match packet {
+                Packet::Publish(publish) => aliases.encode(publish, version, max_len, out)?,
+                _ => packet.encode(version, out)?,
+            };
             Ok(written)
         });
         if result.is_err() {
@@ -365,7 +372,7 @@ impl Connection {
             self.cut(inst);
             return 0;
         }
-        self.log_sent(now, packet, inst);
+        self.log_sent(now, packet, written, inst);
         self.note_acknowledged(packet);
         if self.is_over() {
             self.note_end(inst);
@@ -399,10 +406,10 @@ impl Connection {
         inst.stirred.insert(self.id);
     }
 
-    fn log_sent(&self, now: Timestamp, packet: &Packet, inst: &mut Instruments) {
+    fn log_sent(&self, now: Timestamp, packet: &Packet, len: usize, inst: &mut Instruments) {
         inst.log(|| {
             let mut bytes = Vec::new();
-            let len = packet.encode(self.version, &mut bytes).unwrap_or_default();
+            let _ = packet.encode(self.version, &mut bytes);
             let flags = bytes.first().map_or(0, |first| first & 0x0F);
             self.log_entry(Direction::Outbound, now, packet, flags, len)
         });

@@ -1,5 +1,6 @@
 //! [`Broker`]: the server's side of MQTT 3.1.1 and 5.0, without socket, clock or thread.
 
+mod aliases;
 mod config;
 mod connect;
 mod connection;

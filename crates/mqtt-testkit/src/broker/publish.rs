@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::{
-    Ack, AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, SubscriptionId, TopicName, Version,
-};
+use mqtt_codec::{Ack, AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, SubscriptionId, Version};
 use mqtt_session::Timestamp;
 
 use super::connection::Connection;
@@ -26,7 +24,7 @@ impl Broker {
     ) -> Result<(), Offence> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Some(session) = self.sessions.get_mut(session_id) else { return Ok(()) };
-        resolve_alias(connection, &mut publish, self.config.topic_alias_maximum)?;
+        connection.aliases.resolve(&mut publish, self.config.topic_alias_maximum)?;
         if publish.qos > self.config.maximum_qos {
             return Err(Offence::new(
                 ReasonCode::QoSNotSupported,
@@ -195,27 +193,6 @@ pub(super) fn refuse(
         let kind = if publish.qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
         connection.send(now, Ack::new(kind, packet_id).with_reason(reason), inst);
     }
-}
-
-/// Puts the full name in an alias's place, or learns the alias [5.0 MQTT-3.3.2-12].
-fn resolve_alias(connection: &mut Connection, publish: &mut Publish, maximum: u16) -> Result<(), Offence> {
-    let Some(alias) = publish.properties.topic_alias() else { return Ok(()) };
-    if alias.get() > maximum {
-        return Err(Offence::new(
-            ReasonCode::TopicAliasInvalid,
-            format!("topic alias {alias} is above the maximum of {maximum}"),
-        ));
-    }
-    if publish.topic.is_empty() {
-        let known: Option<&TopicName> = connection.aliases.get(&alias.get());
-        let Some(topic) = known else {
-            return Err(Offence::protocol_error(format!("topic alias {alias} was never set")));
-        };
-        publish.topic = topic.clone();
-    } else {
-        connection.aliases.insert(alias.get(), publish.topic.clone());
-    }
-    Ok(())
 }
 
 /// Notes what a well-behaved client never does with DUP and packet identifiers.

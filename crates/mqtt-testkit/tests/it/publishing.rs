@@ -340,6 +340,52 @@ fn topic_aliases_stand_for_names_until_the_connection_ends() {
     assert_eq!(bed.end(from), Some(ReasonCode::TopicAliasInvalid));
 }
 
+// [5.0 MQTT-3.3.2-7] [5.0 MQTT-3.3.2-11] [5.0 MQTT-3.1.2-26] [5.0 MQTT-3.1.2-27]
+#[test]
+fn a_client_that_takes_aliases_is_sent_them_for_the_first_topics() {
+    let check = |taken: u16, set: u16, expected: u16| {
+        let mut bed = Bed::new(BrokerConfig { max_sent_aliases: set, ..BrokerConfig::default() });
+        let from = bed.join(V5, "from");
+        let mut hello = lasting(V5, "to");
+        hello.properties.set_topic_alias_maximum(taken);
+        hello.properties.set_maximum_packet_size(30.try_into().unwrap());
+        for connection in 0..2 {
+            let (to, _) = bed.connect(hello.clone());
+            if connection == 0 {
+                bed.subscribe(to, &[("#", AtMostOnce)]);
+            }
+            // Too short for an alias to be worth it, and too large for an alias beside the name.
+            let large = publish("room/9", AtMostOnce, 0, "payload of 18 byte");
+            for plain in [publish("abc", AtMostOnce, 0, "x"), large] {
+                for _ in 0..2 {
+                    bed.say(from, plain.clone());
+                    assert_eq!(bed.hear(to), [plain.clone().into()]);
+                }
+            }
+            for round in 0..2 {
+                for number in 1..=3 {
+                    let plain = publish(&format!("room/{number}"), AtMostOnce, 0, "x");
+                    let mut sent = plain.clone();
+                    if number <= expected {
+                        sent.properties.set_topic_alias(NonZeroU16::new(number).unwrap());
+                        if round == 1 {
+                            sent.topic = mqtt_codec::TopicName::empty();
+                        }
+                    }
+                    bed.say(from, plain);
+                    assert_eq!(bed.hear(to), [sent.into()], "connection {connection}, round {round}");
+                }
+            }
+            bed.lose(to);
+            hello.clean_start = false;
+        }
+    };
+    check(2, 10, 2);
+    check(10, 1, 1);
+    check(0, 10, 0);
+    check(10, 0, 0);
+}
+
 // [3.1.1 MQTT-4.5.0-1] [5.0 MQTT-4.5.0-1]
 #[test]
 fn every_matching_session_gets_the_message() {
