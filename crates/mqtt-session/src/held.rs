@@ -3,8 +3,9 @@
 //! A publish is written to its place once, and read from there once. What concerns it meanwhile (the order of sending,
 //! its flow, the news of its end) names the place, so that nothing large moves from one queue to the next.
 
+use alloc::vec::Vec;
+
 use mqtt_codec::Publish;
-use slab::Slab;
 
 use crate::Tag;
 
@@ -19,35 +20,85 @@ pub(crate) struct Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place(usize);
 
+/// How many empty places are kept for reuse when nothing is held.
+const KEPT_PLACES: usize = 1024;
+
+/// Whoever gave a publish back has forgotten its place.
+const GOOD: &str = "a place is good until its publish is given back";
+
 /// The publishes of a session, of any QoS and at any stage. A place is good until its publish is
 /// [given back](Self::give_back), which happens once: where the last news of it is told.
 #[derive(Debug)]
 pub(crate) struct HeldPublishes {
-    places: Slab<Held>,
+    places: Vec<Option<Held>>,
+    /// The places that hold nothing; the latest to become free is the first to be used again.
+    free: Vec<Place>,
 }
 
 impl HeldPublishes {
     pub(crate) const fn new() -> Self {
-        Self { places: Slab::new() }
+        Self { places: Vec::new(), free: Vec::new() }
     }
 
     #[inline]
     pub(crate) fn hold(&mut self, held: Held) -> Place {
-        Place(self.places.insert(held))
+        if let Some(place) = self.free.pop() {
+            self.places[place.0] = Some(held);
+            return place;
+        }
+        self.places.push(Some(held));
+        Place(self.places.len() - 1)
     }
 
     #[inline]
     pub(crate) fn get(&self, place: Place) -> &Publish {
-        &self.places[place.0].publish
+        &self.places[place.0].as_ref().expect(GOOD).publish
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, place: Place) -> &mut Publish {
-        &mut self.places[place.0].publish
+        &mut self.places[place.0].as_mut().expect(GOOD).publish
     }
 
     #[inline]
     pub(crate) fn give_back(&mut self, place: Place) -> Held {
-        self.places.remove(place.0)
+        let held = self.places[place.0].take().expect(GOOD);
+        self.free.push(place);
+        if self.free.len() == self.places.len() && self.places.len() > KEPT_PLACES {
+            *self = Self::new();
+        }
+        held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_codec::TopicName;
+
+    use super::*;
+
+    fn held(tag: Tag) -> Held {
+        Held { tag, publish: Publish::new(TopicName::from_static("t").unwrap(), "") }
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut publishes = HeldPublishes::new();
+        let [one, two] = [1, 2].map(|tag| publishes.hold(held(tag)));
+        assert_eq!(publishes.give_back(one).tag, 1);
+        assert_eq!(publishes.hold(held(3)), one);
+        assert_eq!(publishes.give_back(two).tag, 2);
+        assert_eq!(publishes.give_back(one).tag, 3);
+    }
+
+    #[test]
+    fn the_memory_of_many_is_given_back_with_the_last_of_them() {
+        let mut publishes = HeldPublishes::new();
+        let places: Vec<_> = (0..=KEPT_PLACES as Tag).map(|tag| publishes.hold(held(tag))).collect();
+        for place in places {
+            assert!(publishes.places.capacity() > KEPT_PLACES);
+            publishes.give_back(place);
+        }
+        assert_eq!(publishes.places.capacity(), 0);
     }
 }
