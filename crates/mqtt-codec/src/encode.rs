@@ -13,8 +13,11 @@ pub(crate) trait Body {
     /// The remaining length in bytes; every rule that the types don't enforce is checked here.
     fn body_len(&self, version: Version) -> Result<usize, EncodeError>;
 
-    /// Appends what [`body_len`](Self::body_len) has announced.
-    fn write_body(&self, version: Version, out: &mut Vec<u8>);
+    /// The first bytes of the body, of a number known beforehand: they are appended together with the fixed header.
+    fn start(&self) -> impl AsRef<[u8]>;
+
+    /// Appends the rest of what [`body_len`](Self::body_len) has announced.
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>);
 }
 
 /// The length of the whole packet in bytes.
@@ -26,34 +29,48 @@ pub(crate) fn packet_len(packet: &impl Body, version: Version) -> Result<usize, 
 /// Appends the whole packet and returns its length in bytes.
 #[inline(always)]
 pub(crate) fn packet(packet: &impl Body, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
-    let start = out.len();
+    let before = out.len();
     let remaining = packet.body_len(version)?;
-    fixed_header(packet.first_byte(), remaining, remaining, out)?;
-    packet.write_body(version, out);
-    debug_assert_eq!(out.len(), start + 1 + varint::len(remaining) + remaining);
-    Ok(out.len() - start)
+    start(packet, remaining, remaining, out)?;
+    packet.write_rest(version, out);
+    debug_assert_eq!(out.len(), before + 1 + varint::len(remaining) + remaining);
+    Ok(out.len() - before)
 }
 
-/// Appends a fixed header, with room reserved for it and the `following` bytes that the caller will append.
+/// Appends the fixed header and the [start](Body::start) of the body, with room reserved for the `following` bytes of
+/// the body that the caller will append, start included.
 #[inline(always)]
-pub(crate) fn fixed_header(
-    first_byte: u8,
+pub(crate) fn start(
+    packet: &impl Body,
     remaining: usize,
     following: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    // Most packets are short: one store for the whole header.
-    if let short @ ..0x80 = remaining {
-        out.reserve(2 + following);
-        out.extend_from_slice(&[first_byte, short as u8]);
-        return Ok(());
-    }
     let remaining = checked_remaining(remaining)?;
-    out.reserve(1 + varint::len(remaining as usize) + following);
-    out.push(first_byte);
-    varint::write(remaining, out);
+    let (first_byte, start) = (packet.first_byte(), packet.start());
+    out.reserve(1 + varint::MAX_LEN + following);
+    match varint::len(remaining as usize) {
+        1 => append_start::<1>(first_byte, remaining, start.as_ref(), out),
+        2 => append_start::<2>(first_byte, remaining, start.as_ref(), out),
+        3 => append_start::<3>(first_byte, remaining, start.as_ref(), out),
+        _ => append_start::<{ varint::MAX_LEN }>(first_byte, remaining, start.as_ref(), out),
+    }
     Ok(())
 }
+
+/// One append of a constant size is one or two stores; several would check for room again and again.
+#[inline(always)]
+fn append_start<const LEN: usize>(first_byte: u8, remaining: u32, start: &[u8], out: &mut Vec<u8>) {
+    let mut head = [0; 1 + varint::MAX_LEN + MAX_START];
+    let len = 1 + LEN + start.len();
+    head[0] = first_byte;
+    head[1..1 + LEN].copy_from_slice(&varint::bytes::<LEN>(remaining));
+    head[1 + LEN..len].copy_from_slice(start);
+    out.extend_from_slice(&head[..len]);
+}
+
+/// The longest [start](Body::start), a CONNECT's, in bytes.
+const MAX_START: usize = 10;
 
 #[inline]
 fn checked_remaining(remaining: usize) -> Result<u32, EncodeError> {
@@ -66,9 +83,37 @@ fn checked_remaining(remaining: usize) -> Result<u32, EncodeError> {
 /// Appends a two-byte length and the bytes, whose type has kept them within it.
 #[inline(always)]
 pub(crate) fn prefixed(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&prefix(bytes));
+    append(bytes, out);
+}
+
+/// The two-byte length of bytes whose type has kept them within it.
+#[inline(always)]
+pub(crate) fn prefix(bytes: &[u8]) -> [u8; 2] {
     debug_assert!(bytes.len() <= 0xFFFF);
-    out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
-    out.extend_from_slice(bytes);
+    (bytes.len() as u16).to_be_bytes()
+}
+
+/// Appends few bytes, such as a topic, without a call where they are 8 to 64.
+#[inline(always)]
+pub(crate) fn append(bytes: &[u8], out: &mut Vec<u8>) {
+    match bytes.len() {
+        8..=16 => append_twice::<8>(bytes, out),
+        17..=32 => append_twice::<16>(bytes, out),
+        33..=64 => append_twice::<32>(bytes, out),
+        _ => out.extend_from_slice(bytes),
+    }
+}
+
+/// Appends the first `N` bytes, and over their end the last `N`.
+#[inline(always)]
+fn append_twice<const N: usize>(bytes: &[u8], out: &mut Vec<u8>) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        let end = out.len() + bytes.len();
+        out.extend_from_slice(first);
+        out.truncate(end - N);
+        out.extend_from_slice(last);
+    }
 }
 
 /// How long [`prefixed`] is.
@@ -102,6 +147,7 @@ macro_rules! impl_encode {
             ///
             /// [`EncodeError`](crate::EncodeError) if the packet has no form in that version; then nothing is
             /// written.
+            #[inline(never)]
             pub fn encode(
                 &self,
                 version: crate::Version,

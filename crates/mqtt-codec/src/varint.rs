@@ -13,6 +13,9 @@ use alloc::vec::Vec;
 /// The largest value that four bytes hold, 268,435,455.
 pub(crate) const MAX: u32 = 0x0FFF_FFFF;
 
+/// The longest encoding, in bytes.
+pub(crate) const MAX_LEN: usize = 4;
+
 /// How many bytes the shortest encoding of `value` takes.
 #[inline]
 pub(crate) const fn len(value: usize) -> usize {
@@ -36,6 +39,15 @@ pub(crate) fn write(mut value: u32, out: &mut Vec<u8>) {
         value >>= 7;
     }
     out.push(low_bits(value));
+}
+
+/// An encoding of `LEN` bytes, all of the value's bits in it if `LEN` is [`len`] of it.
+#[inline(always)]
+pub(crate) fn bytes<const LEN: usize>(value: u32) -> [u8; LEN] {
+    core::array::from_fn(|index| {
+        let more = if index + 1 < LEN { 0x80 } else { 0 };
+        low_bits(value >> (7 * index)) | more
+    })
 }
 
 #[inline]

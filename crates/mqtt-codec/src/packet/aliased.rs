@@ -13,7 +13,7 @@ use core::num::NonZeroU16;
 
 use crate::{
     EncodeError, Publish, Version,
-    encode::{self, Body, expressible, impl_encode, prefixed},
+    encode::{self, Body, expressible, impl_encode},
 };
 
 /// A message as one connection shows it, with a topic alias; the [`Publish`] itself stays as it is. Made by
@@ -64,17 +64,17 @@ impl AliasedPublish<'_> {
     ///
     /// As [`encode`](Self::encode).
     pub fn encode_head(&self, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
-        let start = out.len();
+        let before = out.len();
         let remaining = self.body_len(version)?;
-        let following = remaining - self.publish.payload.len();
-        encode::fixed_header(self.first_byte(), remaining, following, out)?;
-        self.write_variable_header(out);
-        Ok(out.len() - start)
+        encode::start(self, remaining, remaining - self.publish.payload.len(), out)?;
+        self.write_head(out);
+        Ok(out.len() - before)
     }
 
+    /// Appends what is left of the variable header.
     #[inline]
-    fn write_variable_header(&self, out: &mut Vec<u8>) {
-        prefixed(self.name, out);
+    fn write_head(&self, out: &mut Vec<u8>) {
+        encode::append(self.name, out);
         if let Some(id) = self.publish.packet_id {
             out.extend_from_slice(&id.get().to_be_bytes());
         }
@@ -99,9 +99,14 @@ impl Body for AliasedPublish<'_> {
         Ok(named - topic.as_bytes().len() + self.name.len() + properties.encoded_len_with_alias())
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        encode::prefix(self.name)
+    }
+
     #[inline]
-    fn write_body(&self, _: Version, out: &mut Vec<u8>) {
-        self.write_variable_header(out);
+    fn write_rest(&self, _: Version, out: &mut Vec<u8>) {
+        self.write_head(out);
         out.extend_from_slice(&self.publish.payload);
     }
 }

@@ -57,8 +57,13 @@ impl Body for Auth {
         Ok(short_form_len(self.reason, self.properties.encoded_len()))
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        []
+    }
+
     #[inline]
-    fn write_body(&self, _: Version, out: &mut Vec<u8>) {
+    fn write_rest(&self, _: Version, out: &mut Vec<u8>) {
         if write_short_form(self.reason, self.properties.is_empty(), out) {
             self.properties.write(out);
         }

@@ -73,9 +73,13 @@ impl Body for Connack {
         }
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        [u8::from(self.session_present)]
+    }
+
     #[inline]
-    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
-        out.push(u8::from(self.session_present));
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         out.extend(self.reason_byte(version));
         if version == Version::V5 {
             self.properties.write(out);

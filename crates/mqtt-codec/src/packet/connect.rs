@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// What stands before the protocol version, length included.
-const PROTOCOL_NAME: &[u8] = b"\x00\x04MQTT";
+const PROTOCOL_NAME: &[u8; 6] = b"\x00\x04MQTT";
 
 mod flags {
     pub(super) const RESERVED: u8 = 1;
@@ -193,12 +193,15 @@ impl Body for Connect {
         Ok(fixed + properties + prefixed_len(self.client_id.as_bytes()) + will + username + password)
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        let [high, low] = self.keep_alive.to_be_bytes();
+        let [n0, n1, n2, n3, n4, n5] = *PROTOCOL_NAME;
+        [n0, n1, n2, n3, n4, n5, self.version.level(), self.flags(), high, low]
+    }
+
     #[inline]
-    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
-        out.extend_from_slice(PROTOCOL_NAME);
-        out.push(version.level());
-        out.push(self.flags());
-        out.extend_from_slice(&self.keep_alive.to_be_bytes());
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 {
             self.properties.write(out);
         }

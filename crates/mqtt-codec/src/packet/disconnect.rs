@@ -69,8 +69,13 @@ impl Body for Disconnect {
         }
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        []
+    }
+
     #[inline]
-    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 && write_short_form(self.reason, self.properties.is_empty(), out) {
             self.properties.write(out);
         }

@@ -131,7 +131,16 @@ impl Packet {
     /// # Errors
     ///
     /// [`EncodeError`] if the packet has no form in that version; then nothing is written.
+    #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
+        // The usual packet goes before the choice among all.
+        match self {
+            Self::Publish(publish) => publish.encode(version, out),
+            other => other.encode_other(version, out),
+        }
+    }
+
+    fn encode_other(&self, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
         match self {
             Self::Connect(connect) => connect.encode(out),
             Self::Connack(connack) => connack.encode(version, out),

@@ -25,6 +25,11 @@ impl Body for Ping {
         Ok(0)
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        []
+    }
+
     #[inline]
-    fn write_body(&self, _: Version, _: &mut Vec<u8>) {}
+    fn write_rest(&self, _: Version, _: &mut Vec<u8>) {}
 }

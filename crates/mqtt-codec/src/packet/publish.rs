@@ -22,7 +22,7 @@ use core::fmt;
 use crate::{
     BinaryRef, DecodeErrorKind, EncodeError, PacketId, PublishProperties, PublishPropertiesRef, QoS, TextRef,
     TopicName, Version,
-    encode::{self, Body, expressible, impl_encode, prefixed, prefixed_len},
+    encode::{self, Body, expressible, impl_encode, prefixed_len},
     packet::{PacketKind, kind::publish_flags},
     parse::{Context, Input, Parsed, cut, ensure, packet_id, qos, topic_name},
     property::Place,
@@ -69,16 +69,17 @@ impl Publish {
     ///
     /// [`EncodeError`] if the packet has no form in that version; then nothing is written.
     pub fn encode_head(&self, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
-        let start = out.len();
+        let before = out.len();
         let remaining = self.body_len(version)?;
-        encode::fixed_header(self.first_byte(), remaining, remaining - self.payload.len(), out)?;
-        self.write_variable_header(version, out);
-        Ok(out.len() - start)
+        encode::start(self, remaining, remaining - self.payload.len(), out)?;
+        self.write_head(version, out);
+        Ok(out.len() - before)
     }
 
+    /// Appends what is left of the variable header.
     #[inline(always)]
-    fn write_variable_header(&self, version: Version, out: &mut Vec<u8>) {
-        prefixed(self.topic.as_bytes(), out);
+    fn write_head(&self, version: Version, out: &mut Vec<u8>) {
+        encode::append(self.topic.as_bytes(), out);
         if let Some(id) = self.packet_id {
             out.extend_from_slice(&id.get().to_be_bytes());
         }
@@ -128,8 +129,7 @@ impl Body for Publish {
     #[inline(always)]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
         self.check_delivery()?;
-        let aliased = version == Version::V5 && self.properties.topic_alias().is_some();
-        if self.topic.is_empty() && !aliased {
+        if self.topic.is_empty() && (version == Version::V311 || !self.properties.has_topic_alias()) {
             return Err(EncodeError::TopicMissing);
         }
         let properties = match version {
@@ -144,9 +144,14 @@ impl Body for Publish {
     }
 
     #[inline(always)]
-    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
-        self.write_variable_header(version, out);
-        out.extend_from_slice(&self.payload);
+    fn start(&self) -> impl AsRef<[u8]> {
+        encode::prefix(self.topic.as_bytes())
+    }
+
+    #[inline(always)]
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
+        self.write_head(version, out);
+        encode::append(&self.payload, out);
     }
 }
 
@@ -188,11 +193,7 @@ impl<'a> PublishRef<'a> {
             Version::V5 => PublishPropertiesRef::parse(Place::publish(context.sender), rest)?,
             Version::V311 => (rest, PublishPropertiesRef::default()),
         };
-        ensure(
-            !topic.is_empty() || properties.topic_alias().is_some(),
-            input,
-            DecodeErrorKind::TopicMissing,
-        )?;
+        ensure(!topic.is_empty() || properties.has_topic_alias(), input, DecodeErrorKind::TopicMissing)?;
         let dup = flags & publish_flags::DUP != 0;
         let retain = flags & publish_flags::RETAIN != 0;
         let payload = BinaryRef::from_parsed(payload);

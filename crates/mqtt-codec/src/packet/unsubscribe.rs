@@ -62,9 +62,13 @@ impl Body for Unsubscribe {
         Ok(2 + properties + filters)
     }
 
+    #[inline(always)]
+    fn start(&self) -> impl AsRef<[u8]> {
+        self.packet_id.get().to_be_bytes()
+    }
+
     #[inline]
-    fn write_body(&self, version: Version, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.packet_id.get().to_be_bytes());
+    fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 {
             self.properties.write(out);
         }

@@ -355,6 +355,12 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
         self.0.all(PropertyId::SubscriptionIdentifier)
     }
 
+    /// Whether there is a topic alias, without reading it.
+    #[inline]
+    pub(crate) fn has_topic_alias(&self) -> bool {
+        self.0.has(PropertyId::TopicAlias)
+    }
+
     /// As [`encoded_len`](Self::encoded_len), a topic alias included.
     #[inline]
     pub(crate) fn encoded_len_with_alias(&self) -> usize {
