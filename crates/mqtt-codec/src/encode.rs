@@ -48,8 +48,9 @@ pub(crate) fn start(
 ) -> Result<(), EncodeError> {
     let remaining = checked_remaining(remaining)?;
     let (first_byte, start) = (packet.first_byte(), packet.start());
-    out.reserve(1 + varint::MAX_LEN + following);
-    match varint::len(remaining as usize) {
+    let len = varint::len(remaining as usize);
+    out.reserve(1 + len + following);
+    match len {
         1 => append_start::<1>(first_byte, remaining, start.as_ref(), out),
         2 => append_start::<2>(first_byte, remaining, start.as_ref(), out),
         3 => append_start::<3>(first_byte, remaining, start.as_ref(), out),
