@@ -1,11 +1,11 @@
 //! [`Connection`]: everything that ends with the connection, and the rules that tie its rooms together.
 
-use core::ops::Range;
 use core::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, BytesMut};
 use mqtt_codec::{
-    Ack, AckKind, Connack, Connect, Decoder, Disconnect, Packet, PacketKind, ReasonCode, Side, Text, Version,
+    Ack, AckKind, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind, PacketRef, ReasonCode,
+    Side, Text, TopicName, Version,
 };
 
 use crate::handshake::{self, Terms};
@@ -129,45 +129,28 @@ impl Connection {
         }
     }
 
-    /// One whole packet of the peer, at `frame` in `chunk`.
+    /// Takes the first packet off the input, if all of it is there; how many bytes that were.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
-        frame: Range<usize>,
-        chunk: &Bytes,
+        input: &mut BytesMut,
         kept: &mut Kept,
         news: &mut News,
-    ) -> Result<(), ProtocolError> {
-        let frame = &chunk[frame];
-        if self.limits.is_none()
-            && let Some(connack) = handshake::refused_by_v311_server(self.terms.version, frame)
-        {
-            self.refused(connack, news);
-            return Ok(());
+    ) -> Result<usize, ProtocolError> {
+        let (start, first_byte) = (input.len(), input.first().copied().unwrap_or(0));
+        if self.limits.is_none() {
+            self.receive_first(first_byte, input, kept, news)?;
+        } else if let Some((ack, len)) = self.plain_ack(first_byte, input)? {
+            input.advance(len);
+            record(ack.kind.into(), first_byte, len, Some(ack.packet_id), None, news);
+            self.acknowledged(ack, kept, news)?;
+        } else if let Some(packet) = self.decoder.decode_from(input)? {
+            self.exchange(packet, first_byte, start - input.len(), kept, news)?;
         }
-        let mut packet = self.decoder.parse(frame)?.to_owned(chunk);
-        let resolved = match &mut packet {
-            Packet::Publish(publish) => self.aliases.resolve(publish),
-            _ => Ok(()),
-        };
-        record(&packet, frame, news);
-        match packet {
-            Packet::Connack(connack) => self.connack(connack, kept, news),
-            packet if self.limits.is_none() => {
-                let violation = match packet {
-                    Packet::Auth(_) => Violation::UnexpectedAuthentication,
-                    _ => Violation::ExpectedConnack,
-                };
-                Err(ProtocolError::new(violation, packet.kind()))
-            }
-            packet => match resolved {
-                Ok(()) => self.exchange(packet, kept, news),
-                Err(violation) => Err(ProtocolError::new(violation, PacketKind::Publish)),
-            },
-        }?;
         if self.wire.is_clogged() {
             self.cut(DisconnectCause::PeerNotReading, news);
         }
-        Ok(())
+        Ok(start - input.len())
     }
 
     /// The peer broke a rule: it is told in 5.0, once it has accepted the connection, and cut off. An earlier
@@ -248,11 +231,31 @@ impl Connection {
         [write, close, ping, response].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
+    /// The first packet, which has to be the answer to CONNECT.
+    fn receive_first(
+        &mut self,
+        first_byte: u8,
+        input: &mut BytesMut,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        if let Some(connack) = handshake::refused_by_v311_server(self.terms.version, input) {
+            self.refused(connack, news);
+            input.clear();
+            return Ok(());
+        }
+        let start = input.len();
+        let Some(packet) = self.decoder.decode_from(input)? else { return Ok(()) };
+        record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), None, news);
+        match packet {
+            Packet::Connack(connack) => self.connack(connack, kept, news),
+            Packet::Auth(_) => Err(ProtocolError::new(Violation::UnexpectedAuthentication, PacketKind::Auth)),
+            packet => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
+        }
+    }
+
     /// The answer to CONNECT.
     fn connack(&mut self, connack: Connack, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
-        if self.limits.is_some() {
-            return Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack));
-        }
         if connack.reason.is_error() {
             self.refused(connack, news);
             return Ok(());
@@ -286,9 +289,42 @@ impl Connection {
         self.send_queue.resume(resumption);
     }
 
+    /// The acknowledgement at the front of the input, if it carries no properties and is complete, and its length.
+    /// Most are so; then there is nothing in them that has to be kept.
+    #[inline]
+    fn plain_ack(&self, first_byte: u8, input: &[u8]) -> Result<Option<(Ack, usize)>, ProtocolError> {
+        if !(PacketKind::Puback as u8..=PacketKind::Pubcomp as u8).contains(&(first_byte >> 4)) {
+            return Ok(None);
+        }
+        let Some(len) = self.decoder.delimit(input)? else { return Ok(None) };
+        Ok(match self.decoder.parse(&input[..len])? {
+            PacketRef::Ack(ack) if ack.properties.is_empty() => {
+                Some((Ack::new(ack.kind, ack.packet_id).with_reason(ack.reason), len))
+            }
+            _ => None,
+        })
+    }
+
     /// A packet of an accepted connection.
     #[inline]
-    fn exchange(&mut self, packet: Packet, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
+    fn exchange(
+        &mut self,
+        mut packet: Packet,
+        first_byte: u8,
+        len: usize,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        let resolved = match &mut packet {
+            Packet::Publish(publish) => self.aliases.resolve(publish),
+            _ => Ok(()),
+        };
+        let topic = match &packet {
+            Packet::Publish(publish) => Some(&publish.topic),
+            _ => None,
+        };
+        record(packet.kind(), first_byte, len, packet.packet_id(), topic, news);
+        resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
         if !self.terms.problem_information && explains_itself(&packet) {
             return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
         }
@@ -296,10 +332,7 @@ impl Connection {
             Packet::Publish(publish) => {
                 kept.inbound.publish(publish, &mut self.ack_order, &mut self.wire, news)
             }
-            Packet::Ack(ack) => {
-                let kind = ack.kind.into();
-                self.acknowledged(ack, kept, news).map_err(|violation| ProtocolError::new(violation, kind))
-            }
+            Packet::Ack(ack) => self.acknowledged(ack, kept, news),
             Packet::Suback(suback) => self.requests.suback(suback, news),
             Packet::Unsuback(unsuback) => self.requests.unsuback(unsuback, self.terms.version, news),
             Packet::Pingresp => {
@@ -315,52 +348,53 @@ impl Connection {
                 Ok(())
             }
             Packet::Auth(_) => Err(ProtocolError::new(Violation::UnexpectedAuthentication, PacketKind::Auth)),
+            Packet::Connack(_) => Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack)),
             // The decoder lets none of these pass from a server.
-            Packet::Connect(_)
-            | Packet::Connack(_)
-            | Packet::Subscribe(_)
-            | Packet::Unsubscribe(_)
-            | Packet::Pingreq => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
+            Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::Pingreq => {
+                Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind()))
+            }
         }
     }
 
     /// One of the four acknowledgements of QoS 1 and 2.
     #[inline]
-    fn acknowledged(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), Violation> {
-        let packet_id = ack.packet_id;
-        match ack.kind {
-            AckKind::Puback => {
-                if let Some(epoch) = kept.outbound.puback(ack, news)? {
-                    self.send_queue.discharge(epoch);
+    fn acknowledged(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
+        let kind = ack.kind;
+        let handled = match kind {
+            AckKind::Puback => kept.outbound.puback(ack, news).map(|ended| self.discharge(ended)),
+            AckKind::Pubrec => self.pubrec(ack, kept, news),
+            AckKind::Pubrel => kept.inbound.pubrel(ack.packet_id, &mut self.ack_order, &mut self.wire, news),
+            AckKind::Pubcomp => kept.outbound.pubcomp(ack, news).map(|ended| self.discharge(ended)),
+        };
+        handled.map_err(|violation| ProtocolError::new(violation, kind.into()))
+    }
+
+    #[inline]
+    fn pubrec(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), Violation> {
+        let (packet_id, refused) = (ack.packet_id, ack.reason.is_error());
+        match kept.outbound.pubrec(ack, self.epoch, news)? {
+            Received::Ended(epoch) => self.send_queue.discharge(epoch),
+            Received::Release { first_seen } => {
+                if first_seen {
+                    self.send_queue.charge();
                 }
+                self.wire.stage_ack(AckKind::Pubrel, packet_id, ReasonCode::Success, news);
             }
-            AckKind::Pubrec => {
-                let refused = ack.reason.is_error();
-                match kept.outbound.pubrec(ack, self.epoch, news)? {
-                    Received::Ended(epoch) => self.send_queue.discharge(epoch),
-                    Received::Release { first_seen } => {
-                        if first_seen {
-                            self.send_queue.charge();
-                        }
-                        self.wire.stage_ack(AckKind::Pubrel, packet_id, ReasonCode::Success, news);
-                    }
-                    Received::Unknown if refused => {}
-                    Received::Unknown => {
-                        let reason = ReasonCode::PacketIdentifierNotFound;
-                        self.wire.stage_ack(AckKind::Pubrel, packet_id, reason, news);
-                    }
-                }
-            }
-            AckKind::Pubrel => {
-                kept.inbound.pubrel(packet_id, &mut self.ack_order, &mut self.wire, news)?;
-            }
-            AckKind::Pubcomp => {
-                if let Some(epoch) = kept.outbound.pubcomp(ack, news)? {
-                    self.send_queue.discharge(epoch);
-                }
+            Received::Unknown if refused => {}
+            Received::Unknown => {
+                let reason = ReasonCode::PacketIdentifierNotFound;
+                self.wire.stage_ack(AckKind::Pubrel, packet_id, reason, news);
             }
         }
         Ok(())
+    }
+
+    /// The flow that ended, if one did, makes room for another, if that connection carried it.
+    #[inline]
+    fn discharge(&mut self, ended: Option<Epoch>) {
+        if let Some(epoch) = ended {
+            self.send_queue.discharge(epoch);
+        }
     }
 
     /// The server said no to CONNECT.
@@ -402,18 +436,22 @@ fn explains_itself(packet: &Packet) -> bool {
     }
 }
 
-fn record(packet: &Packet, frame: &[u8], news: &mut News) {
+fn record(
+    kind: PacketKind,
+    first_byte: u8,
+    len: usize,
+    packet_id: Option<PacketId>,
+    topic: Option<&TopicName>,
+    news: &mut News,
+) {
     let at = news.now();
     news.trace.push(|| PacketTrace {
         direction: Direction::Inbound,
         at,
-        kind: packet.kind(),
-        len: frame.len(),
-        flags: frame.first().map_or(0, |first| first & 0x0f),
-        packet_id: packet.packet_id(),
-        topic: match packet {
-            Packet::Publish(publish) => Some(publish.topic.clone()),
-            _ => None,
-        },
+        kind,
+        len,
+        flags: first_byte & 0x0f,
+        packet_id,
+        topic: topic.cloned(),
     });
 }

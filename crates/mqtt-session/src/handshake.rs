@@ -87,7 +87,7 @@ pub(crate) fn announce(connect: &Connect, config: &Config) -> Result<Connect, Re
 }
 
 /// Whether the first packet of a 5.0 attempt says that the server speaks only 3.1.1; what that means.
-pub(crate) fn refused_by_v311_server(version: Version, frame: &[u8]) -> Option<Connack> {
-    (version == Version::V5 && frame == ONLY_V311)
+pub(crate) fn refused_by_v311_server(version: Version, input: &[u8]) -> Option<Connack> {
+    (version == Version::V5 && input.starts_with(&ONLY_V311))
         .then(|| Connack::new(false, ReasonCode::UnsupportedProtocolVersion))
 }

@@ -1,9 +1,7 @@
 //! [`Session`]: the methods that drivers and applications call.
 
-use alloc::vec::Vec;
-
 use bytes::BytesMut;
-use mqtt_codec::{Connect, DecodeError, Decoder, PacketId, Publish, QoS, ReasonCode};
+use mqtt_codec::{Connect, PacketId, Publish, QoS, ReasonCode};
 
 use crate::connection::{Connection, Kept};
 use crate::handshake;
@@ -16,9 +14,6 @@ use crate::{
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
 const MAX_INPUT: usize = 64 * 1024;
 
-/// How many packets are parsed in one call at most, which bounds what is remembered of them meanwhile.
-const MAX_PACKETS: usize = 8 * 1024;
-
 /// One MQTT client session, over any number of connections. The contract is on the [crate's first page](crate).
 #[derive(Debug)]
 pub struct Session {
@@ -29,8 +24,6 @@ pub struct Session {
     connection: Option<Connection>,
     /// The protocol error that ended the latest connection.
     latched: Option<ProtocolError>,
-    /// Where the packets of the present input end; empty between calls but for its memory.
-    frame_ends: Vec<usize>,
     news: News,
 }
 
@@ -39,7 +32,7 @@ impl Session {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let news = News::new(config.trace);
-        Self { config, kept: Kept::new(), connection: None, latched: None, frame_ends: Vec::new(), news }
+        Self { config, kept: Kept::new(), connection: None, latched: None, news }
     }
 }
 
@@ -75,9 +68,9 @@ impl Session {
     /// Bytes came in. Complete packets are taken off the front of `input`; a partial one is left there, for more to
     /// be appended.
     ///
-    /// At most 64 KiB and 8,192 packets are parsed in a call (but one packet in any case), so that the caller can have
-    /// events handled in between: call again while the result, the number of bytes taken, is above 0. Messages are
-    /// slices of what was taken off `input`. Input that belongs to no live connection is dropped.
+    /// At most 64 KiB are parsed in a call (but one packet in any case), so that the caller can have events handled in
+    /// between: call again while the result, the number of bytes taken, is above 0. Messages are slices of what was
+    /// taken off `input`. Input that belongs to no live connection is dropped.
     ///
     /// # Errors
     ///
@@ -97,33 +90,24 @@ impl Session {
         if !input.is_empty() {
             connection.read(self.news.now());
         }
-        let fault = delimit(connection.decoder, input, &mut self.frame_ends);
-        let taken = self.frame_ends.last().copied().unwrap_or(0);
-        let chunk = input.split_to(taken).freeze();
-        let mut result = Ok(());
-        let mut from = 0;
-        for &end in &self.frame_ends {
-            result = connection.receive(from..end, &chunk, &mut self.kept, &mut self.news);
-            if result.is_err() || connection.is_deaf() {
+        let mut taken = 0;
+        while taken < MAX_INPUT {
+            match connection.receive(input, &mut self.kept, &mut self.news) {
+                Ok(0) => break,
+                Ok(bytes) => taken += bytes,
+                Err(error) => {
+                    connection.fail(&error, &mut self.news);
+                    input.clear();
+                    self.latched = Some(error.clone());
+                    return Err(error);
+                }
+            }
+            if connection.is_deaf() {
+                input.clear();
                 break;
             }
-            from = end;
         }
-        if result.is_ok() && !connection.is_deaf() {
-            result = fault.map_or(Ok(()), |error| Err(error.into()));
-        }
-        if connection.is_deaf() {
-            input.clear();
-        }
-        match result {
-            Ok(()) => Ok(taken),
-            Err(error) => {
-                connection.fail(&error, &mut self.news);
-                input.clear();
-                self.latched = Some(error.clone());
-                Err(error)
-            }
-        }
+        Ok(taken)
     }
 
     /// The transport took `bytes` more bytes of the [`Output`].
@@ -274,23 +258,4 @@ impl Session {
     fn ready(&self) -> Option<&Connection> {
         self.connection.as_ref().filter(|connection| connection.phase() == Phase::Ready)
     }
-}
-
-/// Finds the complete packets at the front of `input`, as many as are taken in one call: where each of them ends, and
-/// what is wrong with the packet behind them.
-#[inline]
-fn delimit(decoder: Decoder, input: &[u8], ends: &mut Vec<usize>) -> Option<DecodeError> {
-    ends.clear();
-    let mut from = 0;
-    while from < MAX_INPUT && ends.len() < MAX_PACKETS {
-        match decoder.delimit(&input[from..]) {
-            Ok(Some(length)) => {
-                from += length;
-                ends.push(from);
-            }
-            Ok(None) => break,
-            Err(error) => return Some(error),
-        }
-    }
-    None
 }

@@ -212,15 +212,6 @@ fn a_call_parses_64_kib_at_most_but_one_packet_in_any_case() {
     assert_eq!(rig.session.handle_input(rig.now, &mut buffer), Ok(bytes_of(&large).len()));
 }
 
-#[test]
-fn a_call_parses_8192_packets_at_most() {
-    let mut rig = Rig::ready(V5);
-    let mut buffer = mqtt_session::codec::bytes::BytesMut::from(&[0xd0, 0].repeat(10_000)[..]);
-    assert_eq!(rig.session.handle_input(rig.now, &mut buffer), Ok(2 * 8_192));
-    assert_eq!(rig.session.handle_input(rig.now, &mut buffer), Ok(2 * 1_808));
-    assert_eq!(rig.session.handle_input(rig.now, &mut buffer), Ok(0));
-}
-
 fn bytes_of(publish: &Publish) -> Vec<u8> {
     let mut bytes = Vec::new();
     publish.encode(V5, &mut bytes).unwrap();
