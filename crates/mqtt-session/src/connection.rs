@@ -199,6 +199,7 @@ impl Connection {
     #[inline]
     pub(crate) fn transmit(&mut self, outbound: &mut Outbound, out: &mut Output, news: &mut News) -> Duty {
         let now = news.now();
+        outbound.held.look(now);
         self.wire.flush(out, now);
         if self.limits.is_some() {
             self.send_queue.fill(outbound, &mut self.wire, out, news);

@@ -110,6 +110,10 @@ pub enum PublishEnd {
     Refused(Ack),
     /// QoS 0: the transport took its last byte. Nobody will ever know more.
     Written,
+    /// Its Message Expiry Interval (5.0) was over before anything of it was sent. It counts from the first
+    /// [`poll_io`](crate::Session::poll_io) after the submission, also while there is no connection. What has been sent
+    /// once is seen through, even if it expires.
+    Expired,
     /// A publish that was waiting to be resent, and which this connection's limits forbid. Whether the server has
     /// an earlier copy is unknown.
     Forbidden(Refusal),

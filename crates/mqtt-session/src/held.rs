@@ -3,11 +3,13 @@
 //! A publish is written to its place once, and read from there once. What concerns it meanwhile (the order of sending,
 //! its flow, the news of its end) names the place, so that nothing large moves from one queue to the next.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use mqtt_codec::Publish;
 
-use crate::Tag;
+use crate::lifetimes::Lifetimes;
+use crate::{Tag, Timestamp};
 
 /// A publish, and whose it is.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(crate) struct Held {
 }
 
 /// The place of a publish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(usize);
 
 /// How many empty places are kept for reuse when nothing is held.
@@ -33,11 +35,12 @@ pub(crate) struct HeldPublishes {
     places: Vec<Option<Held>>,
     /// The places that hold nothing; the latest to become free is the first to be used again.
     free: Vec<Place>,
+    lifetimes: Lifetimes,
 }
 
 impl HeldPublishes {
     pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+        Self { places: Vec::new(), free: Vec::new(), lifetimes: Lifetimes::new() }
     }
 
     #[inline]
@@ -63,12 +66,54 @@ impl HeldPublishes {
     #[inline]
     pub(crate) fn give_back(&mut self, place: Place) -> Held {
         let held = self.places[place.0].take().expect(GOOD);
+        self.lifetimes.remove(place);
         self.free.push(place);
         if self.free.len() == self.places.len() && self.places.len() > KEPT_PLACES {
             *self = Self::new();
         }
         held
     }
+
+    /// A publish has been taken: if it expires, it ages.
+    #[inline]
+    pub(crate) fn begin_to_age(&mut self, place: Place) {
+        if let Some(seconds) = self.get(place).properties.message_expiry_interval() {
+            self.lifetimes.add(place, seconds);
+        }
+    }
+
+    /// The driver looks: what has been taken since the last time ages from this moment.
+    #[inline]
+    pub(crate) fn look(&mut self, now: Timestamp) {
+        self.lifetimes.start(now);
+    }
+
+    /// Whether the Message Expiry Interval of a publish is over.
+    #[inline]
+    pub(crate) fn has_expired(&self, place: Place, now: Timestamp) -> bool {
+        self.lifetimes.is_over(place, now)
+    }
+
+    /// A publish as it goes out now: with what is left of its Message Expiry Interval, and a second if nothing is, for 0
+    /// means "never" to some servers (mosquitto 2.0.11).
+    #[inline]
+    pub(crate) fn aged(&self, place: Place, now: Timestamp) -> Cow<'_, Publish> {
+        let publish = self.get(place);
+        match self.lifetimes.left(place, now) {
+            None => Cow::Borrowed(publish),
+            Some(left) => with_expiry(publish, left.max(1)),
+        }
+    }
+}
+
+/// The same publish with a shorter Message Expiry Interval.
+fn with_expiry(publish: &Publish, seconds: u32) -> Cow<'_, Publish> {
+    if publish.properties.message_expiry_interval().is_none_or(|interval| interval <= seconds) {
+        return Cow::Borrowed(publish);
+    }
+    let mut aged = publish.clone();
+    aged.properties.set_message_expiry_interval(seconds);
+    Cow::Owned(aged)
 }
 
 #[cfg(test)]

@@ -122,6 +122,15 @@
 //! - **Inbound**, as many are taken as [`Config::topic_alias_maximum`] announces. One above it is answered by 0x94, one that
 //!   was never set by 0x82.
 //!
+//! # Message expiry
+//!
+//! The Message Expiry Interval of a publish (5.0) is counted down from the first [`poll_io`](Session::poll_io) after its
+//! submission, through all that follows: behind a full output, and while there is no connection. One that nothing was
+//! sent of until then ends as [`PublishEnd::Expired`], when its turn comes. One that was sent is seen through
+//! [MQTT-4.3.3-7]: the server may have the message, and only the end of the exchange can tell. What goes out has the
+//! interval that is left, and at least one second, since mosquitto 2.0.11 takes 0 for no expiry; what is told has the
+//! caller's.
+//!
 //! # Phases
 //!
 //! What the session waits for is its [`Phase`]; what happens moves it on:
@@ -145,7 +154,7 @@
 //! | a publish is | PUBACK | PUBREC < 0x80 | PUBREC ≥ 0x80 | PUBCOMP | resumed connection |
 //! | --- | --- | --- | --- | --- | --- |
 //! | unknown | ignored | PUBREL (5.0: 0x92) | ignored | ignored | |
-//! | unsent | error | error | error | error | PUBLISH |
+//! | unsent | error | error | error | error | PUBLISH; expired: **ends** |
 //! | QoS 1, sent | **ends** | error | error | error | PUBLISH with DUP |
 //! | QoS 2, sent | error | PUBREL; *released* | **ends**, refused | error | PUBLISH with DUP |
 //! | QoS 2, released | error | PUBREL | **ends**, refused | **ends** | PUBREL |
@@ -187,6 +196,7 @@ mod ids;
 mod inbound;
 mod inbound_aliases;
 mod keep_alive;
+mod lifetimes;
 mod limits;
 mod news;
 mod outbound;

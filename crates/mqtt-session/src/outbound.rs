@@ -10,6 +10,7 @@
 //!                                      PUBCOMP, PUBREC >= 0x80
 //! ```
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -141,18 +142,25 @@ impl Outbound {
     }
 
     /// The publish whose turn it is, marked as sent on this connection, and as a repetition if it is one
-    /// [MQTT-3.3.1-1]. `None` if its flow has ended, or gone on on this connection, since.
+    /// [MQTT-3.3.1-1]. `None` if its flow has ended, or gone on on this connection, since; and if it ends now, because it
+    /// was never sent and has expired. What was sent is seen through [MQTT-4.3.3-7].
     #[inline]
-    pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch) -> Option<&Publish> {
+    pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch, news: &mut News) -> Option<Cow<'_, Publish>> {
+        let now = news.now();
         let flow = self.flows.get_mut(turn.packet_id)?;
         if flow.order != turn.order || flow.epoch == epoch {
+            return None;
+        }
+        let place = flow.place;
+        if flow.progress == Progress::Unsent && self.held.has_expired(place, now) {
+            self.end(turn.packet_id, PublishEnd::Expired, news);
             return None;
         }
         let publish = self.held.get_mut(flow.place);
         publish.dup = flow.progress == Progress::Sent;
         flow.progress = Progress::Sent;
         flow.epoch = epoch;
-        Some(publish)
+        Some(self.held.aged(place, now))
     }
 
     /// PUBACK ends a flow of QoS 1, whatever its reason: the connection that last carried it. `None`: there is no
@@ -333,10 +341,10 @@ mod tests {
         let old = begin(&mut outbound, 1);
         outbound.end(id(1), PublishEnd::Written, &mut news);
         let new = begin(&mut outbound, 1);
-        assert_eq!(outbound.send(old, 1), None);
-        assert_eq!(outbound.send(new, 1), Some(&publish(1)));
-        assert_eq!(outbound.send(new, 1), None, "once on each connection");
-        assert_eq!(outbound.send(new, 2), Some(&Publish { dup: true, ..publish(1) }));
+        assert_eq!(outbound.send(old, 1, &mut news), None);
+        assert_eq!(outbound.send(new, 1, &mut news).as_deref(), Some(&publish(1)));
+        assert_eq!(outbound.send(new, 1, &mut news), None, "once on each connection");
+        assert_eq!(outbound.send(new, 2, &mut news).as_deref(), Some(&Publish { dup: true, ..publish(1) }));
     }
 
     #[test]
@@ -344,7 +352,7 @@ mod tests {
         let (mut outbound, mut news) = (Outbound::new(), News::new(false));
         let turn = begin(&mut outbound, 1);
         begin(&mut outbound, 2);
-        outbound.send(turn, 1);
+        outbound.send(turn, 1, &mut news);
         outbound.forbid(id(1), Refusal::RetainNotSupported, &mut news);
         outbound.forbid(id(2), Refusal::RetainNotSupported, &mut news);
         let first_free = |outbound: &mut Outbound| {

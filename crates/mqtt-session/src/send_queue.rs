@@ -191,8 +191,8 @@ impl SendQueue {
         out: &mut Output,
         news: &mut News,
     ) {
-        let Some(publish) = outbound.send(turn, self.epoch) else { return };
-        match wire.append_publish(publish, out, news) {
+        let Some(publish) = outbound.send(turn, self.epoch, news) else { return };
+        match wire.append_publish(&publish, out, news) {
             Ok(()) => self.charged += 1,
             // It was checked when it was submitted; should it be wrong all the same, that is the caller's to know.
             Err(error) => outbound.forbid(turn.packet_id, Refusal::Invalid(error), news),
@@ -203,14 +203,21 @@ impl SendQueue {
     fn send_qos0(&mut self, outbound: &Outbound, wire: &mut Wire, out: &mut Output, news: &mut News) {
         let Some(entry) = self.qos0.get_mut(self.qos0_encoded) else { return };
         self.queued_bytes -= entry.size;
-        match wire.append_publish(outbound.held.get(entry.place), out, news) {
+        let sent = match outbound.held.has_expired(entry.place, news.now()) {
+            true => Err(PublishEnd::Expired),
+            false => {
+                let publish = outbound.held.aged(entry.place, news.now());
+                wire.append_publish(&publish, out, news)
+                    .map_err(|error| PublishEnd::Forbidden(Refusal::Invalid(error)))
+            }
+        };
+        match sent {
             Ok(()) => {
                 entry.end = wire.appended();
                 self.qos0_encoded += 1;
             }
-            Err(error) => {
+            Err(result) => {
                 if let Some(Qos0 { place, .. }) = self.qos0.remove(self.qos0_encoded) {
-                    let result = PublishEnd::Forbidden(Refusal::Invalid(error));
                     news.tell(Notice::Published(place, result));
                 }
             }

@@ -41,6 +41,7 @@ impl Connection {
                         return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
                     }
                 }
+                outbound.held.begin_to_age(place);
                 Ok(())
             }
             Command::Subscribe { tag, filters, properties } => {

@@ -130,7 +130,7 @@ impl Application {
                         self.acknowledged.insert(u32::try_from(tag).expect("tags are small here"));
                     }
                     PublishEnd::Refused(ack) => assert!(ack.reason.is_error()),
-                    PublishEnd::Forbidden(_) => {}
+                    PublishEnd::Forbidden(_) | PublishEnd::Expired => {}
                 }
             }
             Event::PublishLost { tag, publish, .. } => {

@@ -4,6 +4,7 @@
 mod aliases;
 mod chunking;
 mod cuts;
+mod expiry;
 mod inbound;
 mod keep_alive;
 mod limits;

@@ -502,21 +502,6 @@ fn nothing_is_resent_or_forgotten_on_a_live_connection() {
     });
 }
 
-// [5.0 MQTT-4.3.3-7]
-#[test]
-fn a_publish_that_has_gone_out_is_seen_through_though_it_expires() {
-    let mut rig = Rig::ready(V5);
-    let mut expiring = message(1, ExactlyOnce);
-    expiring.properties.set_message_expiry_interval(1);
-    rig.submit(Command::Publish { tag: 1, publish: expiring.clone() }).unwrap();
-    let sent = Publish { packet_id: Some(id(1)), ..expiring };
-    assert_eq!(rig.sent(), [sent.clone().into()]);
-    rig.pass(YEAR);
-    assert_eq!(rig.resume().1, [again(sent).into()]);
-    rig.peer_ok(pubrec(1));
-    assert_eq!(rig.sent(), [pubrel(1).into()]);
-}
-
 // [5.0 MQTT-4.3.3-13]
 #[test]
 fn an_inbound_handshake_goes_on_though_the_message_expires() {
