@@ -55,7 +55,13 @@ impl HeldPublishes {
 
     #[inline]
     pub(crate) fn get(&self, place: Place) -> &Publish {
-        &self.places[place.0].as_ref().expect(GOOD).publish
+        &self.whole(place).publish
+    }
+
+    /// The publish, and whose it is.
+    #[inline]
+    pub(crate) fn whole(&self, place: Place) -> &Held {
+        self.places[place.0].as_ref().expect(GOOD)
     }
 
     #[inline]

@@ -10,6 +10,8 @@
 //!                                                     PUBREL: PUBCOMP
 //! ```
 
+mod records;
+
 use alloc::collections::VecDeque;
 
 use mqtt_codec::{AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, Side};
@@ -30,6 +32,17 @@ pub struct Token {
     serial: u64,
 }
 
+impl Token {
+    /// The number of the message's delivery, which no other message of the session has or will have. A message of QoS
+    /// 2 keeps it however often it is told: again after a restart ([`Session::restore`](crate::Session::restore)) if
+    /// it had not been acknowledged before. An application that stores this number together with what it made of the
+    /// message recognises a repetition. A message of QoS 1 has another number each time.
+    #[must_use]
+    pub fn delivery_id(self) -> u64 {
+        self.serial
+    }
+}
+
 /// The inbound flows of a session.
 #[derive(Debug)]
 pub(crate) struct InboundFlows {
@@ -44,14 +57,24 @@ pub(crate) struct InboundFlows {
 struct Flow {
     serial: u64,
     qos: QoS,
-    /// The application's answer.
-    answer: Option<ReasonCode>,
+    progress: Progress,
     /// QoS 2: the connection on which PUBREC was last sent, if on any.
     recorded: Option<Epoch>,
     /// The connection that last showed the PUBLISH.
     epoch: Epoch,
     /// Whether it waits for its turn in that connection's [`AckOrder`].
     queued: bool,
+}
+
+/// How far a message has come with the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// It was told before a restart, if at all: the application that there is now does not know it.
+    Untold,
+    /// Its token is unanswered.
+    Told,
+    /// The application's answer.
+    Answered(ReasonCode),
 }
 
 /// The order in which one connection's messages are to be acknowledged: that of their PUBLISHes, for each QoS by
@@ -193,11 +216,11 @@ impl InboundFlows {
     #[inline]
     pub(crate) fn answer(&mut self, token: Token, reason: ReasonCode) -> Option<QoS> {
         let flow = self.flows.get_mut(token.packet_id)?;
-        if flow.serial != token.serial || flow.answer.is_some() {
+        if flow.serial != token.serial || flow.progress != Progress::Told {
             return None;
         }
         let allowed = reason.allowed_in(PacketKind::Puback, Side::Client);
-        flow.answer = Some(match reason.is_error() {
+        flow.progress = Progress::Answered(match reason.is_error() {
             _ if allowed => reason,
             true => ReasonCode::UnspecifiedError,
             false => ReasonCode::Success,
@@ -220,7 +243,7 @@ impl InboundFlows {
         }
         while let Some(&Token { packet_id, serial }) = order.queue(qos).front() {
             if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.serial == serial) {
-                let Some(reason) = flow.answer else { return };
+                let Progress::Answered(reason) = flow.progress else { return };
                 let reason = wire.expressible(reason);
                 if qos == QoS::AtLeastOnce || reason.is_error() {
                     self.remove(packet_id, order);
@@ -256,9 +279,15 @@ impl InboundFlows {
                     flow.queued = false;
                 }
                 // In its place if new here; again if PUBREC was sent and is asked for again [MQTT-4.3.3-10].
+                let token = Token { packet_id, serial: flow.serial };
                 if !flow.queued {
                     flow.queued = true;
-                    order.queue(qos).push_back(Token { packet_id, serial: flow.serial });
+                    order.queue(qos).push_back(token);
+                }
+                if flow.progress == Progress::Untold {
+                    flow.progress = Progress::Told;
+                    self.open += 1;
+                    return Ok(Shown::New(token));
                 }
                 return Ok(Shown::Repeated);
             }
@@ -273,7 +302,7 @@ impl InboundFlows {
         let flow = Flow {
             serial: token.serial,
             qos,
-            answer: None,
+            progress: Progress::Told,
             recorded: None,
             epoch: order.epoch,
             queued: true,
@@ -287,12 +316,13 @@ impl InboundFlows {
     fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder) {
         if let Some(flow) = self.flows.remove(packet_id) {
             order.discharge(&flow);
-            self.open -= usize::from(flow.answer.is_none());
+            self.open -= usize::from(flow.progress == Progress::Told);
         }
     }
 }
 
 enum Shown {
+    /// The application is to be told.
     New(Token),
     /// The application knows it, or has even answered it.
     Repeated,

@@ -15,6 +15,7 @@
 //! | [`poll_io`](Session::poll_io) | driver | duties: bytes to write, and what to do besides ([`Duty`]) |
 //! | [`submit`](Session::submit), [`acknowledge`](Session::acknowledge) | application | wishes |
 //! | [`poll_event`](Session::poll_event) | application | news, one at a time |
+//! | [`snapshot`](Session::snapshot), [`restore`](Session::restore) | whoever keeps it | the session as [`Record`]s, and a session that goes on from them, in another process too |
 //!
 //! - **Any call is legal at any time**, in any order, before any drain. Input may come in any chunks: the result is
 //!   the same. Duties and news are two queues: an application that stops listening holds up neither a PINGREQ nor
@@ -206,6 +207,7 @@ mod phase;
 mod requests;
 mod send_queue;
 mod session;
+mod store;
 mod timestamp;
 mod trace;
 mod wire;
@@ -221,5 +223,6 @@ pub use limits::Limits;
 pub use output::Output;
 pub use phase::Phase;
 pub use session::Session;
+pub use store::{Fault, Key, Record, RestoreError};
 pub use timestamp::Timestamp;
 pub use trace::{Direction, PacketTrace};

@@ -10,6 +10,8 @@
 //!                                      PUBCOMP, PUBREC >= 0x80
 //! ```
 
+mod records;
+
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;

@@ -7,8 +7,8 @@ use crate::connection::{Connection, Kept};
 use crate::handshake;
 use crate::news::News;
 use crate::{
-    Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Refusal, Rejected,
-    Timestamp, Token,
+    Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Record, Refusal,
+    Rejected, RestoreError, Timestamp, Token,
 };
 
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
@@ -31,8 +31,33 @@ impl Session {
     /// A session that has never been connected.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with(config, Kept::new())
+    }
+
+    /// A session that goes on from what an earlier one left behind, with its next connection. Without any record it
+    /// is one that has never been connected. The order of the records does not matter.
+    ///
+    /// It behaves as the earlier one would have after [`handle_closed`](Self::handle_closed), with these exceptions,
+    /// all of them because an application began anew too:
+    ///
+    /// - A message of QoS 2 that was not acknowledged is told again when the server repeats it, with the same
+    ///   [`Token::delivery_id`]; one that was is not told again.
+    /// - A message of QoS 1 whose PUBACK had not left is told again when the server repeats it, even if it was
+    ///   acknowledged, with another number.
+    /// - Publishes of QoS 0, requests and pings ended with the earlier session, and no event says so.
+    ///
+    /// # Errors
+    ///
+    /// The records don't make a session of the configuration's protocol version: [`RestoreError`] says which of them
+    /// is in the way.
+    pub fn restore(config: Config, records: impl IntoIterator<Item = Record>) -> Result<Self, RestoreError> {
+        let kept = Kept::restore(config.version, records)?;
+        Ok(Self::with(config, kept))
+    }
+
+    fn with(config: Config, kept: Kept) -> Self {
         let news = News::new(config.trace);
-        Self { config, kept: Kept::new(), connection: None, latched: None, news }
+        Self { config, kept, connection: None, latched: None, news }
     }
 }
 
@@ -238,6 +263,13 @@ impl Session {
     #[must_use]
     pub fn can_send_qos0(&self) -> bool {
         self.ready().is_some_and(Connection::has_room)
+    }
+
+    /// What [`restore`](Self::restore) needs to go on from here: one record for the session, and one or two for each
+    /// publish and each inbound QoS 2 message that has not come to its end. What belongs to the connection alone is not
+    /// among them: publishes of QoS 0, requests, and whatever was negotiated.
+    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
+        self.kept.records(self.config.version)
     }
 
     /// Whether this connection's limits allow a publish, whatever its `packet_id` and `dup` say, and whether or

@@ -10,7 +10,7 @@ use mqtt_session::codec::{
 };
 use mqtt_session::{
     Command, Config, Deadline, DisconnectCause, Duty, Event, Inbound, Output, Phase, ProtocolError,
-    PublishEnd, Refusal, Session, Timestamp, Token, Violation,
+    PublishEnd, Record, Refusal, Session, Timestamp, Token, Violation,
 };
 
 pub(crate) use mqtt_session::codec::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
@@ -28,6 +28,7 @@ pub(crate) struct Rig {
     pub(crate) output: Output,
     pub(crate) now: Timestamp,
     version: Version,
+    config: Config,
     input: BytesMut,
     wire: BytesMut,
 }
@@ -40,7 +41,8 @@ impl Rig {
     pub(crate) fn with_config(config: Config) -> Self {
         Self {
             version: config.version,
-            session: Session::new(config),
+            session: Session::new(config.clone()),
+            config,
             output: Output::new(),
             now: Timestamp::ZERO,
             input: BytesMut::new(),
@@ -71,6 +73,25 @@ impl Rig {
         let mut events = self.events();
         assert!(matches!(events.pop(), Some(Event::Connected(_))), "{events:?}");
         events
+    }
+
+    /// The process ends, and another one goes on with what a snapshot says.
+    pub(crate) fn restart(&mut self) {
+        let records: Vec<_> = self.session.snapshot().map(stored).collect();
+        self.go_on_from(records);
+    }
+
+    /// The process has ended; another one goes on from these records.
+    pub(crate) fn go_on_from(&mut self, records: Vec<Record>) {
+        self.session = Session::restore(self.config.clone(), records).expect("the records are right");
+        self.forget_connection();
+    }
+
+    /// Empties the buffers, as whoever owns a connection does when it is over.
+    pub(crate) fn forget_connection(&mut self) {
+        self.output.clear();
+        self.input.clear();
+        self.wire.clear();
     }
 
     /// The same session after the link was cut: what was told and sent because of it.
@@ -171,9 +192,7 @@ impl Rig {
     /// The transport is gone.
     pub(crate) fn cut(&mut self) {
         self.session.handle_closed(self.now);
-        self.output.clear();
-        self.input.clear();
-        self.wire.clear();
+        self.forget_connection();
         let events = self.events();
         assert!(matches!(events.last(), Some(Event::Disconnected(_))), "{events:?}");
     }
@@ -202,6 +221,13 @@ impl Rig {
     pub(crate) fn publish(&mut self, tag: u64, qos: QoS) {
         self.submit(Command::Publish { tag, publish: message(tag, qos) }).expect("there is room");
     }
+}
+
+/// A record as a store gives it back.
+pub(crate) fn stored(record: Record) -> Record {
+    let mut value = Vec::new();
+    record.encode(&mut value).expect("what a session keeps can be stored");
+    Record::decode(record.key(), &value.into()).expect("what was stored can be read")
 }
 
 pub(crate) fn text(text: &str) -> Text {
