@@ -44,7 +44,7 @@ impl Client {
         Client { handle: Arc::new(Handle { shared }) }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 

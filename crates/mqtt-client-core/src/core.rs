@@ -236,7 +236,7 @@ impl Core {
             self.subscriptions.route(&inbound.publish, &mut targets);
             match targets.is_empty() {
                 true => self.streams.put_unclaimed(until, inbound),
-                false => self.streams.deliver(inbound, &targets, &mut self.effects),
+                false => self.deliver(inbound, &targets),
             }
             self.targets = targets;
         }
@@ -293,9 +293,14 @@ impl Core {
         } else if inbound.token.is_none() && self.streams.must_pause(&targets) {
             self.pause = Some(Pause { inbound, until });
         } else {
-            self.streams.deliver(inbound, &targets, &mut self.effects);
+            self.deliver(inbound, &targets);
         }
         self.targets = targets;
+    }
+
+    fn deliver(&mut self, inbound: Inbound, targets: &[Tag]) {
+        let due = self.streams.deliver(inbound, targets, &mut self.effects);
+        self.settle(due);
     }
 
     /// The pause has lasted long enough: from now on its streams lose their oldest instead.

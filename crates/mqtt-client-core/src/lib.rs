@@ -43,6 +43,7 @@
 pub use mqtt_session as session;
 pub use mqtt_session::codec;
 
+mod acknowledge;
 mod backoff;
 mod client;
 mod core;
@@ -73,6 +74,7 @@ mod subscriptions;
 mod time_limits;
 mod wishes;
 
+pub use acknowledge::Acknowledge;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
 pub use driver::Driver;
 pub use duty::Duty;

@@ -1,20 +1,32 @@
 //! A message as a subscriber meets it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::codec::{PacketId, Publish, PublishProperties, QoS};
+use crate::acknowledge::Unanswered;
+use crate::codec::{PacketId, Publish, PublishProperties, QoS, ReasonCode};
 
 /// A message that was received.
 ///
 /// Topic and payload are slices of the receive buffer, which they keep alive.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Message {
     publish: Publish,
+    /// Present while it is for the reader to answer.
+    unanswered: Option<Arc<Unanswered>>,
+}
+
+/// Messages are equal when their packets are.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.publish == other.publish
+    }
 }
 
 impl Message {
-    pub(crate) fn new(publish: Publish) -> Self {
-        Message { publish }
+    pub(crate) fn new(publish: Publish, unanswered: Option<Unanswered>) -> Self {
+        Message { publish, unanswered: unanswered.map(Arc::new) }
     }
 
     /// The topic name.
@@ -57,12 +69,31 @@ impl Message {
         &self.publish.properties
     }
 
+    /// Acknowledges a message of a stream that leaves this to its reader ([`Acknowledge::ByHand`](crate::Acknowledge)). The
+    /// client keeps the order of the protocol, whatever the order of the calls.
+    ///
+    /// False, and nothing happens, if there is nothing to acknowledge: at QoS 0, on any other stream, or the second time.
+    /// After a reconnect, it answers the broker's repetition of the message.
+    pub fn acknowledge(&self) -> bool {
+        self.answer(ReasonCode::Success)
+    }
+
+    /// Refuses it instead: in 5.0 the broker is told the reason, which is 0x80 or above, and does not send it again; 3.1.1
+    /// knows no refusal and hears an acknowledgement. The result is that of [`acknowledge`](Self::acknowledge).
+    pub fn refuse(&self, reason: ReasonCode) -> bool {
+        self.answer(if reason.is_error() { reason } else { ReasonCode::UnspecifiedError })
+    }
+
+    fn answer(&self, reason: ReasonCode) -> bool {
+        self.unanswered.as_ref().is_some_and(|unanswered| unanswered.answer(reason))
+    }
+
     /// The PUBLISH packet as received.
     pub fn packet(&self) -> &Publish {
         &self.publish
     }
 
-    /// The PUBLISH packet as received.
+    /// The PUBLISH packet as received. Where that is for the reader to do, acknowledge the message first.
     pub fn into_packet(self) -> Publish {
         self.publish
     }

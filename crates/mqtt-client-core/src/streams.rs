@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::Message;
-use crate::codec::Publish;
+use crate::Acknowledge;
+use crate::codec::{Publish, QoS, ReasonCode};
 use crate::effects::{Effects, park};
 use crate::session::{Inbound, Timestamp, Token};
 use crate::slots::{Slots, Tag};
@@ -15,7 +15,7 @@ use crate::slots::{Slots, Tag};
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
 ///
 /// QoS 1 and 2 messages are bounded by the Receive Maximum, because they are acknowledged only when a stream hands them
-/// over; QoS 0 messages by each stream's capacity.
+/// over, or later; QoS 0 messages, and those that a stream has acknowledged on receipt, by its capacity.
 #[derive(Debug)]
 pub(crate) struct Streams {
     streams: Slots<Stream>,
@@ -31,9 +31,12 @@ pub(crate) struct Streams {
 
 #[derive(Debug, Default)]
 struct Stream {
+    acknowledge: Acknowledge,
     queue: VecDeque<Delivery>,
     /// How many of `queue` have QoS 0.
-    unowed: usize,
+    qos0: usize,
+    /// How many of `queue` were acknowledged on receipt.
+    settled: usize,
     /// Reading has paused for this stream in vain: until it takes something, its oldest QoS 0 messages make room at once.
     lagging: bool,
     waker: Option<Waker>,
@@ -42,13 +45,31 @@ struct Stream {
 #[derive(Debug)]
 struct Delivery {
     publish: Publish,
-    owed: Option<usize>,
+    owed: Option<Share>,
 }
+
+/// A message's place among those that are owed an acknowledgement. Every stream that holds the message has a share in it,
+/// to be given up once.
+pub(crate) type Share = usize;
 
 #[derive(Debug)]
 struct Owed {
     token: Token,
-    streams: usize,
+    /// How many shares are held.
+    shares: usize,
+    /// The first refusal, if one of the streams refused.
+    reason: ReasonCode,
+}
+
+/// An acknowledgement that is due: every stream has done with the message.
+pub(crate) type Due = (Token, ReasonCode);
+
+/// A message that a stream hands over.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) publish: Publish,
+    /// The reader's share, if it acknowledges by hand.
+    pub(crate) share: Option<Share>,
 }
 
 impl Streams {
@@ -64,16 +85,18 @@ impl Streams {
         }
     }
 
-    pub(crate) fn open(&mut self) -> Tag {
-        self.streams.insert(Stream::default())
+    pub(crate) fn open(&mut self, acknowledge: Acknowledge) -> Tag {
+        self.streams.insert(Stream { acknowledge, ..Stream::default() })
     }
 
     /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed.
     pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, effects: &mut Effects) {
         let Some(stream) = self.streams.remove(stream) else { return };
         for Delivery { publish, owed } in stream.queue {
-            match owed.and_then(|owed| self.settle(owed)) {
-                Some(token) => self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects),
+            match owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
+                Some((token, _)) => {
+                    self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
+                }
                 None => effects.discard(publish),
             }
         }
@@ -83,7 +106,7 @@ impl Streams {
     pub(crate) fn must_pause(&mut self, targets: &[Tag]) -> bool {
         let capacity = self.capacity;
         targets.iter().any(|target| {
-            self.streams.get_mut(*target).is_some_and(|stream| stream.unowed >= capacity && !stream.lagging)
+            self.streams.get_mut(*target).is_some_and(|stream| stream.qos0 >= capacity && !stream.lagging)
         })
     }
 
@@ -92,58 +115,111 @@ impl Streams {
         let capacity = self.capacity;
         for target in targets {
             if let Some(stream) = self.streams.get_mut(*target) {
-                stream.lagging |= stream.unowed >= capacity;
+                stream.lagging |= stream.qos0 >= capacity;
             }
         }
     }
 
-    /// Puts a message on each target. It is acknowledged after the last of them has handed it over.
-    pub(crate) fn deliver(&mut self, inbound: Inbound, targets: &[Tag], effects: &mut Effects) {
+    /// Puts a message on each target. It is acknowledged after the last of them has done with it, which may be now.
+    pub(crate) fn deliver(
+        &mut self,
+        inbound: Inbound,
+        targets: &[Tag],
+        effects: &mut Effects,
+    ) -> Option<Due> {
         let Inbound { publish, token } = inbound;
-        let owed = token.map(|token| self.owed.insert(Owed { token, streams: targets.len() }));
-        let Some((last, others)) = targets.split_last() else { return };
+        let owed = token.map(|token| {
+            self.owed.insert(Owed { token, shares: targets.len(), reason: ReasonCode::Success })
+        });
+        let (last, others) = targets.split_last()?;
+        let mut due = None;
         for target in others {
-            self.enqueue(*target, Delivery { publish: publish.clone(), owed }, effects);
+            due = due.or(self.enqueue(*target, Delivery { publish: publish.clone(), owed }, effects));
         }
-        self.enqueue(*last, Delivery { publish, owed }, effects);
+        due.or(self.enqueue(*last, Delivery { publish, owed }, effects))
     }
 
-    fn enqueue(&mut self, target: Tag, delivery: Delivery, effects: &mut Effects) {
-        let Some(stream) = self.streams.get_mut(target) else { return };
-        if delivery.owed.is_none() {
-            if stream.unowed >= self.capacity
-                && let Some(oldest) = stream.queue.iter().position(|queued| queued.owed.is_none())
+    fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
+        let capacity = self.capacity;
+        let Some(stream) = self.streams.get_mut(target) else {
+            effects.discard(delivery.publish);
+            return self.settle(delivery.owed?, ReasonCode::Success);
+        };
+        if delivery.publish.qos == QoS::AtMostOnce {
+            if stream.qos0 >= capacity
+                && let Some(oldest) = stream.queue.iter().position(Delivery::is_qos0)
                 && let Some(oldest) = stream.queue.remove(oldest)
             {
-                stream.unowed -= 1;
+                stream.qos0 -= 1;
                 self.dropped += 1;
                 effects.discard(oldest.publish);
             }
-            stream.unowed += 1;
+            stream.qos0 += 1;
         }
+        // Acknowledged on receipt, and never dropped: so there is a bound, past which it waits for the reader.
+        let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.settled < capacity;
+        let share = if on_receipt { delivery.owed.take() } else { None };
+        stream.settled += usize::from(share.is_some());
         stream.queue.push_back(delivery);
         effects.wake(&mut stream.waker);
+        self.settle(share?, ReasonCode::Success)
     }
 
-    /// The next message of a stream, and the token that is due with it, if this was its last stream.
+    /// The next message of a stream, and the acknowledgement that is due with it, if this was its last stream.
     pub(crate) fn poll_next(
         &mut self,
         stream: Tag,
         waker: &mut Option<Waker>,
-    ) -> Poll<(Message, Option<Token>)> {
+    ) -> Poll<(Handed, Option<Due>)> {
         let Some(stream) = self.streams.get_mut(stream) else { return Poll::Pending };
         stream.lagging = false;
-        let Some(Delivery { publish, owed }) = stream.queue.pop_front() else {
+        let Some(delivery) = stream.queue.pop_front() else {
             return park(&mut stream.waker, waker);
         };
-        let token = match owed {
-            Some(owed) => self.settle(owed),
-            None => {
-                stream.unowed -= 1;
-                None
-            }
-        };
-        Poll::Ready((Message::new(publish), token))
+        let by_hand = stream.acknowledge == Acknowledge::ByHand;
+        stream.qos0 -= usize::from(delivery.is_qos0());
+        stream.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
+        let Delivery { publish, owed } = delivery;
+        Poll::Ready(match owed {
+            Some(share) if by_hand => (Handed { publish, share: Some(share) }, None),
+            Some(share) => (Handed { publish, share: None }, self.settle(share, ReasonCode::Success)),
+            None => (Handed { publish, share: None }, None),
+        })
+    }
+
+    /// A message that was handed over, and whose reader did not answer, goes back to the front of its stream, marked as a
+    /// repetition. Without the stream it becomes unclaimed, unless another stream still holds it.
+    pub(crate) fn hand_back(
+        &mut self,
+        now: Timestamp,
+        stream: Tag,
+        share: Share,
+        mut publish: Publish,
+        effects: &mut Effects,
+    ) {
+        publish.dup = true;
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.queue.push_front(Delivery { publish, owed: Some(share) });
+            effects.wake(&mut stream.waker);
+        } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
+            self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
+        } else {
+            effects.discard(publish);
+        }
+    }
+
+    /// One stream has done with a message; the acknowledgement, when that was the last one.
+    pub(crate) fn settle(&mut self, share: Share, reason: ReasonCode) -> Option<Due> {
+        let owed = self.owed.get_mut(share)?;
+        owed.shares -= 1;
+        if reason.is_error() && !owed.reason.is_error() {
+            owed.reason = reason;
+        }
+        if owed.shares > 0 {
+            return None;
+        }
+        let Owed { token, reason, .. } = self.owed.remove(share);
+        Some((token, reason))
     }
 
     /// Keeps a message that no stream matches, for one that may come.
@@ -183,11 +259,10 @@ impl Streams {
     pub(crate) fn wake_all(&mut self, effects: &mut Effects) {
         self.streams.iter_mut().for_each(|(_, stream)| effects.wake(&mut stream.waker));
     }
+}
 
-    /// One stream fewer holds a message; the token when that was the last one.
-    fn settle(&mut self, owed: usize) -> Option<Token> {
-        let entry = self.owed.get_mut(owed)?;
-        entry.streams -= 1;
-        (entry.streams == 0).then(|| self.owed.remove(owed).token)
+impl Delivery {
+    fn is_qos0(&self) -> bool {
+        self.publish.qos == QoS::AtMostOnce
     }
 }

@@ -5,12 +5,14 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::acknowledge::Unanswered;
 use crate::client::any_granted;
 use crate::codec::{
     InvalidFilter, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter,
 };
 use crate::slots::Tag;
-use crate::{Client, FilterRefused, Message, SubscribeError};
+use crate::streams::Handed;
+use crate::{Acknowledge, Client, FilterRefused, Message, SubscribeError};
 
 /// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
 /// or why it failed.
@@ -73,13 +75,15 @@ pub struct SubscribeBuilder<S = Subscription> {
     filters: Result<Vec<TopicFilter>, InvalidFilter>,
     options: SubscriptionOptions,
     keep_on_drop: bool,
+    acknowledge: Acknowledge,
     yields: PhantomData<fn() -> S>,
 }
 
 impl<S: From<Subscription>> SubscribeBuilder<S> {
     pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, InvalidFilter>) -> Self {
         let options = SubscriptionOptions { qos: QoS::ExactlyOnce, ..SubscriptionOptions::default() };
-        SubscribeBuilder { client, filters, options, keep_on_drop: false, yields: PhantomData }
+        let acknowledge = Acknowledge::default();
+        SubscribeBuilder { client, filters, options, keep_on_drop: false, acknowledge, yields: PhantomData }
     }
 
     /// The highest QoS that the broker may deliver with. Default: 2, so that messages keep the one they were published with.
@@ -113,15 +117,21 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
         self
     }
 
+    /// When the messages are acknowledged. Default: when the stream hands them over.
+    pub fn acknowledge(mut self, acknowledge: Acknowledge) -> Self {
+        self.acknowledge = acknowledge;
+        self
+    }
+
     fn start(self) -> Result<Subscribing<S>, SubscribeError> {
         let filters = self.filters.map_err(SubscribeError::InvalidFilter)?;
         if filters.is_empty() {
             return Err(SubscribeError::NoFilter);
         }
-        let options = self.options;
+        let (options, acknowledge) = (self.options, self.acknowledge);
         let filters = filters.into_iter().map(|filter| SubscribeFilter { filter, options }).collect();
-        let (stream, operation) =
-            self.client.shared().run(|core| core.subscribe(filters)).map_err(SubscribeError::Offline)?;
+        let asked = self.client.shared().run(|core| core.subscribe(filters, acknowledge));
+        let (stream, operation) = asked.map_err(SubscribeError::Offline)?;
         let unsubscribe = !self.keep_on_drop;
         let subscription = Subscription { client: self.client, stream, unsubscribe, granted: Vec::new() };
         Ok(Subscribing { state: State::Asked { subscription, operation }, yields: PhantomData })
@@ -187,7 +197,8 @@ impl<S> Drop for Subscribing<S> {
     }
 }
 
-/// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
+/// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never
+/// lost; or as [`SubscribeBuilder::acknowledge`] says.
 ///
 /// It ends when the client goes offline for good, and when its filters are unsubscribed. Dropping it unsubscribes, unless
 /// [`SubscribeBuilder::keep_on_drop`] says otherwise.
@@ -202,7 +213,14 @@ pub struct Subscription {
 impl Subscription {
     /// Ready with the next message; with `None` when no message can come any more.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.client.shared().poll(context, |core, waker| core.poll_message(self.stream, waker))
+        let shared = self.client.shared();
+        let handed = shared.poll(context, |core, waker| core.poll_message(self.stream, waker));
+        handed.map(|handed| {
+            let Handed { publish, share } = handed?;
+            let unanswered =
+                share.map(|share| Unanswered::new(shared.clone(), self.stream, share, publish.clone()));
+            Some(Message::new(publish, unanswered))
+        })
     }
 
     /// The broker's answer to each filter, in the order in which they were given.

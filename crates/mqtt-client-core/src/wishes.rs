@@ -3,15 +3,16 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::codec::{PacketId, Publish, QoS, SubscribeFilter, TopicFilter};
+use crate::codec::{PacketId, Publish, QoS, ReasonCode, SubscribeFilter, TopicFilter};
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
 use crate::publishing::PublishResult;
-use crate::session::{Command, Connected, Refusal, Token};
+use crate::session::{Command, Connected, Refusal};
 use crate::slots::Tag;
+use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
-use crate::{DisconnectReport, Event, Message, NotSent, Offline, PingError, PublishError, Stats};
+use crate::{Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Stats};
 
 /// A PINGREQ that the application asked for.
 #[derive(Debug)]
@@ -62,11 +63,15 @@ impl Core {
     }
 
     /// Opens a stream, and asks for its filters. Returns the stream and the call.
-    pub(crate) fn subscribe(&mut self, filters: Vec<SubscribeFilter>) -> Result<(Tag, Tag), Offline> {
+    pub(crate) fn subscribe(
+        &mut self,
+        filters: Vec<SubscribeFilter>,
+        acknowledge: Acknowledge,
+    ) -> Result<(Tag, Tag), Offline> {
         if let Some(offline) = self.is_over() {
             return Err(offline);
         }
-        let stream = self.streams.open();
+        let stream = self.streams.open(acknowledge);
         let operation = self.subscriptions.subscribe(stream, filters);
         self.route_unclaimed();
         self.attend();
@@ -99,12 +104,12 @@ impl Core {
 
     /// The next message; `None` when there is none and none can come: no filter feeds the stream, or the client is offline
     /// for good.
-    pub(crate) fn poll_message(&mut self, stream: Tag, waker: &mut Option<Waker>) -> Poll<Option<Message>> {
+    pub(crate) fn poll_message(&mut self, stream: Tag, waker: &mut Option<Waker>) -> Poll<Option<Handed>> {
         match self.streams.poll_next(stream, waker) {
-            Poll::Ready((message, token)) => {
-                self.settle(token);
+            Poll::Ready((handed, due)) => {
+                self.settle(due);
                 self.retry_pause();
-                Poll::Ready(Some(message))
+                Poll::Ready(Some(handed))
             }
             Poll::Pending if self.is_over().is_some() || !self.subscriptions.feeds(stream) => {
                 Poll::Ready(None)
@@ -121,6 +126,18 @@ impl Core {
         self.retry_pause();
         self.attend();
         self.pump();
+    }
+
+    /// A reader's answer to a message that was left to it.
+    pub(crate) fn answer(&mut self, share: Share, reason: ReasonCode) {
+        let due = self.streams.settle(share, reason);
+        self.settle(due);
+    }
+
+    /// A message that was left to its reader comes back unanswered.
+    pub(crate) fn hand_back(&mut self, stream: Tag, share: Share, publish: Publish) {
+        self.streams.hand_back(self.now, stream, share, publish, &mut self.effects);
+        self.route_unclaimed();
     }
 
     pub(crate) fn ping(&mut self) -> Result<Tag, PingError> {
@@ -226,9 +243,10 @@ impl Core {
         self.attend();
     }
 
-    fn settle(&mut self, tokens: impl IntoIterator<Item = Token>) {
-        for token in tokens {
-            self.session.acknowledge(token, crate::codec::ReasonCode::Success);
+    /// Acknowledges what all streams have done with.
+    pub(crate) fn settle(&mut self, due: Option<Due>) {
+        if let Some((token, reason)) = due {
+            self.session.acknowledge(token, reason);
             self.attend();
         }
     }

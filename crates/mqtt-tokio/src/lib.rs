@@ -44,11 +44,11 @@
 pub use mqtt_client_core as core;
 pub use mqtt_client_core::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
 pub use mqtt_client_core::{
-    ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Endpoint,
-    Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing, Indeterminate, IntoFilters,
-    InvalidOptions, InvalidUrl, Message, NotSent, Offline, Options, OptionsBuilder, Overflow, PingError,
-    Pinging, PublishBuilder, PublishError, Publishing, Reconnect, SESSION_NEVER_EXPIRES, Stats,
-    SubscribeBuilder, SubscribeError, Subscribing, Unsubscribing,
+    Acknowledge, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
+    Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
+    Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NotSent, Offline, Options,
+    OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing, Reconnect,
+    SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder, SubscribeError, Subscribing, Unsubscribing,
 };
 
 mod client;

@@ -1,5 +1,6 @@
 //! Whole clients in virtual time, against the in-process broker.
 
+mod acknowledging;
 mod connecting;
 mod overflow;
 mod publishing;

@@ -220,7 +220,7 @@ impl Rig {
                 true
             }
             Duty::Stop => {
-                self.stopped = true;
+                (self.stopped, self.deadline) = (true, None);
                 false
             }
             Duty::Wait { deadline, read } => {

@@ -28,6 +28,7 @@ macro_rules! scenarios {
     };
 }
 
+mod acknowledging;
 mod aliases;
 mod batching;
 mod connecting;

@@ -1,0 +1,67 @@
+//! When a received message is acknowledged, and who does it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::codec::{Publish, ReasonCode};
+use crate::shared::Shared;
+use crate::slots::Tag;
+use crate::streams::Share;
+
+/// When a stream acknowledges its QoS 1 and 2 messages. A message that several streams match is acknowledged after all of
+/// them have done with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Acknowledge {
+    /// When the stream hands it over: what was never read is delivered again after a crash or a lost link.
+    #[default]
+    OnDelivery,
+    /// By [`Message::acknowledge`](crate::Message::acknowledge), in any order; what was never worked off is delivered again.
+    /// A message of which every clone is dropped without an answer goes back to the front of its stream, with
+    /// [`dup`](crate::Message::dup) set.
+    ByHand,
+    /// As soon as it arrives, as long as fewer than
+    /// [`stream_capacity`](crate::OptionsBuilder::stream_capacity) of such messages are unread; then when it is handed over.
+    /// An unread message never holds up the broker's others, but it is lost with the process.
+    OnReceipt,
+}
+
+/// The right to answer one message, on behalf of one stream. Dropped unanswered, it hands the message back.
+pub(crate) struct Unanswered {
+    shared: Arc<Shared>,
+    stream: Tag,
+    share: Share,
+    publish: Publish,
+    answered: AtomicBool,
+}
+
+impl Unanswered {
+    pub(crate) fn new(shared: Arc<Shared>, stream: Tag, share: Share, publish: Publish) -> Self {
+        Unanswered { shared, stream, share, publish, answered: AtomicBool::new(false) }
+    }
+
+    /// Answers; false if that was done before.
+    pub(crate) fn answer(&self, reason: ReasonCode) -> bool {
+        let first = !self.answered.swap(true, Ordering::AcqRel);
+        if first {
+            self.shared.run(|core| core.answer(self.share, reason));
+        }
+        first
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            let publish = self.publish.clone();
+            self.shared.run(|core| core.hand_back(self.stream, self.share, publish));
+        }
+    }
+}
+
+impl fmt::Debug for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unanswered").field("answered", &self.answered).finish_non_exhaustive()
+    }
+}
