@@ -278,6 +278,8 @@ impl Core {
             }
             session::Event::Pong { tag, round_trip } => self.pinged(tag, Some(round_trip)),
             session::Event::PingAborted { tag } => self.pinged(Some(tag), None),
+            // The options name no authentication method, so that the session lets none of these pass.
+            session::Event::Challenged(_) | session::Event::Reauthenticated(_) => {}
             session::Event::Connected(connected) => self.accepted(connected),
             session::Event::Refused(connack) => self.refused(connack),
             session::Event::Disconnected(cause) => self.disconnected(cause),

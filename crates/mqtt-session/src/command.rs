@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use mqtt_codec::{
-    Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter,
+    AuthProperties, Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter,
     UnsubscribeProperties, Version,
 };
 
@@ -47,8 +47,18 @@ pub enum Command {
         /// Comes back in the event.
         tag: Tag,
     },
+    /// Answers [`Event::Challenged`](crate::Event::Challenged) with AUTH 0x18 (5.0), while the server decides about the
+    /// connection as well as in a later exchange. The Authentication Method is the session's to fill in, whatever stands
+    /// there. What it leads to is another challenge, or the end of the exchange, or of the connection.
+    AnswerChallenge(AuthProperties),
+    /// Authenticates anew on an accepted connection, with AUTH 0x19 (5.0): only the client may begin that, and only with
+    /// the Authentication Method of its CONNECT, which the session fills in. Ends in
+    /// [`Event::Reauthenticated`](crate::Event::Reauthenticated); a server that is not convinced disconnects. Messages
+    /// flow meanwhile. No time limit is set: whoever wants one disconnects.
+    Reauthenticate(AuthProperties),
     /// Ends the connection in good order: DISCONNECT follows what was submitted before, and nothing follows
-    /// DISCONNECT [MQTT-3.14.4-1]. Unacknowledged publishes stay in the session.
+    /// DISCONNECT [MQTT-3.14.4-1]. Unacknowledged publishes stay in the session. It is taken once the server has
+    /// accepted, and before that from a client that authenticates by a method of its own [MQTT-3.1.2-30].
     Disconnect(Disconnect),
 }
 
@@ -73,7 +83,7 @@ impl<T: fmt::Debug> core::error::Error for Rejected<T> {
     }
 }
 
-/// Why the session did not take a command. The first four pass with time; the others hold at least for the life of
+/// Why the session did not take a command. The first five pass with time; the others hold at least for the life of
 /// this connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +97,8 @@ pub enum Refusal {
     Busy,
     /// All 65,535 packet identifiers are in use.
     NoPacketId,
+    /// An exchange of AUTH packets has not come to its end.
+    AuthenticationUnderWay,
     /// The packet would exceed the peer's Maximum Packet Size [MQTT-3.2.2-15].
     PacketTooLarge {
         /// The packet's size in bytes.
@@ -118,8 +130,10 @@ pub enum Refusal {
     SessionExpiryRaised,
     /// CONNECT of 3.1.1 has no client identifier, which only a clean session may do without [3.1.1 MQTT-3.1.3-7].
     ClientIdMissing,
-    /// CONNECT asks for enhanced authentication, which this session does not speak.
-    EnhancedAuthentication,
+    /// CONNECT named no Authentication Method, so that there is no AUTH [MQTT-4.12.0-7]; 3.1.1 has none.
+    NoAuthenticationMethod,
+    /// The server has not asked for an answer, or has one.
+    NoChallenge,
     /// CONNECT is of another version than [`Config::version`](crate::Config::version).
     WrongVersion {
         /// The session's version.
@@ -136,6 +150,7 @@ impl fmt::Display for Refusal {
             Self::WindowFull => f.write_str("the window of unacknowledged publishes is full"),
             Self::Busy => f.write_str("too much output is waiting for the transport"),
             Self::NoPacketId => f.write_str("all 65,535 packet identifiers are in use"),
+            Self::AuthenticationUnderWay => f.write_str("another authentication is under way"),
             Self::PacketTooLarge { size, limit } => {
                 write!(f, "the packet takes {size} bytes, the peer's Maximum Packet Size is {limit}")
             }
@@ -156,7 +171,8 @@ impl fmt::Display for Refusal {
                 f.write_str("the session expiry was 0 in CONNECT and can't be raised in DISCONNECT")
             }
             Self::ClientIdMissing => f.write_str("a session that is to be kept needs a client identifier"),
-            Self::EnhancedAuthentication => f.write_str("enhanced authentication is not supported"),
+            Self::NoAuthenticationMethod => f.write_str("CONNECT named no authentication method"),
+            Self::NoChallenge => f.write_str("the server has not asked for an answer"),
             Self::WrongVersion { expected } => {
                 write!(f, "the session speaks MQTT {expected}, CONNECT does not")
             }

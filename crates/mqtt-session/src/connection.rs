@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mqtt_codec::{
-    Ack, AckKind, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind, PacketRef, ReasonCode,
-    Side, Text, TopicName, Version,
+    Ack, AckKind, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind, PacketRef,
+    ReasonCode, Side, Text, TopicName, Version,
 };
 
+use crate::auth::Authentication;
 use crate::handshake::{self, Terms};
 use crate::inbound::{AckOrder, InboundFlows};
 use crate::inbound_aliases::InboundAliases;
@@ -46,6 +47,7 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) terms: Terms,
+    pub(crate) authentication: Authentication,
     max_in_flight: usize,
     max_outbound_aliases: u16,
     write_timeout: Duration,
@@ -75,10 +77,12 @@ impl Connection {
     pub(crate) fn open(config: &Config, connect: Connect, epoch: Epoch, news: &mut News) -> Self {
         let now = news.now();
         let terms = Terms::of(&connect);
+        let method = connect.properties.authentication_method().map(|method| method.to_text());
         let mut wire = Wire::new(config.version, now);
         wire.stage(&connect.into(), news);
         Self {
             terms,
+            authentication: Authentication::new(method),
             max_in_flight: config.max_in_flight.max(1).into(),
             max_outbound_aliases: config.max_outbound_aliases,
             write_timeout: config.write_timeout,
@@ -98,6 +102,7 @@ impl Connection {
     pub(crate) fn phase(&self) -> Phase {
         match (&self.ending, &self.limits) {
             (Some(_), _) => Phase::Closing,
+            (None, None) if self.authentication.awaits_answer() => Phase::AwaitAnswer,
             (None, None) => Phase::AwaitConnack,
             (None, Some(_)) => Phase::Ready,
         }
@@ -166,8 +171,13 @@ impl Connection {
     }
 
     /// The application disconnects; publishes of QoS 0 and requests that it submitted before still go out.
-    pub(crate) fn bid_farewell(&mut self, disconnect: Disconnect, news: &News) {
-        self.send_queue.push_farewell(Packet::Disconnect(disconnect));
+    pub(crate) fn bid_farewell(&mut self, disconnect: Disconnect, news: &mut News) {
+        if self.limits.is_some() {
+            self.send_queue.push_farewell(Packet::Disconnect(disconnect));
+        } else {
+            self.wire.stage(&disconnect.into(), news);
+            self.wire.seal();
+        }
         self.end(DisconnectCause::ByUs, news.now() + CLOSE_TIMEOUT);
     }
 
@@ -248,9 +258,10 @@ impl Connection {
         let start = input.len();
         let Some(packet) = self.decoder.decode_from(input)? else { return Ok(()) };
         record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), None, news);
+        self.check_explanation(&packet)?;
         match packet {
             Packet::Connack(connack) => self.connack(connack, kept, news),
-            Packet::Auth(_) => Err(ProtocolError::new(Violation::UnexpectedAuthentication, PacketKind::Auth)),
+            Packet::Auth(auth) => self.auth(auth, news),
             packet => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
         }
     }
@@ -262,6 +273,7 @@ impl Connection {
             return Ok(());
         }
         self.terms.check(&connack)?;
+        self.authentication.accepted(&connack)?;
         let limits = Limits::agreed(&self.terms, &connack);
         self.keep_alive.start(limits.keep_alive);
         self.wire.allow_aliases(self.max_outbound_aliases, &limits);
@@ -326,9 +338,7 @@ impl Connection {
         };
         record(packet.kind(), first_byte, len, packet.packet_id(), topic, news);
         resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
-        if !self.terms.problem_information && explains_itself(&packet) {
-            return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
-        }
+        self.check_explanation(&packet)?;
         match packet {
             Packet::Publish(publish) => {
                 kept.inbound.publish(publish, &mut self.ack_order, &mut self.wire, news)
@@ -348,13 +358,28 @@ impl Connection {
                 self.cut(DisconnectCause::ByPeer(disconnect), news);
                 Ok(())
             }
-            Packet::Auth(_) => Err(ProtocolError::new(Violation::UnexpectedAuthentication, PacketKind::Auth)),
+            Packet::Auth(auth) => self.auth(auth, news),
             Packet::Connack(_) => Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack)),
             // The decoder lets none of these pass from a server.
             Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::Pingreq => {
                 Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind()))
             }
         }
+    }
+
+    /// A step of an enhanced authentication.
+    fn auth(&mut self, auth: Auth, news: &mut News) -> Result<(), ProtocolError> {
+        let event = self.authentication.received(auth, self.limits.is_some())?;
+        news.tell(event);
+        Ok(())
+    }
+
+    #[inline]
+    fn check_explanation(&self, packet: &Packet) -> Result<(), ProtocolError> {
+        if !self.terms.problem_information && explains_itself(packet) {
+            return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
+        }
+        Ok(())
     }
 
     /// One of the four acknowledgements of QoS 1 and 2.
@@ -432,6 +457,9 @@ fn explains_itself(packet: &Packet) -> bool {
         Packet::Unsuback(unsuback) => {
             unsuback.properties.reason_string().is_some()
                 || unsuback.properties.user_properties().next().is_some()
+        }
+        Packet::Auth(auth) => {
+            auth.properties.reason_string().is_some() || auth.properties.user_properties().next().is_some()
         }
         _ => false,
     }

@@ -29,6 +29,11 @@ pub enum Violation {
     UnexpectedSession,
     /// AUTH, or an Authentication Method in CONNACK, although CONNECT named no method.
     UnexpectedAuthentication,
+    /// An AUTH that the exchange does not provide for: a second challenge before the answer, one that the server begins,
+    /// or Success in place of CONNACK.
+    AuthenticationOutOfTurn,
+    /// AUTH, or a CONNACK that accepts, with another Authentication Method than CONNECT, or with none.
+    AuthenticationMethod,
     /// A topic alias above our Topic Alias Maximum.
     TopicAlias {
         /// What we announced; 0 = none.
@@ -85,6 +90,7 @@ impl ProtocolError {
             Violation::SecondConnack => Some("MQTT-3.2.0-2"),
             Violation::UnexpectedSession => Some("MQTT-3.2.2-2"),
             Violation::UnexpectedAuthentication => Some("MQTT-4.12.0-6"),
+            Violation::AuthenticationMethod => Some("MQTT-4.12.0-5"),
             Violation::TopicAlias { .. } => Some("MQTT-3.3.2-11"),
             Violation::ReceiveMaximumExceeded => Some("MQTT-3.3.4-9"),
             Violation::PacketIdInUse => Some("MQTT-2.2.1-4"),
@@ -94,7 +100,7 @@ impl ProtocolError {
             Violation::UnknownRequest => Some("MQTT-2.2.1-6"),
             Violation::ReasonCount { .. } => Some("MQTT-3.8.4-6"),
             Violation::UnwantedProblemInformation => Some("MQTT-3.1.2-29"),
-            Violation::Packet(_) | Violation::UnknownTopicAlias => None,
+            Violation::Packet(_) | Violation::AuthenticationOutOfTurn | Violation::UnknownTopicAlias => None,
         }
     }
 }
@@ -145,6 +151,8 @@ impl fmt::Display for Violation {
             Self::SecondConnack => "a second one",
             Self::UnexpectedSession => "session present although a clean start was asked for",
             Self::UnexpectedAuthentication => "authentication that was not asked for",
+            Self::AuthenticationOutOfTurn => "authentication out of turn",
+            Self::AuthenticationMethod => "not the authentication method of CONNECT",
             Self::UnknownTopicAlias => "a topic alias that was never set",
             Self::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",
             Self::PacketIdInUse => "its packet identifier belongs to an unfinished exchange",

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use mqtt_codec::{Ack, Connack, Disconnect, Publish, Suback, Unsuback};
+use mqtt_codec::{Ack, Auth, Connack, Disconnect, Publish, Suback, Unsuback};
 
 use crate::{Limits, ProtocolError, Refusal, Tag, Token};
 
@@ -16,6 +16,13 @@ pub enum Event {
     /// The server refused the connection: its reason is 0x80 or above, in 3.1.1 mapped from the return code. A 5.0
     /// attempt answered by the bytes `20 02 00 01` appears as `UnsupportedProtocolVersion`.
     Refused(Connack),
+    /// The server asks for another step of the enhanced authentication (AUTH 0x18), to be answered by
+    /// [`Command::AnswerChallenge`](crate::Command::AnswerChallenge).
+    Challenged(Auth),
+    /// The server is convinced anew (AUTH 0x00): the end of
+    /// [`Command::Reauthenticate`](crate::Command::Reauthenticate). Its packet may hold the server's own last word for
+    /// the client to check.
+    Reauthenticated(Auth),
     /// A message arrived. It is told once, however often the server repeats it within the rules of its QoS.
     Message(Inbound),
     /// A publish came to its end.
@@ -75,7 +82,7 @@ pub enum Event {
 pub struct Connected {
     /// Whether the server resumed the session of earlier connections.
     pub session_present: bool,
-    /// The server's packet, for its other properties.
+    /// The server's packet, for its other properties; of an enhanced authentication it may hold the last data.
     pub connack: Connack,
     /// What may be done on this connection.
     pub limits: Limits,

@@ -43,14 +43,10 @@ impl Terms {
 
     /// Checks a CONNACK that accepts the connection against what was asked for.
     pub(crate) fn check(&self, connack: &Connack) -> Result<(), ProtocolError> {
-        let violation = if connack.session_present && self.clean_start {
-            Violation::UnexpectedSession
-        } else if connack.properties.authentication_method().is_some() {
-            Violation::UnexpectedAuthentication
-        } else {
-            return Ok(());
-        };
-        Err(ProtocolError::new(violation, PacketKind::Connack))
+        if connack.session_present && self.clean_start {
+            return Err(ProtocolError::new(Violation::UnexpectedSession, PacketKind::Connack));
+        }
+        Ok(())
     }
 }
 
@@ -61,9 +57,6 @@ pub(crate) fn announce(connect: &Connect, config: &Config) -> Result<Connect, Re
     }
     if connect.version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
         return Err(Refusal::ClientIdMissing);
-    }
-    if connect.properties.authentication_method().is_some() {
-        return Err(Refusal::EnhancedAuthentication);
     }
     let mut connect = connect.clone();
     if connect.version == Version::V5 {

@@ -139,9 +139,12 @@
 //! | from | what happens | to | and then |
 //! | --- | --- | --- | --- |
 //! | `Closed` | `handle_opened` | `AwaitConnack` | CONNECT is sent |
-//! | `AwaitConnack` | CONNACK, Success | `Ready` | losses, [`Event::Connected`]; what is due is resent |
-//! | `AwaitConnack` | CONNACK, 0x80 or above | `Closing` | [`Event::Refused`]; the transport is closed |
-//! | `AwaitConnack` | any other packet | `Closing` | the transport is closed |
+//! | `AwaitConnack` | AUTH 0x18 (5.0), if CONNECT named a method | `AwaitAnswer` | [`Event::Challenged`] |
+//! | `AwaitAnswer` | [`Command::AnswerChallenge`] | `AwaitConnack` | AUTH 0x18 is sent |
+//! | `AwaitConnack`, `AwaitAnswer` | CONNACK, Success | `Ready` | losses, [`Event::Connected`]; what is due is resent |
+//! | `AwaitConnack`, `AwaitAnswer` | CONNACK, 0x80 or above | `Closing` | [`Event::Refused`]; the transport is closed |
+//! | `AwaitConnack`, `AwaitAnswer` | any other packet | `Closing` | the transport is closed |
+//! | `AwaitConnack`, `AwaitAnswer` | [`Command::Disconnect`], if CONNECT named a method | `Closing` | DISCONNECT is sent |
 //! | `Ready` | [`Command::Disconnect`] | `Closing` | what was submitted before is sent, then DISCONNECT |
 //! | `Ready` | DISCONNECT (5.0) | `Closing` | the transport is closed |
 //! | `Ready` | a packet that breaks a rule | `Closing` | 5.0: DISCONNECT with the reason is sent |
@@ -149,6 +152,15 @@
 //! | any but `Closed` | the transport takes nothing in time, or the peer does not read | `Closing` | the transport is closed |
 //! | `Closing` | the output is written, or 5 s have passed | `Closing` | [`Duty::Close`] |
 //! | any but `Closed` | `handle_closed` | `Closed` | [`Event::Disconnected`] |
+//!
+//! On a connection whose CONNECT named an Authentication Method, `Ready` has three states of its own; without a method
+//! each of these packets and commands is an error or refused:
+//!
+//! | in `Ready`, an authentication is | AUTH 0x18 | AUTH 0x00 | [`Command::Reauthenticate`] | [`Command::AnswerChallenge`] |
+//! | --- | --- | --- | --- | --- |
+//! | not under way | error | error | AUTH 0x19; *the server's turn* | refused |
+//! | the server's turn | [`Event::Challenged`]; *ours* | [`Event::Reauthenticated`]; *not under way* | refused | refused |
+//! | ours | error | error | refused | AUTH 0x18; *the server's turn* |
 //!
 //! # Outgoing flows
 //!
@@ -185,6 +197,7 @@ extern crate std;
 
 pub use mqtt_codec as codec;
 
+mod auth;
 mod command;
 mod config;
 mod connection;

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -25,8 +26,9 @@ const KEPT_CAPACITY: usize = 256 * 1024;
 /// }
 /// ```
 ///
-/// When the connection ends, [`clear`](Self::clear) it. The memory is reused.
-#[derive(Debug, Default)]
+/// When the connection ends, [`clear`](Self::clear) it. The memory is reused. `Debug` tells only how much waits, since a
+/// CONNECT or AUTH may hold a secret.
+#[derive(Default)]
 pub struct Output {
     /// The small packets, and the heads of the large ones.
     shared: Vec<u8>,
@@ -39,7 +41,6 @@ pub struct Output {
 }
 
 /// A payload that belongs in front of `shared[at]`.
-#[derive(Debug)]
 struct Large {
     at: usize,
     payload: Bytes,
@@ -136,6 +137,12 @@ impl Output {
             }
             self.read = 0;
         }
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

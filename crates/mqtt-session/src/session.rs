@@ -75,8 +75,7 @@ impl Session {
     /// # Errors
     ///
     /// The packet comes back, and nothing has changed, when its version is not the session's, when it can't be
-    /// encoded, when a 3.1.1 session is to be kept without a client identifier, or when it asks for enhanced
-    /// authentication.
+    /// encoded, or when a 3.1.1 session is to be kept without a client identifier.
     #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
     pub fn handle_opened(&mut self, now: Timestamp, connect: Connect) -> Result<(), Rejected<Connect>> {
         let announced = match handshake::announce(&connect, &self.config) {

@@ -1,6 +1,7 @@
 //! [`Wire`]: the outgoing half of one connection: packets that overtake publishes, and the count of bytes.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use mqtt_codec::{
@@ -20,7 +21,6 @@ pub(crate) const HIGH_WATER: usize = 64 * 1024;
 const HARD_CAP: usize = 1024 * 1024;
 
 /// What goes out on one connection.
-#[derive(Debug)]
 pub(crate) struct Wire {
     version: Version,
     /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT. They go out
@@ -210,6 +210,18 @@ impl Wire {
             self.progress_at = now;
         }
         self.appended += bytes as u64;
+    }
+}
+
+/// Packets appear as their length: a CONNECT or AUTH may hold a secret.
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire")
+            .field("staged", &self.staged.len())
+            .field("appended", &self.appended)
+            .field("written", &self.written)
+            .field("sealed", &self.sealed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use mqtt_codec::{
-    Disconnect, EncodeError, Packet, PacketId, QoS, Subscribe, SubscribeFilter, SubscribeProperties,
-    TopicFilter, Unsubscribe, UnsubscribeProperties,
+    Auth, AuthProperties, Disconnect, EncodeError, Packet, PacketId, QoS, Subscribe, SubscribeFilter,
+    SubscribeProperties, TopicFilter, Unsubscribe, UnsubscribeProperties,
 };
 
 use crate::connection::Connection;
@@ -26,7 +26,7 @@ impl Connection {
         news: &mut News,
     ) -> Result<(), Rejected<Command>> {
         let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
-            return Err(Rejected { value: command, refusal: Refusal::NotReady });
+            return self.submit_early(command, news);
         };
         match command {
             Command::Publish { tag, publish } => {
@@ -55,13 +55,28 @@ impl Connection {
                 Ok(())
             }
             Command::Ping { .. } => Err(Rejected { value: command, refusal: Refusal::Busy }),
-            Command::Disconnect(disconnect) => match self.admit_disconnect(limits, &disconnect) {
-                Ok(()) => {
-                    self.bid_farewell(disconnect, news);
-                    Ok(())
-                }
-                Err(refusal) => Err(Rejected { value: Command::Disconnect(disconnect), refusal }),
-            },
+            Command::Reauthenticate(properties) => {
+                let auth = self.authentication.anew(&properties);
+                self.authenticate(auth, news)
+                    .map_err(|refusal| Rejected { value: Command::Reauthenticate(properties), refusal })
+            }
+            Command::AnswerChallenge(properties) => self.answer_challenge(properties, news),
+            Command::Disconnect(disconnect) => self.disconnect(disconnect, news),
+        }
+    }
+
+    /// Takes a command before the server has accepted: of a client that authenticates by a method of its own, only AUTH
+    /// and DISCONNECT [MQTT-3.1.2-30]; of any other, none.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    fn submit_early(&mut self, command: Command, news: &mut News) -> Result<(), Rejected<Command>> {
+        match command {
+            Command::AnswerChallenge(properties) if !self.is_ending() => {
+                self.answer_challenge(properties, news)
+            }
+            Command::Disconnect(disconnect) if !self.is_ending() && self.authentication.has_method() => {
+                self.disconnect(disconnect, news)
+            }
+            _ => Err(Rejected { value: command, refusal: Refusal::NotReady }),
         }
     }
 
@@ -172,12 +187,50 @@ impl Connection {
         self.send_queue.push_request(packet, size);
     }
 
-    fn admit_disconnect(&self, limits: &Limits, disconnect: &Disconnect) -> Result<(), Refusal> {
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    fn answer_challenge(
+        &mut self,
+        properties: AuthProperties,
+        news: &mut News,
+    ) -> Result<(), Rejected<Command>> {
+        let auth = self.authentication.answer(&properties);
+        self.authenticate(auth, news)
+            .map_err(|refusal| Rejected { value: Command::AnswerChallenge(properties), refusal })
+    }
+
+    fn authenticate(&mut self, auth: Result<Auth, Refusal>, news: &mut News) -> Result<(), Refusal> {
+        let auth = auth?;
+        self.check_size(auth.encoded_len(self.terms.version))?;
+        self.wire.stage(&auth.into(), news);
+        self.authentication.sent();
+        Ok(())
+    }
+
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    fn disconnect(&mut self, disconnect: Disconnect, news: &mut News) -> Result<(), Rejected<Command>> {
+        match self.admit_disconnect(&disconnect) {
+            Ok(()) => {
+                self.bid_farewell(disconnect, news);
+                Ok(())
+            }
+            Err(refusal) => Err(Rejected { value: Command::Disconnect(disconnect), refusal }),
+        }
+    }
+
+    fn admit_disconnect(&self, disconnect: &Disconnect) -> Result<(), Refusal> {
         let raises_expiry = disconnect.properties.session_expiry_interval().is_some_and(|expiry| expiry > 0);
         if raises_expiry && self.terms.session_expiry == 0 {
             return Err(Refusal::SessionExpiryRaised);
         }
-        limits.check_size(disconnect.encoded_len(limits.version)).map(drop)
+        self.check_size(disconnect.encoded_len(self.terms.version))
+    }
+
+    /// Whether a packet may be sent, as far as the server has said.
+    fn check_size(&self, size: Result<usize, EncodeError>) -> Result<(), Refusal> {
+        match &self.limits {
+            Some(limits) => limits.check_size(size).map(drop),
+            None => Ok(size.map(drop)?),
+        }
     }
 
     #[inline]

@@ -120,6 +120,9 @@ impl Application {
                 assert!(!self.is_answered, "a connection is answered once");
                 self.is_answered = true;
             }
+            Event::Challenged(_) | Event::Reauthenticated(_) => {
+                panic!("an authentication that nobody asked for");
+            }
             Event::Message(message) => self.take(message),
             Event::Published { tag, result, .. } => {
                 let wish = self.end(tag);

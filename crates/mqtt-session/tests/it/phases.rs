@@ -305,9 +305,6 @@ fn connect_is_refused_when_it_does_not_fit_the_session() {
     };
     check(V5, connect(V311), Refusal::WrongVersion { expected: V5 });
     check(V311, connect(V5), Refusal::WrongVersion { expected: V311 });
-    let mut authenticated = connect(V5);
-    authenticated.properties.set_authentication_method(&text("SCRAM"));
-    check(V5, authenticated, Refusal::EnhancedAuthentication);
     // [3.1.1 MQTT-3.1.3-7]
     check(V311, Connect { client_id: text(""), ..connect(V311) }, Refusal::ClientIdMissing);
     let passwordless = Connect { password: Some(b"secret".to_vec().try_into().unwrap()), ..connect(V311) };
@@ -339,16 +336,6 @@ fn connect_announces_the_limits_of_the_configuration() {
         |receive_maximum| Config { receive_maximum, max_packet_size: u32::MAX, ..Config::default() };
     check(lenient(20), Some(20), None);
     check(lenient(2000), Some(1024), None);
-}
-
-// [5.0 MQTT-4.12.0-6] is the server's; that it is broken is found out.
-#[test]
-fn an_authentication_method_that_was_not_asked_for_is_a_protocol_error() {
-    let mut rig = Rig::new(V5);
-    rig.open(connect(V5));
-    let mut connack = connack();
-    connack.properties.set_authentication_method(&text("SCRAM"));
-    assert_eq!(rig.peer_wrong(connack), Violation::UnexpectedAuthentication);
 }
 
 // [3.1.1 MQTT-4.8.0-1] [5.0 MQTT-3.1.2-24]
