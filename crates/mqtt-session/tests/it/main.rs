@@ -11,6 +11,7 @@ mod keep_alive;
 mod limits;
 mod model;
 mod outbound;
+mod outcomes;
 mod output;
 mod phases;
 mod reconnect;
