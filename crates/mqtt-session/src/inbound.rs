@@ -212,7 +212,7 @@ impl InboundFlows {
         Ok(())
     }
 
-    /// The application answers a message. False if the token is void or answered.
+    /// The application answers a message, with a reason that the version knows. `None` if the token is void or answered.
     #[inline]
     pub(crate) fn answer(&mut self, token: Token, reason: ReasonCode) -> Option<QoS> {
         let flow = self.flows.get_mut(token.packet_id)?;
@@ -244,7 +244,6 @@ impl InboundFlows {
         while let Some(&Token { packet_id, serial }) = order.queue(qos).front() {
             if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.serial == serial) {
                 let Progress::Answered(reason) = flow.progress else { return };
-                let reason = wire.expressible(reason);
                 if qos == QoS::AtLeastOnce || reason.is_error() {
                     self.remove(packet_id, order);
                 } else if order.record(flow) {

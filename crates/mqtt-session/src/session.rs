@@ -6,6 +6,7 @@ use mqtt_codec::{Connect, PacketId, Publish, QoS, ReasonCode};
 use crate::connection::{Connection, Kept};
 use crate::handshake;
 use crate::news::News;
+use crate::wire::expressible;
 use crate::{
     Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Record, Refusal,
     Rejected, RestoreError, Timestamp, Token,
@@ -211,6 +212,7 @@ impl Session {
     /// is void, because the server lost the session, or answered already.
     #[inline]
     pub fn acknowledge(&mut self, token: Token, reason: ReasonCode) -> bool {
+        let reason = expressible(self.config.version, reason);
         let Some(qos) = self.kept.inbound.answer(token, reason) else { return false };
         if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
             self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);

@@ -92,12 +92,6 @@ impl Wire {
         self.sealed
     }
 
-    /// What becomes of an acknowledgement's reason in this version: 3.1.1 knows only success.
-    #[inline]
-    pub(crate) fn expressible(&self, reason: ReasonCode) -> ReasonCode {
-        if self.version == Version::V5 { reason } else { ReasonCode::Success }
-    }
-
     /// Drops what is staged, and lets nothing follow what was handed out.
     pub(crate) fn cut(&mut self) {
         self.staged = Vec::new();
@@ -118,7 +112,7 @@ impl Wire {
         reason: ReasonCode,
         news: &mut News,
     ) {
-        let ack = Ack { reason: self.expressible(reason), ..Ack::new(kind, packet_id) };
+        let ack = Ack { reason: expressible(self.version, reason), ..Ack::new(kind, packet_id) };
         let version = self.version;
         self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
     }
@@ -223,6 +217,12 @@ impl fmt::Debug for Wire {
             .field("sealed", &self.sealed)
             .finish_non_exhaustive()
     }
+}
+
+/// What becomes of an acknowledgement's reason in this version: 3.1.1 knows only success.
+#[inline]
+pub(crate) fn expressible(version: Version, reason: ReasonCode) -> ReasonCode {
+    if version == Version::V5 { reason } else { ReasonCode::Success }
 }
 
 fn record(

@@ -121,6 +121,19 @@ fn a_message_of_qos_2_that_was_refused_is_a_new_one_after_a_restart() {
 }
 
 #[test]
+fn a_refusal_is_an_acknowledgement_in_3_1_1_after_a_restart_too() {
+    let mut rig = Rig::ready(V311);
+    rig.peer_ok(publish(1, ExactlyOnce, 1));
+    let token = rig.token();
+    rig.session.acknowledge(token, ReasonCode::QuotaExceeded);
+    assert_eq!(rig.sent(), packets([pubrec(1).into()]));
+    restart_and_resume(&mut rig);
+    rig.peer_ok(again(publish(1, ExactlyOnce, 1)));
+    assert_eq!(rig.events(), []);
+    assert_eq!(rig.sent(), packets([pubrec(1).into()]));
+}
+
+#[test]
 fn a_message_of_qos_1_is_told_again() {
     both(|version| {
         let mut rig = Rig::ready(version);
