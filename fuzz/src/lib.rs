@@ -7,7 +7,7 @@
 //! | [`stream`] | a chunking and a stream | any chunking gives the same packets and the same error |
 //! | [`round_trip`] | choices of [`generate`] | any legal packet survives encoding and decoding |
 //! | [`differential`] | frames from either side | two codecs of other houses agree, or it is known why not |
-//! | [`session`] | acts of a driver, an application and a server | the session's contract |
+//! | [`session`] | a story of `mqtt-session-model` | a session does what its model does; messages keep their promise |
 
 #![forbid(unsafe_code)]
 

@@ -4,7 +4,6 @@ mod acknowledging;
 mod connecting;
 mod overflow;
 mod publishing;
-mod requests;
 mod rig;
 mod subscribing;
 mod time_limits;

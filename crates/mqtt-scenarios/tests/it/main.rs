@@ -40,7 +40,6 @@ mod liveness;
 mod offline;
 mod publishing;
 mod reconnecting;
-mod requests;
 mod round_trip;
 mod subscribing;
 mod wills;

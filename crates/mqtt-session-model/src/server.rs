@@ -10,10 +10,13 @@ use mqtt_session::codec::{
     Ack, AckKind, Connack, Decoder, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, Side, Version,
 };
 
-use crate::support::{AtLeastOnce, AtMostOnce, ExactlyOnce, id, publish};
+use mqtt_session::codec::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 
+use crate::messages::{id, message, number};
+
+/// The server, and its side of one client's session.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     version: Version,
     /// The Receive Maximum that it announces, and holds the client to.
     window: usize,
@@ -22,7 +25,7 @@ pub(crate) struct Server {
     session: Option<Session>,
     connection: Option<Connection>,
     /// The numbers of the messages that it got, in order.
-    pub(crate) received: Vec<(u64, QoS)>,
+    pub received: Vec<(u64, QoS)>,
 }
 
 /// What it keeps across connections.
@@ -58,7 +61,9 @@ struct Connection {
 }
 
 impl Server {
-    pub(crate) fn new(version: Version, window: u16, client_window: u16) -> Self {
+    /// A server that takes `window` unacknowledged publishes of a client that takes `client_window` of its messages.
+    #[must_use]
+    pub fn new(version: Version, window: u16, client_window: u16) -> Self {
         Self {
             version,
             window: window.into(),
@@ -69,45 +74,56 @@ impl Server {
         }
     }
 
-    pub(crate) fn open(&mut self) {
+    /// The client has opened a transport.
+    pub fn open(&mut self) {
         self.connection = Some(Connection::default());
     }
 
-    pub(crate) fn close(&mut self) {
+    /// The transport is gone.
+    pub fn close(&mut self) {
         self.connection = None;
     }
 
     /// Loses the session, as a server without storage does when it is restarted.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.close();
         self.session = None;
     }
 
     /// Has a message for the client.
-    pub(crate) fn publish(&mut self, n: u64, qos: QoS) {
+    pub fn publish(&mut self, n: u64, qos: QoS) {
         if let Some(session) = &mut self.session {
             session.queue.push_back((n, qos));
         }
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
+    /// Whether the client has acknowledged all that there was for it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
         let is_idle = |session: &Session| session.queue.is_empty() && session.in_flight.is_empty();
         self.session.as_ref().is_none_or(is_idle)
     }
 
-    pub(crate) fn input(&mut self, bytes: &[u8]) {
+    /// Bytes of the client arrive; [`step`](Self::step) looks at them.
+    pub fn input(&mut self, bytes: &[u8]) {
         if let Some(connection) = &mut self.connection {
             connection.input.extend_from_slice(bytes);
         }
     }
 
-    pub(crate) fn output(&mut self) -> Vec<u8> {
+    /// Takes what is to be sent to the client.
+    #[must_use]
+    pub fn output(&mut self) -> Vec<u8> {
         let Some(connection) = &mut self.connection else { return Vec::new() };
         std::mem::take(&mut connection.output)
     }
 
     /// Handles one packet of the client and sends what it may. False if there was nothing to do.
-    pub(crate) fn step(&mut self) -> bool {
+    ///
+    /// # Panics
+    ///
+    /// If the client breaks a rule.
+    pub fn step(&mut self) -> bool {
         let Some(mut connection) = self.connection.take() else { return false };
         let before = connection.output.len();
         let decoder = Decoder::new(self.version, Side::Client);
@@ -151,7 +167,7 @@ impl Server {
 
     fn handle_publish(&mut self, publish: &Publish, connection: &mut Connection) {
         let session = self.session.as_mut().expect("there is a session");
-        let n = std::str::from_utf8(&publish.payload).expect("a number").parse().expect("a number");
+        let n = number(publish);
         let Some(packet_id) = publish.packet_id else {
             self.received.push((n, AtMostOnce));
             return;
@@ -222,7 +238,7 @@ impl Server {
                 if outgoing.released {
                     Ack::new(AckKind::Pubrel, outgoing.packet_id).into()
                 } else {
-                    let publish = publish(outgoing.n, outgoing.qos, outgoing.packet_id.get());
+                    let publish = packet(outgoing.n, outgoing.qos, Some(outgoing.packet_id));
                     Publish { dup: true, ..publish }.into()
                 }
             })
@@ -240,23 +256,28 @@ impl Server {
             && session.in_flight.len() < self.client_window
             && let Some((n, qos)) = session.queue.pop_front()
         {
-            let mut packet_id = 0;
-            if qos != AtMostOnce {
-                let in_use =
-                    |candidate: u16| session.in_flight.iter().any(|o| o.packet_id.get() == candidate);
-                packet_id = session.last_id % 7 + 1;
-                while in_use(packet_id) {
-                    packet_id += 1;
-                }
-                session.last_id = packet_id;
-                let outgoing = Outgoing { packet_id: id(packet_id), n, qos, released: false, shown: true };
-                session.in_flight.push(outgoing);
+            let packet_id = (qos != AtMostOnce).then(|| session.next_id());
+            if let Some(packet_id) = packet_id {
+                session.in_flight.push(Outgoing { packet_id, n, qos, released: false, shown: true });
             }
-            self.send(publish(n, qos, packet_id), connection);
+            self.send(packet(n, qos, packet_id), connection);
         }
     }
 
     fn send(&self, packet: impl Into<Packet>, connection: &mut Connection) {
         packet.into().encode(self.version, &mut connection.output).expect("the server's packets are right");
     }
+}
+
+impl Session {
+    /// Soon used again, for that is where the mistakes are.
+    fn next_id(&mut self) -> PacketId {
+        let is_in_use = |id: &u16| self.in_flight.iter().any(|outgoing| outgoing.packet_id.get() == *id);
+        self.last_id = (self.last_id % 7 + 1..).find(|id| !is_in_use(id)).expect("the window is small");
+        id(self.last_id)
+    }
+}
+
+fn packet(n: u64, qos: QoS, packet_id: Option<PacketId>) -> Publish {
+    Publish { packet_id, ..message(n, qos) }
 }

@@ -1,0 +1,21 @@
+//! The proof of `mqtt-session`, in simulated time.
+//!
+//! | room | holds |
+//! | --- | --- |
+//! | [`mod@reference`] | a model of the session in plain maps, which judges whatever a session does |
+//! | [`lockstep`] | a session and that model in the same story, with a peer that breaks any rule |
+//! | [`server`], [`world`] | an honest server, and a link to it that can be cut anywhere |
+//! | [`delivery`] | random traffic in that world: what was promised about each message holds |
+//!
+//! Stories are bytes ([`step`]): property tests, the fuzz target `session` and `cargo xtask sim` tell them.
+
+pub mod delivery;
+pub mod lockstep;
+pub mod messages;
+pub mod news;
+pub mod reference;
+pub mod seeds;
+pub mod server;
+pub mod step;
+pub mod store;
+pub mod world;

@@ -1,0 +1,189 @@
+//! [`Step`]: what can happen to a session, each written as four bytes, so that a fuzzer, a property test and a seed all
+//! tell the same stories.
+
+use mqtt_session::Phase;
+use mqtt_session::codec::{AckKind, QoS, ReasonCode};
+
+/// The bytes of one [`Step`].
+pub const STEP_BYTES: usize = 4;
+
+/// Something happens, and then the driver does some of its duties.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What happens.
+    pub act: Act,
+    /// Whether a server that means harm does so now, instead of what it may.
+    pub rude: bool,
+    /// How many bytes then reach the session, if not all.
+    pub heard: Option<usize>,
+    /// Whether the driver then asks for output.
+    pub polls: bool,
+    /// How many bytes of it the transport takes, if not all.
+    pub written: Option<usize>,
+    /// Whether the application then takes its news.
+    pub listens: bool,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// A transport opens; one that was open is gone.
+    Open {
+        /// With a clean start.
+        clean: bool,
+        /// Seconds.
+        keep_alive: u16,
+    },
+    /// The link is cut.
+    Cut,
+    /// The process dies, and begins again from its store.
+    Restart,
+    /// The application publishes.
+    Publish(QoS),
+    /// The application subscribes, to so many filters.
+    Subscribe(usize),
+    /// The application unsubscribes, from so many filters.
+    Unsubscribe(usize),
+    /// The application pings.
+    Ping,
+    /// The application disconnects.
+    Disconnect,
+    /// The application acknowledges one of the messages that it has.
+    Acknowledge {
+        /// Which of them.
+        which: usize,
+        /// With this reason.
+        reason: ReasonCode,
+    },
+    /// The server accepts the connection.
+    Accept {
+        /// Whether it has a session, if none was asked to be dropped.
+        present: bool,
+        /// Its Receive Maximum; 0 = it does not say.
+        window: u16,
+        /// Whether it takes no QoS 2.
+        without_qos2: bool,
+    },
+    /// The server refuses the connection.
+    Refuse,
+    /// The server says the next thing to one of the publishes that it has.
+    Answer {
+        /// Which of them.
+        which: usize,
+        /// With this reason, where it fits.
+        reason: ReasonCode,
+    },
+    /// The server answers one of the requests.
+    AnswerRequest {
+        /// Which of them.
+        which: usize,
+        /// With so many codes too many.
+        extra: usize,
+        /// As if it were one of the other kind.
+        confused: bool,
+    },
+    /// The server releases a QoS 2 message.
+    Release {
+        /// Which of those that PUBREC was sent for.
+        which: usize,
+    },
+    /// The server publishes.
+    Message {
+        /// The packet identifier, free or not.
+        id: u16,
+        /// Its QoS.
+        qos: QoS,
+        /// Whether it says that this is a repetition.
+        dup: bool,
+    },
+    /// The server sends an acknowledgement, right or wrong.
+    Ack(AckKind, u16, ReasonCode),
+    /// PINGRESP.
+    Pong,
+    /// The server disconnects (5.0; a malformed packet in 3.1.1).
+    Goodbye,
+    /// Bytes that mean nothing.
+    Garbage(Vec<u8>),
+    /// So many milliseconds pass.
+    Pass(u64),
+}
+
+/// Few enough that each is often in use.
+const IDS: u8 = 6;
+
+impl Step {
+    /// The step that these bytes stand for in this phase: in each, what is likely to happen there.
+    #[must_use]
+    pub fn read([kind, a, b, habits]: [u8; STEP_BYTES], phase: Phase) -> Self {
+        // Half of the habits are those of a driver that does all it can.
+        let lazy = habits >= 0x80;
+        let act = match phase {
+            Phase::Closed if kind >= 64 => open(a, b),
+            Phase::AwaitConnack if kind >= 64 => accept(a, b),
+            _ => Act::read(kind, a, b),
+        };
+        Self {
+            act,
+            rude: habits & 0x60 == 0x60,
+            heard: (lazy && habits & 1 != 0).then_some(usize::from(b) % 16),
+            polls: !lazy || habits & 2 != 0,
+            written: (lazy && habits & 4 != 0).then_some(usize::from(a) % 16),
+            listens: !lazy || habits & 8 != 0,
+        }
+    }
+}
+
+impl Act {
+    fn read(kind: u8, a: u8, b: u8) -> Self {
+        let which = usize::from(a);
+        let id = u16::from(a % IDS) + 1;
+        match kind % 64 {
+            0 if a < 64 => open(a, b),
+            1 if a < 64 => Self::Cut,
+            2 if a < 64 => Self::Restart,
+            3 if a < 64 => Self::Disconnect,
+            4 if a < 64 => Self::Goodbye,
+            5 if a < 128 => Self::Refuse,
+            6 if a < 64 => accept(a, b),
+            7 if a < 64 => Self::Garbage(vec![a, b]),
+            0..=15 => Self::Publish(qos(a)),
+            16..=17 => Self::Subscribe(1 + which % 3),
+            18 => Self::Unsubscribe(1 + which % 3),
+            19 => Self::Ping,
+            20 => Self::Pass(u64::from(a) * u64::from(b) * 2),
+            21..=27 => Self::Acknowledge { which, reason: reason(b) },
+            28..=40 => Self::Answer { which, reason: reason(b) },
+            41..=43 => Self::AnswerRequest { which, extra: usize::from(b >= 192), confused: b < 64 },
+            44..=47 => Self::Release { which },
+            48..=57 => Self::Message { id, qos: qos(b), dup: b >= 128 },
+            58..=62 => Self::Ack(kind_of_ack(b / 64), id, reason(b % 64)),
+            _ => Self::Pong,
+        }
+    }
+}
+
+fn open(a: u8, b: u8) -> Act {
+    Act::Open { clean: b < 32, keep_alive: [0, 0, 2, 20][usize::from(a % 4)] }
+}
+
+fn accept(a: u8, b: u8) -> Act {
+    Act::Accept { present: b >= 32, window: u16::from(a % 4), without_qos2: a >= 240 }
+}
+
+fn qos(byte: u8) -> QoS {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce][usize::from(byte % 4)]
+}
+
+fn kind_of_ack(byte: u8) -> AckKind {
+    [AckKind::Puback, AckKind::Pubrec, AckKind::Pubrel, AckKind::Pubcomp][usize::from(byte % 4)]
+}
+
+/// Mostly success.
+fn reason(byte: u8) -> ReasonCode {
+    match byte {
+        0..8 => ReasonCode::QuotaExceeded,
+        8..16 => ReasonCode::NoMatchingSubscribers,
+        16..20 => ReasonCode::PacketIdentifierNotFound,
+        _ => ReasonCode::Success,
+    }
+}

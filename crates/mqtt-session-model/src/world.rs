@@ -1,0 +1,266 @@
+//! [`World`]: a session and an honest [`Server`], with a link between them that can be cut anywhere, and an
+//! application that takes notes.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use mqtt_session::codec::bytes::BytesMut;
+use mqtt_session::codec::{Decoder, QoS, ReasonCode, Side, Version};
+use mqtt_session::{Command, Config, Duty, Event, Inbound, Output, Phase, Session, Timestamp, Token};
+
+use crate::messages::{connect, message};
+use crate::news::{End, News};
+use crate::server::Server;
+use crate::store::Store;
+
+/// All who act, and what they have seen.
+#[derive(Debug)]
+pub struct World {
+    /// The client's session.
+    pub session: Session,
+    /// Whom it talks to.
+    pub server: Server,
+    config: Config,
+    keep_alive: u16,
+    now: Timestamp,
+    output: Output,
+    input: BytesMut,
+    to_server: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    /// After how many more bytes towards the server the link is cut.
+    pub server_hears: Option<usize>,
+    /// After how many more bytes towards the client the link is cut.
+    pub client_hears: Option<usize>,
+    /// The delivery ids of the QoS 2 messages that the application has made use of, which it stores.
+    used: BTreeSet<u64>,
+    /// The messages that the application has made use of, in order.
+    pub delivered: Vec<(u64, QoS)>,
+    /// What it has yet to acknowledge.
+    pub tokens: VecDeque<Token>,
+    /// How its publishes ended.
+    pub ended: Vec<(u64, End)>,
+}
+
+impl World {
+    /// A client that has at most `window` publishes and `inbound_window` messages unacknowledged, and a server that
+    /// insists on both.
+    #[must_use]
+    pub fn new(version: Version, window: u16, inbound_window: u16) -> Self {
+        let config =
+            Config { version, max_in_flight: window, max_inbound: inbound_window, ..Config::default() };
+        Self {
+            session: Session::new(config.clone()),
+            server: Server::new(version, window, inbound_window),
+            config,
+            keep_alive: 0,
+            now: Timestamp::ZERO,
+            output: Output::new(),
+            input: BytesMut::new(),
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            server_hears: None,
+            client_hears: None,
+            used: BTreeSet::new(),
+            delivered: Vec::new(),
+            tokens: VecDeque::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// The same with a keep alive, in seconds.
+    #[must_use]
+    pub fn with_keep_alive(mut self, keep_alive: u16) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Whether a transport is open.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.session.phase() != Phase::Closed
+    }
+
+    /// Opens a transport.
+    ///
+    /// # Panics
+    ///
+    /// If the session refuses the CONNECT.
+    pub fn open(&mut self) {
+        let mut connect = connect(self.config.version);
+        connect.keep_alive = self.keep_alive;
+        self.session.handle_opened(self.now, connect).expect("CONNECT is right");
+        self.server.open();
+    }
+
+    /// The link is cut; what was on the way is lost.
+    pub fn cut(&mut self) {
+        self.session.handle_closed(self.now);
+        self.forget_link();
+        self.take_notes();
+    }
+
+    /// The process dies, and another one goes on from what is stored; the application knows nothing but which messages
+    /// it has made use of.
+    pub fn restart(&mut self) {
+        self.session = Store::of(&self.session).restore(self.config.clone());
+        self.tokens.clear();
+        self.forget_link();
+    }
+
+    /// Publishes if there is room.
+    pub fn publish(&mut self, tag: u64, qos: QoS) -> bool {
+        self.session.submit(Command::Publish { tag, publish: message(tag, qos) }).is_ok()
+    }
+
+    /// The application acknowledges the message at this place of those that it has yet to acknowledge.
+    pub fn acknowledge(&mut self, place: usize) {
+        if let Some(token) = self.tokens.remove(place) {
+            self.session.acknowledge(token, ReasonCode::Success);
+        }
+    }
+
+    /// The client's output goes onto the link.
+    ///
+    /// # Panics
+    ///
+    /// If the session wants to close: nobody breaks a rule here.
+    pub fn flush(&mut self) -> bool {
+        let duty = self.session.poll_io(self.now, &mut self.output);
+        assert!(matches!(duty, Duty::Wait(_)), "nobody breaks a rule here");
+        let length = self.output.len();
+        self.to_server.extend(self.output.chunks().flatten());
+        self.output.advance(length);
+        self.session.handle_written(self.now, length);
+        self.take_notes();
+        length > 0
+    }
+
+    /// At most so many bytes arrive at the server.
+    pub fn hear_at_server(&mut self, bytes: usize) -> bool {
+        let count = bytes.min(self.to_server.len()).min(self.server_hears.unwrap_or(usize::MAX));
+        let heard: Vec<u8> = self.to_server.drain(..count).collect();
+        self.server.input(&heard);
+        spend(&mut self.server_hears, count);
+        count > 0
+    }
+
+    /// At most so many bytes arrive at the client.
+    ///
+    /// # Panics
+    ///
+    /// If the session finds fault with the server.
+    pub fn hear_at_client(&mut self, bytes: usize) -> bool {
+        self.to_client.extend(self.server.output());
+        let count = bytes.min(self.to_client.len()).min(self.client_hears.unwrap_or(usize::MAX));
+        self.input.extend(self.to_client.drain(..count));
+        while self.session.handle_input(self.now, &mut self.input).expect("the server is honest") > 0 {}
+        spend(&mut self.client_hears, count);
+        self.take_notes();
+        count > 0
+    }
+
+    /// One packet arrives at the server, which handles it. False if none is on the way.
+    pub fn packet_to_server(&mut self) -> bool {
+        let packet = first_packet(self.config.version, Side::Client, &mut self.to_server);
+        self.hear_at_server(packet) && self.server.step()
+    }
+
+    /// One packet arrives at the client. False if none is on the way.
+    pub fn packet_to_client(&mut self) -> bool {
+        self.to_client.extend(self.server.output());
+        let packet = first_packet(self.config.version, Side::Server, &mut self.to_client);
+        self.hear_at_client(packet)
+    }
+
+    /// Lets everything run until nobody has anything to say, or the link is cut.
+    pub fn run(&mut self, acknowledge: bool) {
+        loop {
+            let mut busy = self.flush();
+            busy |= self.hear_at_server(usize::MAX);
+            while self.server.step() {
+                busy = true;
+            }
+            busy |= self.hear_at_client(usize::MAX);
+            while acknowledge && !self.tokens.is_empty() {
+                self.acknowledge(0);
+                busy = true;
+            }
+            if self.server_hears == Some(0) || self.client_hears == Some(0) {
+                self.cut();
+                return;
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    /// Time passes, and the deadline is dealt with if it has come.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+    }
+
+    /// When the session wants to be called, if ever.
+    ///
+    /// # Panics
+    ///
+    /// If the session wants to close: nobody breaks a rule here.
+    pub fn until_deadline(&mut self) -> Option<Duration> {
+        match self.session.poll_io(self.now, &mut self.output) {
+            Duty::Wait(deadline) => deadline.map(|deadline| deadline.at.saturating_since(self.now)),
+            Duty::Close => panic!("nobody breaks a rule here"),
+        }
+    }
+
+    /// Nobody waits for anybody any more.
+    ///
+    /// # Panics
+    ///
+    /// If something is left over.
+    pub fn check_nothing_left(&self) {
+        assert_eq!(self.session.in_flight(), 0);
+        assert_eq!(self.session.publish_room(), self.config.max_in_flight.into());
+        assert_eq!(self.session.inbound_unacknowledged(), 0);
+        assert!(self.server.is_idle(), "{:?}", self.server);
+    }
+
+    fn forget_link(&mut self) {
+        self.server.close();
+        self.output.clear();
+        self.input.clear();
+        self.to_server.clear();
+        self.to_client.clear();
+        self.server_hears = None;
+        self.client_hears = None;
+    }
+
+    fn take_notes(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            if let Event::Message(Inbound { token: Some(token), publish }) = &event {
+                self.tokens.push_back(*token);
+                if publish.qos == QoS::ExactlyOnce && !self.used.insert(token.delivery_id()) {
+                    continue;
+                }
+            }
+            match News::of(&event) {
+                News::Message { n, qos } => self.delivered.push((n, qos)),
+                News::Ended { tag, end } => self.ended.push((tag, end)),
+                News::Connected { .. } | News::Disconnected(_) | News::Answered { tag: None } => {}
+                other => panic!("not expected: {other:?}"),
+            }
+        }
+    }
+}
+
+fn spend(budget: &mut Option<usize>, bytes: usize) {
+    if let Some(budget) = budget {
+        *budget -= bytes;
+    }
+}
+
+/// How long the first packet on the link is; 0 if there is none.
+fn first_packet(version: Version, sender: Side, link: &mut VecDeque<u8>) -> usize {
+    let length = Decoder::new(version, sender).delimit(link.make_contiguous());
+    length.expect("nobody breaks a rule here").unwrap_or(0)
+}
