@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::TopicFilter;
+use crate::codec::{Publish, TopicFilter};
+use crate::replies::response_address;
 use crate::session::Connected;
 use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::subscribe::IntoFilters;
 use crate::{
-    DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Offline, PingError, PublishBuilder,
-    Stats, SubscribeBuilder, SubscribeError, Subscription,
+    DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Message, NoResponseTopic, Offline,
+    PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError, Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -81,6 +82,30 @@ impl Client {
     /// for. Dropping the future changes nothing.
     pub fn flush(&self) -> Flushing {
         Flushing::new(self.clone(), self.shared().run(|core| core.publishing.flush()))
+    }
+
+    /// A request, of which the response is awaited; see [`RequestBuilder`]. A topic that is not valid is reported when it is
+    /// sent.
+    pub fn request(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), topic.as_ref(), payload.into())
+    }
+
+    /// The response to a request that was received: a message to publish, with the topic, the correlation data and the QoS
+    /// that the request asks for.
+    ///
+    /// # Errors
+    /// The message is no request.
+    pub fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Bytes>,
+    ) -> Result<PublishBuilder, NoResponseTopic> {
+        let (topic, correlation) = response_address(request.packet()).ok_or(NoResponseTopic)?;
+        let mut response = Publish { qos: request.qos(), ..Publish::new(topic, payload) };
+        if let Some(correlation) = correlation {
+            response.properties.set_correlation_data(&correlation);
+        }
+        Ok(PublishBuilder::of(self.clone(), response))
     }
 
     /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.

@@ -13,6 +13,7 @@ use crate::effects::Effects;
 use crate::event::Listeners;
 use crate::link::{Drain, Link};
 use crate::publishing::Publishing;
+use crate::replies::Replies;
 use crate::session::{self, Connected, Inbound, Output, PacketTrace, Session, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::streams::Streams;
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Streams,
     pub(crate) pings: Slots<PingSlot>,
+    pub(crate) replies: Replies,
     pub(crate) listeners: Listeners,
     /// Calls that wait for the client to be ready, or to be offline.
     pub(crate) waiting: Slots<Option<Waker>>,
@@ -92,6 +94,7 @@ impl Core {
             subscriptions: Subscriptions::new(),
             streams: Streams::new(options.stream_capacity, options.unclaimed_grace),
             pings: Slots::new(),
+            replies: Replies::new(options.version, random.next()),
             listeners: Listeners::new(),
             waiting: Slots::new(),
             not_sent: Vec::new(),
@@ -210,6 +213,7 @@ impl Core {
             }
             let (mut progress, unrestored) = self.subscriptions.pump(&mut self.session, &mut self.effects);
             self.report(unrestored);
+            self.take_responses();
             progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
             progress |= self.settle_link();
             if !progress {
@@ -251,6 +255,7 @@ impl Core {
         self.now = self.now.max(now);
         self.parked = false;
         self.publishing.handle_time(self.now, &mut self.effects);
+        self.replies.handle_time(self.now, &mut self.effects);
     }
 
     fn dispatch(&mut self, event: session::Event) {
@@ -318,6 +323,7 @@ impl Core {
 
     fn report(&mut self, unrestored: impl IntoIterator<Item = Unrestored>) {
         for Unrestored { filter, why } in unrestored {
+            self.replies.path_lost(&filter);
             self.tell(Event::SubscriptionLost { filter, why });
             self.streams.wake_all(&mut self.effects);
         }

@@ -287,6 +287,30 @@ pub enum FilterRefused {
     BeforeSending(Refusal),
 }
 
+/// A request without a response.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No response came within the time limit. Whether the request was received is unknown.
+    #[error("no response came in time")]
+    TimedOut,
+    /// The request was not sent, or the broker rejected it.
+    #[error("{0}")]
+    Publish(#[source] PublishError),
+    /// Responses can't arrive: the broker does not let this client subscribe to where they would come.
+    #[error("responses can't arrive: {0}")]
+    NoResponses(#[source] SubscribeError),
+    /// The client is, or went, offline.
+    #[error("{0}")]
+    Offline(#[source] Offline),
+}
+
+/// A message that does not say where a response would go: in 5.0 it has no Response Topic, in 3.1.1 its topic does not end
+/// like that of a request; see [`RequestBuilder`](crate::RequestBuilder).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message does not say where a response would go")]
+pub struct NoResponseTopic;
+
 /// A PINGREQ that got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -39,6 +39,29 @@ macro_rules! client_calls {
                 self.core.flush()
             }
 
+            /// A request, of which the response is waited for; see [`RequestBuilder`]($crate::RequestBuilder). A topic that is
+            /// not valid is reported when it is sent.
+            pub fn request(
+                &self,
+                topic: impl AsRef<str>,
+                payload: impl Into<$crate::codec::bytes::Bytes>,
+            ) -> $crate::RequestBuilder {
+                self.core.request(topic, payload)
+            }
+
+            /// The response to a request that was received: a message to publish, with the topic, the correlation data and the
+            /// QoS that the request asks for.
+            ///
+            /// # Errors
+            /// The message is no request.
+            pub fn respond(
+                &self,
+                request: &$crate::Message,
+                payload: impl Into<$crate::codec::bytes::Bytes>,
+            ) -> Result<$crate::PublishBuilder, $crate::NoResponseTopic> {
+                self.core.respond(request, payload)
+            }
+
             /// A subscription to one filter or several; see [`SubscribeBuilder`]. A filter that is not valid is reported when it is
             /// sent.
             pub fn subscribe(

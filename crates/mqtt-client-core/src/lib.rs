@@ -64,7 +64,9 @@ mod overflow;
 mod publish;
 mod publishing;
 mod reconnect;
+mod replies;
 mod report;
+mod request;
 mod router;
 mod shared;
 mod slots;
@@ -80,8 +82,8 @@ pub use driver::Driver;
 pub use duty::Duty;
 pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl};
 pub use error::{
-    ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NotSent, Offline,
-    PingError, PublishError, SubscribeError,
+    ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NoResponseTopic,
+    NotSent, Offline, PingError, PublishError, RequestError, SubscribeError,
 };
 pub use event::Event;
 pub use flush::Flushing;
@@ -92,4 +94,5 @@ pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
 pub use publishing::Delivered;
 pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
+pub use request::{RequestBuilder, Requesting};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};

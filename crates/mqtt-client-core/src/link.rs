@@ -4,7 +4,7 @@ use crate::codec::Disconnect;
 use crate::core::Core;
 use crate::error::FailureClass;
 use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Timestamp};
-use crate::{ConnectError, Duty, Event, Failure, Offline};
+use crate::{ConnectError, Duty, Event, Failure, Offline, RequestError};
 
 /// Where the client stands.
 #[derive(Debug)]
@@ -145,6 +145,7 @@ impl Core {
         self.link = Link::Offline(Some(offline.clone()));
         self.not_sent.extend(self.publishing.end_all(&offline, &mut self.effects));
         self.subscriptions.end_all(&offline, &mut self.effects);
+        self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);
         self.streams.wake_all(&mut self.effects);
         self.wake_waiting();
         self.tell(Event::Offline(offline));
@@ -238,7 +239,8 @@ impl Core {
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
         let drain =
             self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
-        let others = [drain, self.streams.next_expiry(), self.publishing.next_time()];
+        let others =
+            [drain, self.streams.next_expiry(), self.publishing.next_time(), self.replies.next_time()];
         deadlines.into_iter().chain(others).flatten().min()
     }
 

@@ -36,6 +36,11 @@ impl PublishBuilder {
         PublishBuilder { client, publish, timeout: None }
     }
 
+    /// A message that is whole already.
+    pub(crate) fn of(client: Client, publish: Publish) -> Self {
+        PublishBuilder { client, publish: Ok(publish), timeout: None }
+    }
+
     /// The quality of service. Default: 0, at most once.
     pub fn qos(self, qos: QoS) -> Self {
         self.with(|publish| publish.qos = qos)
@@ -75,7 +80,7 @@ impl PublishBuilder {
         self.start(false)
     }
 
-    fn start(self, wait: bool) -> Result<Completion, PublishError> {
+    pub(crate) fn start(self, wait: bool) -> Result<Completion, PublishError> {
         let PublishBuilder { client, publish, timeout } = self;
         let publish = publish.map_err(|invalid| PublishError::NotSent(NotSent::InvalidTopic(invalid)))?;
         let qos = publish.qos;

@@ -234,7 +234,10 @@ impl Publishing {
         let result = match end {
             PublishEnd::Acknowledged(ack) => Ok(Delivered::Acknowledged(ack)),
             PublishEnd::Written => Ok(Delivered::Written),
-            PublishEnd::Expired => Err(PublishError::NotSent(NotSent::Expired)),
+            PublishEnd::Expired => {
+                self.counts.expired += 1;
+                Err(PublishError::NotSent(NotSent::Expired))
+            }
             PublishEnd::Refused(ack) => Err(PublishError::Rejected(Box::new(ack))),
             PublishEnd::Forbidden(refusal) => {
                 Err(PublishError::Indeterminate(Indeterminate::Forbidden(refusal)))

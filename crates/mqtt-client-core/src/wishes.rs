@@ -3,6 +3,7 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use crate::client::any_granted;
 use crate::codec::{PacketId, Publish, QoS, ReasonCode, SubscribeFilter, TopicFilter};
 use crate::core::Core;
 use crate::effects::park;
@@ -12,7 +13,10 @@ use crate::session::{Command, Connected, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
-use crate::{Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Stats};
+use crate::{
+    Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, RequestError, Stats,
+    SubscribeError,
+};
 
 /// A PINGREQ that the application asked for.
 #[derive(Debug)]
@@ -138,6 +142,49 @@ impl Core {
     pub(crate) fn hand_back(&mut self, stream: Tag, share: Share, publish: Publish) {
         self.streams.hand_back(self.now, stream, share, publish, &mut self.effects);
         self.route_unclaimed();
+    }
+
+    /// Begins a request: its message is addressed, and sent by the caller when responses can arrive.
+    pub(crate) fn begin_request(
+        &mut self,
+        publish: &mut Publish,
+        timeout: Duration,
+    ) -> Result<Tag, RequestError> {
+        if let Some(offline) = self.is_over() {
+            return Err(RequestError::Offline(offline));
+        }
+        let (request, path) = self.replies.begin(publish, timeout)?;
+        if let Some(path) = path {
+            let streams = &mut self.streams;
+            let stream = *self.replies.stream.get_or_insert_with(|| streams.open(Acknowledge::OnDelivery));
+            let filter = path.filter.clone();
+            let operation = self.subscriptions.subscribe(stream, vec![path]);
+            self.replies.path_asked(request, filter, operation);
+        }
+        self.attend();
+        self.pump();
+        Ok(request)
+    }
+
+    /// Responses that came, to whom they answer.
+    pub(crate) fn take_responses(&mut self) {
+        let Some(stream) = self.replies.stream else { return };
+        let (subscriptions, effects) = (&mut self.subscriptions, &mut self.effects);
+        if self.replies.wait_for_paths() {
+            let granted = |operation| {
+                let results = subscriptions.poll_operation(operation, &mut None);
+                results
+                    .map(|results| results.map_err(SubscribeError::Offline).and_then(any_granted).map(drop))
+            };
+            self.replies.settle_paths(granted, effects);
+        }
+        while let Poll::Ready((Handed { publish, .. }, due)) = self.streams.poll_next(stream, &mut None) {
+            self.settle(due);
+            if let Some(stray) = self.replies.arrived(publish, &mut self.effects) {
+                self.streams.unclaimed_count += 1;
+                self.effects.discard(stray);
+            }
+        }
     }
 
     pub(crate) fn ping(&mut self) -> Result<Tag, PingError> {

@@ -30,10 +30,27 @@ pub(crate) const fn beside_topic(word: u64) -> u64 {
 /// Whether `marks` marks no byte.
 #[inline(always)]
 pub(crate) fn all_clear(bytes: &[u8], marks: impl Fn(u64) -> u64) -> bool {
-    let Some(last) = bytes.last_chunk() else { return marks(short(bytes)) == 0 };
-    // The last word overlaps the one before it, which is cheaper than a loop over single bytes.
-    let found = bytes.as_chunks().0.iter().fold(0, |found, word| found | marks(u64::from_ne_bytes(*word)));
-    found | marks(u64::from_ne_bytes(*last)) == 0
+    // A last piece that overlaps the one before it is cheaper than a loop over single bytes, and two pieces without
+    // any loop are what most texts have.
+    let two = |[a, b]: [u64; 2]| marks(a) | marks(b);
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let between = bytes.as_chunks().0.get(1..).unwrap_or_default();
+        let found = between
+            .iter()
+            .fold(two(words(first)) | two(words(last)), |found, chunk| found | two(words(chunk)));
+        return found == 0;
+    }
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => two([u64::from_ne_bytes(*first), u64::from_ne_bytes(*last)]) == 0,
+        _ => marks(short(bytes)) == 0,
+    }
+}
+
+/// The halves of sixteen bytes.
+#[inline(always)]
+fn words(bytes: &[u8; 16]) -> [u64; 2] {
+    let word = u128::from_ne_bytes(*bytes);
+    [word as u64, (word >> 64) as u64]
 }
 
 /// Marks, by their top bits, exactly the bytes of a word of ASCII that are not `byte`; the other bits say nothing.

@@ -35,13 +35,15 @@
 //! [`parse`](Decoder::parse) then reads exactly one packet and returns a view, [`PacketRef`], which borrows all and
 //! allocates nothing; lists and properties are validated once and iterated in place. An owned [`Packet`]
 //! ([`decode`](Decoder::decode), [`decode_from`](Decoder::decode_from)) shares the buffer it came in: topic, payload
-//! and properties are slices of it. A [`FrameReader`] adds the receive buffer of a stream.
+//! and properties are slices of it. A [`PublishFrame`] ([`receive_from`](Decoder::receive_from)) is a message in one
+//! piece, which costs half as much. A [`FrameReader`] adds the receive buffer of a stream.
 //!
 //! | layer | functions | gives |
 //! | --- | --- | --- |
 //! | stream | [`FrameReader`] | one packet after the other, from pieces of any size |
 //! | frame | [`Decoder::delimit`] | the length of the first packet |
 //! | view | [`Decoder::parse`] | [`PacketRef`], [`PublishRef`], [`ConnectRef`] … |
+//! | owned, whole | [`Decoder::receive_from`] | [`Received`]: a [`PublishFrame`], or any other [`Packet`] |
 //! | owned | [`Decoder::decode`], [`Decoder::decode_from`], [`PacketRef::to_owned`] | [`Packet`], [`Publish`], [`Connect`] … |
 //!
 //! # Writing
@@ -97,9 +99,9 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use frame::Decoder;
 pub use packet::{
     Ack, AckKind, AckRef, AliasedPublish, Auth, AuthRef, Connack, ConnackRef, Connect, ConnectRef,
-    Disconnect, DisconnectRef, Packet, PacketKind, PacketRef, Publish, PublishRef, RetainHandling, Suback,
-    SubackRef, Subscribe, SubscribeFilter, SubscribeRef, SubscriptionOptions, Unsuback, UnsubackRef,
-    Unsubscribe, UnsubscribeRef, Will, WillRef,
+    Disconnect, DisconnectRef, Packet, PacketKind, PacketRef, Publish, PublishFrame, PublishRef, Received,
+    RetainHandling, Suback, SubackRef, Subscribe, SubscribeFilter, SubscribeRef, SubscriptionOptions,
+    Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef, Will, WillRef,
 };
 pub use packet_id::PacketId;
 pub use property::{

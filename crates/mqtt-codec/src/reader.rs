@@ -10,7 +10,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{DecodeError, Decoder, Packet, frame::FixedHeader};
+use crate::{DecodeError, Decoder, Packet, Received, frame::FixedHeader};
 
 /// Finds and decodes the packets of a stream, in whatever pieces it arrives.
 ///
@@ -105,12 +105,22 @@ impl FrameReader {
     /// As [`Decoder::delimit`] and [`Decoder::parse`]. The error stays, and what comes after it is dropped.
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
-        match self.await_body()? {
-            Some(header) => {
-                let taken = self.decoder.take(header, &mut self.buffer);
-                self.settle(taken).map(Some)
-            }
-            None => Ok(None),
+        Ok(self.next_received()?.map(Packet::from))
+    }
+
+    /// As [`next_packet`](Self::next_packet), with a PUBLISH in one piece: the fastest way to own it.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_packet`](Self::next_packet).
+    #[inline]
+    pub fn next_received(&mut self) -> Result<Option<Received>, DecodeError> {
+        let Some(header) = self.await_body()? else { return Ok(None) };
+        let taken = self.decoder.take(header, &mut self.buffer);
+        self.awaiting = Awaiting::Header;
+        match taken {
+            Err(error) => self.fail(error),
+            taken => taken,
         }
     }
 
@@ -122,13 +132,9 @@ impl FrameReader {
     /// As [`Decoder::delimit`]. The error stays, and what comes after it is dropped.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, DecodeError> {
-        match self.await_body()? {
-            Some(header) => {
-                let frame = self.buffer.split_to(header.packet_len()).freeze();
-                self.settle(Ok(frame)).map(Some)
-            }
-            None => Ok(None),
-        }
+        let Some(header) = self.await_body()? else { return Ok(None) };
+        self.awaiting = Awaiting::Header;
+        Ok(Some(self.buffer.split_to(header.packet_len()).freeze()))
     }
 
     /// The header of the packet at the front, if all of that packet is there.
@@ -139,9 +145,9 @@ impl FrameReader {
             Awaiting::Header => match self.decoder.fixed_header(&self.buffer) {
                 Ok(Some(header)) => header,
                 Ok(None) => return Ok(None),
-                Err(error) => return self.settle(Err(error)),
+                Err(error) => return self.fail(error),
             },
-            Awaiting::Failed(error) => return self.settle(Err(error)),
+            Awaiting::Failed(error) => return self.fail(error),
         };
         if header.packet_len() <= self.buffer.len() {
             return Ok(Some(header));
@@ -150,16 +156,11 @@ impl FrameReader {
         Ok(None)
     }
 
-    /// What comes next, once a packet was taken or refused.
-    #[inline(always)]
-    fn settle<T>(&mut self, taken: Result<T, DecodeError>) -> Result<T, DecodeError> {
-        match taken {
-            Ok(_) => self.awaiting = Awaiting::Header,
-            Err(error) => {
-                self.awaiting = Awaiting::Failed(error);
-                self.buffer.clear();
-            }
-        }
-        taken
+    /// Keeps the error, and nothing of what can't be read any more.
+    #[cold]
+    fn fail<T>(&mut self, error: DecodeError) -> Result<T, DecodeError> {
+        self.awaiting = Awaiting::Failed(error);
+        self.buffer.clear();
+        Err(error)
     }
 }

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, Offline, Options,
-    PingError, PublishBuilder, PublishError, Stats, SubscribeBuilder, SubscribeError,
+    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic,
+    Offline, Options, PingError, PublishBuilder, PublishError, RequestBuilder, Stats, SubscribeBuilder,
+    SubscribeError,
 };
 
 use crate::PATIENCE;
@@ -51,6 +52,19 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// A message to publish; [`wait`](Self::wait) for it, or for what its methods give.
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder;
+
+    /// A request; [`wait`](Self::wait) for its response.
+    fn request(&self, topic: &str, payload: impl Into<Bytes>) -> RequestBuilder;
+
+    /// The response to a request.
+    ///
+    /// # Errors
+    /// The message is no request.
+    fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Bytes>,
+    ) -> Result<PublishBuilder, NoResponseTopic>;
 
     /// Subscribes, with the options that `configure` sets.
     ///

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use mqtt_blocking::{RecvError, Wait};
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Offline, Options, PingError,
-    PublishBuilder, Stats, SubscribeBuilder, SubscribeError,
+    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
+    Options, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
 };
 
 use crate::{Adapter, Client, Events, Next, PATIENCE, Subscription};
@@ -48,6 +48,18 @@ impl Client for mqtt_blocking::Client {
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
         self.publish(topic, payload)
+    }
+
+    fn request(&self, topic: &str, payload: impl Into<Bytes>) -> RequestBuilder {
+        Self::request(self, topic, payload)
+    }
+
+    fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Bytes>,
+    ) -> Result<PublishBuilder, NoResponseTopic> {
+        Self::respond(self, request, payload)
     }
 
     fn subscribe_with(

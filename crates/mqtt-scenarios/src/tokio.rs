@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Offline, Options, PingError,
-    PublishBuilder, Stats, SubscribeBuilder, SubscribeError,
+    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
+    Options, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -79,6 +79,18 @@ impl Client for On<mqtt_tokio::Client> {
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
         self.inner.publish(topic, payload)
+    }
+
+    fn request(&self, topic: &str, payload: impl Into<Bytes>) -> RequestBuilder {
+        self.inner.request(topic, payload)
+    }
+
+    fn respond(
+        &self,
+        request: &Message,
+        payload: impl Into<Bytes>,
+    ) -> Result<PublishBuilder, NoResponseTopic> {
+        self.inner.respond(request, payload)
     }
 
     fn subscribe_with(

@@ -111,7 +111,8 @@ impl Inbound {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublishEnd {
     /// QoS 1 and 2: the server has the message. The packet is the PUBACK, or the PUBCOMP of QoS 2 with the reason
-    /// of the PUBREC where that said more than Success (`NoMatchingSubscribers`).
+    /// of the PUBREC where that said more than Success (`NoMatchingSubscribers`). Its properties are its own: those of a
+    /// PUBREC are not kept, since the server could fill our memory with them.
     Acknowledged(Ack),
     /// The server said no (5.0): the reason of this PUBACK, PUBREC or PUBCOMP is 0x80 or above.
     Refused(Ack),

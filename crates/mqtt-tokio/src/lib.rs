@@ -46,9 +46,10 @@ pub use mqtt_client_core::codec::{PublishProperties, QoS, ReasonCode, RetainHand
 pub use mqtt_client_core::{
     Acknowledge, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
     Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
-    Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NotSent, Offline, Options,
-    OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing, Reconnect,
-    SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder, SubscribeError, Subscribing, Unsubscribing,
+    Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
+    Options, OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing,
+    Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder,
+    SubscribeError, Subscribing, Unsubscribing,
 };
 
 mod client;

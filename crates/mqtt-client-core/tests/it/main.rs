@@ -4,6 +4,7 @@ mod acknowledging;
 mod connecting;
 mod overflow;
 mod publishing;
+mod requests;
 mod rig;
 mod subscribing;
 mod time_limits;

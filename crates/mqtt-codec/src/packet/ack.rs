@@ -125,6 +125,21 @@ pub struct AckRef<'a> {
 }
 
 impl<'a> AckRef<'a> {
+    /// A whole packet in the shortest form, that of nearly all: legal in both versions, from either side.
+    #[inline(always)]
+    pub(crate) fn shortest(frame: &[u8]) -> Option<Self> {
+        let [first_byte, 2, high, low] = *frame else { return None };
+        let kind = match first_byte {
+            0x40 => AckKind::Puback,
+            0x50 => AckKind::Pubrec,
+            0x62 => AckKind::Pubrel,
+            0x70 => AckKind::Pubcomp,
+            _ => return None,
+        };
+        let packet_id = PacketId::new(u16::from_be_bytes([high, low]))?;
+        Some(Self { kind, packet_id, reason: ReasonCode::Success, properties: AckPropertiesRef::default() })
+    }
+
     /// Parses all that follows the fixed header.
     #[inline(always)]
     pub(crate) fn parse(context: Context, kind: AckKind, input: Input<'a>) -> Parsed<'a, Self> {

@@ -91,6 +91,23 @@ impl PacketKind {
         legal(byte, version, sender)
     }
 
+    /// Whether a packet that starts so is a PUBLISH with legal flags, which any side may send in any version.
+    #[inline(always)]
+    pub(crate) const fn is_publish(byte: u8) -> bool {
+        const LEGAL_FLAGS: u16 = {
+            let mut set = 0;
+            let mut flags = 0;
+            while flags < 16 {
+                if PacketKind::Publish.fault_of_flags(flags).is_none() {
+                    set |= 1 << flags;
+                }
+                flags += 1;
+            }
+            set
+        };
+        byte >> 4 == Self::Publish as u8 && LEGAL_FLAGS >> (byte & 0x0F) & 1 != 0
+    }
+
     /// Type and the flags that the type has, for all but PUBLISH.
     #[inline]
     pub(crate) const fn first_byte(self) -> u8 {

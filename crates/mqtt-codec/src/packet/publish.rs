@@ -24,7 +24,7 @@ use crate::{
     TopicName, Version,
     encode::{self, Body, expressible, impl_encode, prefixed_len},
     packet::{PacketKind, kind::publish_flags},
-    parse::{Context, Input, Parsed, cut, ensure, packet_id, qos, topic_name},
+    parse::{Context, Input, Parsed, cut, ensure, packet_id, topic_name},
     property::Place,
 };
 
@@ -179,7 +179,7 @@ impl<'a> PublishRef<'a> {
     /// Parses all that follows the fixed header, whose flags were checked.
     #[inline(always)]
     pub(crate) fn parse(context: Context, flags: u8, input: Input<'a>) -> Parsed<'a, Self> {
-        let qos = qos(flags >> publish_flags::QOS_SHIFT, input)?;
+        let qos = qos_of_checked(flags);
         let (rest, topic) = match (context.version, input) {
             // An alias may stand for it, which only the properties tell.
             (Version::V5, [0, 0, rest @ ..]) => (rest, TextRef::default()),
@@ -212,5 +212,15 @@ impl<'a> PublishRef<'a> {
             properties: self.properties.to_owned_in(frame),
             payload: cut(frame, self.payload.as_bytes()),
         }
+    }
+}
+
+/// The QoS in flags that were checked: 3 does not occur.
+#[inline(always)]
+pub(super) const fn qos_of_checked(flags: u8) -> QoS {
+    match flags >> publish_flags::QOS_SHIFT & 0b11 {
+        0 => QoS::AtMostOnce,
+        1 => QoS::AtLeastOnce,
+        _ => QoS::ExactlyOnce,
     }
 }

@@ -126,11 +126,16 @@ impl<'a> Block<&'a [u8]> {
         Fault::fail(at, kind)
     }
 
-    /// How many bytes the block has, and the way to the owned one when these bytes were taken.
+    /// The bytes, and the bits of what occurs in them.
     #[inline]
-    pub(super) fn apart(&self) -> (usize, impl FnOnce(Bytes) -> Block<Bytes> + use<>) {
-        let present = self.present;
-        (self.bytes.len(), move |bytes| Block { bytes, present })
+    pub(super) fn parts(&self) -> (&'a [u8], u64) {
+        (self.bytes, self.present)
+    }
+
+    /// The way back from [`parts`](Self::parts).
+    #[inline]
+    pub(super) fn from_parts(bytes: &'a [u8], present: u64) -> Self {
+        Self { bytes, present }
     }
 
     /// The same properties, sharing the buffer that the packet came in.

@@ -379,12 +379,17 @@ impl<B: AsRef<[u8]>> PublishProperties<B> {
 /// The identifier and two bytes.
 const TOPIC_ALIAS_LEN: usize = 3;
 
-impl PublishPropertiesRef<'_> {
-    /// How many bytes the properties have, and the way to the owned ones when these bytes were taken.
+impl<'a> PublishPropertiesRef<'a> {
+    /// The properties' bytes, and which of them there are.
     #[inline]
-    pub(crate) fn apart(&self) -> (usize, impl FnOnce(Bytes) -> PublishProperties + use<>) {
-        let (len, with_bytes) = self.0.apart();
-        (len, |bytes| PublishProperties(with_bytes(bytes)))
+    pub(crate) fn parts(&self) -> (&'a [u8], u64) {
+        self.0.parts()
+    }
+
+    /// The way back from [`parts`](Self::parts).
+    #[inline]
+    pub(crate) fn from_parts(bytes: &'a [u8], present: u64) -> Self {
+        Self(Block::from_parts(bytes, present))
     }
 }
 

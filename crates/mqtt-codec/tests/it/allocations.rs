@@ -100,6 +100,13 @@ fn owned_packets_share_the_buffer() {
                 assert!(decoder.decode_from(&mut buffer).is_ok_and(|packet| packet.is_some()));
             }
         });
+        let mut buffer = BytesMut::from(&frame.repeat(PACKETS + 1)[..]);
+        assert!(decoder.receive_from(&mut buffer).is_ok_and(|packet| packet.is_some()));
+        check("receiving", &packet, 0, || {
+            for _ in 0..PACKETS {
+                assert!(decoder.receive_from(&mut buffer).is_ok_and(|packet| packet.is_some()));
+            }
+        });
         let frame = Bytes::from(frame);
         let _shared = frame.clone();
         check("cutting", &packet, 0, || assert!(decoder.decode(&frame).is_ok()));

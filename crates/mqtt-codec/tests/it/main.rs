@@ -10,6 +10,7 @@ mod properties;
 mod random;
 mod reader;
 mod reason_codes;
+mod received;
 mod reject_both;
 mod reject_v311;
 mod reject_v5;

@@ -101,7 +101,9 @@ proptest! {
         let frame = Bytes::from(encoded(&packet, version));
         let decoded = Decoder::new(version, sender).decode(&frame);
         prop_assert_eq!(decoded.as_ref(), Ok(&packet));
-        prop_assert_eq!(encoded(&packet, version), frame);
+        prop_assert_eq!(encoded(&packet, version), &frame[..]);
+        let received = Decoder::new(version, sender).receive_from(&mut BytesMut::from(&frame[..]))?;
+        prop_assert_eq!(received.map(Packet::from), Some(packet));
     }
 
     #[test]

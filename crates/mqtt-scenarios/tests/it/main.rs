@@ -40,6 +40,7 @@ mod liveness;
 mod offline;
 mod publishing;
 mod reconnecting;
+mod requests;
 mod round_trip;
 mod subscribing;
 mod wills;

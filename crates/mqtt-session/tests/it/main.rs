@@ -9,6 +9,7 @@ mod inbound;
 mod keep_alive;
 mod limits;
 mod outbound;
+mod outcomes;
 mod output;
 mod phases;
 mod reconnect;

@@ -1,0 +1,288 @@
+//! Which request an incoming message answers: one response topic for the client, a correlation for each request.
+//!
+//! | | 5.0 | 3.1.1, where a message has no properties |
+//! | --- | --- | --- |
+//! | request goes to | `topic` | `topic/request/<requester>/<number>` |
+//! | response comes to | `response/<requester>`, named in the request | `topic/response/<requester>/<number>` |
+//! | told apart by | Correlation Data: requester and number | the number in the topic |
+//!
+//! The requester is drawn at random for each client, so that nobody else's responses come here.
+
+use std::collections::BTreeMap;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::codec::{
+    Binary, Publish, QoS, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter, TopicName,
+    Version,
+};
+use crate::effects::{Effects, park};
+use crate::session::Timestamp;
+use crate::slots::{Slots, Tag};
+use crate::time_limits::{Ends, Limit, TimeLimits};
+use crate::{RequestError, SubscribeError};
+
+/// The level of a 3.1.1 topic that makes it a request's.
+const REQUEST: &str = "request";
+
+/// The level that makes it a response's.
+const RESPONSE: &str = "response";
+
+/// All open requests.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    version: Version,
+    requester: u64,
+    next_number: u64,
+    /// Where responses arrive, once there has been a request.
+    pub(crate) stream: Option<Tag>,
+    paths: BTreeMap<TopicFilter, Path>,
+    slots: Slots<Slot>,
+    by_number: BTreeMap<u64, Tag>,
+    limits: TimeLimits,
+}
+
+/// The subscription that responses come by.
+#[derive(Debug)]
+enum Path {
+    /// Asked for by this operation, for these requests.
+    Asked(Tag, Vec<Tag>),
+    Granted,
+}
+
+#[derive(Debug)]
+struct Slot {
+    number: u64,
+    state: State,
+    waker: Option<Waker>,
+    ends: Ends,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Responses could not arrive yet.
+    Path,
+    Open,
+    Ended(Result<Publish, RequestError>),
+}
+
+impl Replies {
+    pub(crate) fn new(version: Version, requester: u64) -> Self {
+        Replies {
+            version,
+            requester,
+            next_number: 0,
+            stream: None,
+            paths: BTreeMap::new(),
+            slots: Slots::new(),
+            by_number: BTreeMap::new(),
+            limits: TimeLimits::default(),
+        }
+    }
+
+    /// Begins a request, and changes its message so that it can be answered. Also the filter to subscribe to, if that has
+    /// not been done; [`path_asked`](Self::path_asked) is told the operation.
+    pub(crate) fn begin(
+        &mut self,
+        publish: &mut Publish,
+        timeout: Duration,
+    ) -> Result<(Tag, Option<SubscribeFilter>), RequestError> {
+        let number = self.next_number;
+        self.next_number += 1;
+        let filter = self.address(publish, number)?;
+        let tag = self.slots.insert(Slot { number, state: State::Path, waker: None, ends: Ends::default() });
+        self.by_number.insert(number, tag);
+        self.limits.begin(tag, Limit::Timeout, timeout);
+        match self.paths.get_mut(&filter) {
+            Some(Path::Granted) => self.set_state(tag, State::Open),
+            Some(Path::Asked(_, waiting)) => waiting.push(tag),
+            None => {
+                let options = SubscriptionOptions {
+                    qos: QoS::ExactlyOnce,
+                    retain_handling: match self.version {
+                        Version::V5 => RetainHandling::DoNotSend,
+                        Version::V311 => RetainHandling::SendAtSubscribe,
+                    },
+                    ..SubscriptionOptions::default()
+                };
+                return Ok((tag, Some(SubscribeFilter { filter, options })));
+            }
+        }
+        Ok((tag, None))
+    }
+
+    /// The path of this request's responses has been asked for.
+    pub(crate) fn path_asked(&mut self, request: Tag, filter: TopicFilter, operation: Tag) {
+        self.paths.insert(filter, Path::Asked(operation, vec![request]));
+    }
+
+    /// Looks whether paths that were asked for have been granted. `poll`: what became of an operation.
+    pub(crate) fn settle_paths(
+        &mut self,
+        mut poll: impl FnMut(Tag) -> Poll<Result<(), SubscribeError>>,
+        effects: &mut Effects,
+    ) {
+        let slots = &mut self.slots;
+        self.paths.retain(|_, path| {
+            let Path::Asked(operation, waiting) = path else { return true };
+            let Poll::Ready(result) = poll(*operation) else { return true };
+            for tag in waiting.drain(..) {
+                if let Some(slot) = slots.get_mut(tag).filter(|slot| matches!(slot.state, State::Path)) {
+                    slot.state = match &result {
+                        Ok(()) => State::Open,
+                        Err(error) => State::Ended(Err(RequestError::NoResponses(error.clone()))),
+                    };
+                    effects.wake(&mut slot.waker);
+                }
+            }
+            *path = Path::Granted;
+            result.is_ok()
+        });
+    }
+
+    /// Whether a path has been asked for, and not been granted yet.
+    pub(crate) fn wait_for_paths(&self) -> bool {
+        self.paths.values().any(|path| matches!(path, Path::Asked(..)))
+    }
+
+    /// A subscription is lost: its path has to be asked for again.
+    pub(crate) fn path_lost(&mut self, filter: &TopicFilter) {
+        self.paths.remove(filter);
+    }
+
+    /// A message came on the stream of responses. Given back if it answers no open request.
+    pub(crate) fn arrived(&mut self, publish: Publish, effects: &mut Effects) -> Option<Publish> {
+        let Some(tag) = self.number_of(&publish).and_then(|number| self.by_number.get(&number).copied())
+        else {
+            return Some(publish);
+        };
+        self.end(tag, Ok(publish), effects);
+        None
+    }
+
+    /// Ready once a response could arrive, or can't any more.
+    pub(crate) fn poll_path(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<(), RequestError>> {
+        match self.slots.get_mut(tag) {
+            Some(Slot { state: State::Path, waker: place, .. }) => park(place, waker),
+            Some(Slot { state: State::Ended(Err(error)), .. }) => Poll::Ready(Err(error.clone())),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// The response, once.
+    pub(crate) fn poll_response(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Publish, RequestError>> {
+        let Some(slot) = self.slots.get_mut(tag) else { return Poll::Pending };
+        if !matches!(slot.state, State::Ended(_)) {
+            return park(&mut slot.waker, waker);
+        }
+        match self.slots.remove(tag).map(|slot| slot.state) {
+            Some(State::Ended(result)) => Poll::Ready(result),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits for the response any more.
+    pub(crate) fn give_up(&mut self, tag: Tag) {
+        if let Some(mut slot) = self.slots.remove(tag) {
+            self.by_number.remove(&slot.number);
+            self.limits.stop(tag, &mut slot.ends);
+        }
+    }
+
+    /// The client goes offline for good.
+    pub(crate) fn end_all(&mut self, error: &RequestError, effects: &mut Effects) {
+        for tag in self.by_number.values().copied().collect::<Vec<_>>() {
+            self.end(tag, Err(error.clone()), effects);
+        }
+    }
+
+    pub(crate) fn handle_time(&mut self, now: Timestamp, effects: &mut Effects) {
+        while let Some((tag, limit, at)) = self.limits.start_next(now) {
+            if let Some(slot) = self.slots.get_mut(tag).filter(|slot| !matches!(slot.state, State::Ended(_)))
+            {
+                self.limits.watch(tag, limit, at, &mut slot.ends);
+            }
+        }
+        while let Some((tag, _)) = self.limits.pop_due(now) {
+            self.end(tag, Err(RequestError::TimedOut), effects);
+        }
+    }
+
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        self.limits.next()
+    }
+
+    fn end(&mut self, tag: Tag, result: Result<Publish, RequestError>, effects: &mut Effects) {
+        let Some(slot) = self.slots.get_mut(tag) else { return };
+        slot.state = State::Ended(result);
+        self.by_number.remove(&slot.number);
+        self.limits.stop(tag, &mut slot.ends);
+        effects.wake(&mut slot.waker);
+    }
+
+    fn set_state(&mut self, tag: Tag, state: State) {
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.state = state;
+        }
+    }
+
+    /// Tells the responder where to answer, and returns the filter that the answer will match.
+    fn address(&self, publish: &mut Publish, number: u64) -> Result<TopicFilter, RequestError> {
+        let requester = format!("{:016x}", self.requester);
+        if self.version == Version::V5 {
+            let topic = format!("{RESPONSE}/{requester}");
+            let correlation = [self.requester.to_be_bytes(), number.to_be_bytes()].concat();
+            publish.properties.set_response_topic(&topic_name(&topic)?);
+            if let Ok(correlation) = Binary::try_from(correlation) {
+                publish.properties.set_correlation_data(&correlation);
+            }
+            return filter(&topic);
+        }
+        let topic = publish.topic.to_string();
+        publish.topic = topic_name(&format!("{topic}/{REQUEST}/{requester}/{number}"))?;
+        filter(&format!("{topic}/{RESPONSE}/{requester}/+"))
+    }
+
+    /// Which request a message says that it answers.
+    fn number_of(&self, publish: &Publish) -> Option<u64> {
+        if self.version == Version::V5 {
+            let (requester, number) = publish.properties.correlation_data()?.split_first_chunk()?;
+            let ours = u64::from_be_bytes(*requester) == self.requester;
+            return number.try_into().ok().filter(|_| ours).map(u64::from_be_bytes);
+        }
+        std::str::from_utf8(publish.topic.as_bytes().rsplit(|byte| *byte == b'/').next()?).ok()?.parse().ok()
+    }
+}
+
+/// Where the response to a request goes, and what it must carry (5.0).
+pub(crate) fn response_address(request: &Publish) -> Option<(TopicName, Option<Binary>)> {
+    if let Some(topic) = request.properties.response_topic() {
+        let correlation = request.properties.correlation_data();
+        let correlation = correlation.map(|data| Binary::try_from(data.to_vec())).transpose().ok()?;
+        return Some((TopicName::new(topic.as_str()).ok()?, correlation));
+    }
+    let topic = request.topic.as_str();
+    let mut levels = topic.rsplitn(4, '/');
+    let (number, requester, verb, rest) = (levels.next()?, levels.next()?, levels.next()?, levels.next()?);
+    let response = || format!("{rest}/{RESPONSE}/{requester}/{number}");
+    (verb == REQUEST).then(response).and_then(|topic| TopicName::new(topic).ok()).map(|topic| (topic, None))
+}
+
+fn topic_name(topic: &str) -> Result<TopicName, RequestError> {
+    TopicName::new(topic).map_err(|invalid| {
+        RequestError::Publish(crate::PublishError::NotSent(crate::NotSent::InvalidTopic(invalid)))
+    })
+}
+
+fn filter(filter: &str) -> Result<TopicFilter, RequestError> {
+    TopicFilter::new(filter)
+        .map_err(|invalid| RequestError::NoResponses(SubscribeError::InvalidFilter(invalid)))
+}
