@@ -43,13 +43,17 @@ fn prefixed(input: &[u8]) -> Option<(&[u8], &[u8])> {
 /// ASCII without NUL, and without what `more` finds in a word; anything else goes the slow way.
 #[inline(always)]
 fn check(bytes: &[u8], more: impl Fn(u64) -> u64) -> Option<()> {
-    let one = |word: [u8; 8]| {
-        let word = u64::from_ne_bytes(word);
+    let one = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
         word | word.wrapping_sub(ONE) | more(word)
     };
-    let bad = match bytes.last_chunk() {
-        Some(last) => bytes.as_chunks().0.iter().fold(one(*last), |bad, word| bad | one(*word)),
-        None => bytes.iter().fold(0, |bad, &byte| bad | one([byte; 8])),
+    let two = |words: &[u8; 16]| words.as_chunks().0.iter().fold(0, |bad, word| bad | one(word));
+    let bad = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        bytes.as_chunks().0.iter().skip(1).fold(two(first) | two(last), |bad, words| bad | two(words))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        one(first) | one(last)
+    } else {
+        bytes.iter().fold(0, |bad, &byte| bad | one(&[byte; 8]))
     };
     if bad & TOP == 0 { Some(()) } else { slowly(bytes) }
 }

@@ -10,6 +10,8 @@ pub enum House {
     Floor,
     /// A copy of the bytes: what no decoder has to beat, shown for scale.
     Copy,
+    /// Shown beside the others, because it does more or less than the row asks.
+    Beside,
 }
 
 /// One way to do the work of a row.

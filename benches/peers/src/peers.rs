@@ -8,11 +8,13 @@ use mqtt5_protocol::packet::{FixedHeader, MqttPacket};
 use ntex_bytes::{BytePageSize, BytePages};
 use ntex_codec::{Decoder as _, Encoder as _};
 
-use crate::{floor, inputs::Frames};
+use crate::{floor, inputs::Frames, measure::House};
 
 /// A codec that owns what it decodes.
 pub trait Peer: 'static {
     const NAME: &'static str;
+    /// How its decoding counts.
+    const DECODING: House = House::Peer;
     /// What packets are taken from, as a connection of that house would hold it.
     type Input;
     type Packet: 'static;
@@ -175,13 +177,15 @@ ntex!(Ntex3, v3);
 ntex!(Ntex5, v5);
 
 /// mqtt-protocol-core: parses bodies; that of a PUBLISH must come in an `Arc` of its own, which is part of its price.
-/// The fixed header is scanned as the floor does it, for that code of it is not public.
+/// The fixed header is scanned as the floor does it, for that code of it is not public: no user can decode a packet at
+/// this price, so that decoding is shown beside the others.
 macro_rules! protocol_core {
     ($Peer:ident, $version:ident) => {
         pub struct $Peer;
 
         impl Peer for $Peer {
             const NAME: &'static str = "mqtt-protocol-core (bodies)";
+            const DECODING: House = House::Beside;
             type Input = Bytes;
             type Packet = core_packet::Packet;
             type Output = Vec<u8>;

@@ -134,14 +134,25 @@ fn owned(
     peers: Vec<Candidate>,
 ) -> Row {
     let decoder = decoder(frames);
-    let stream = frames.stream.clone();
-    let floor_stream = stream.clone();
+    let [stream, parts_stream, floor_stream] = [(); 3].map(|()| frames.stream.clone());
     let mut candidates = vec![
         Candidate::new(
             "mqtt-codec",
             House::Ours,
             frames.frames.len(),
             move || BytesMut::from(&stream[..]),
+            move |buffer| {
+                while let Ok(Some(packet)) = &decoder.receive_from(buffer) {
+                    black_box(packet);
+                }
+                assert!(buffer.is_empty());
+            },
+        ),
+        Candidate::new(
+            "mqtt-codec in parts (`Publish`)",
+            House::Beside,
+            frames.frames.len(),
+            move || BytesMut::from(&parts_stream[..]),
             move |buffer| {
                 while let Ok(Some(packet)) = &decoder.decode_from(buffer) {
                     black_box(packet);
@@ -230,7 +241,7 @@ fn decoding<P: Peer>(frames: &Frames) -> Option<Candidate> {
     let frames = frames.clone();
     Some(Candidate::new(
         P::NAME,
-        House::Peer,
+        P::DECODING,
         count,
         move || P::input(&frames),
         |input| {

@@ -50,7 +50,9 @@ pub fn row(row: &Row, figures: &[f64]) -> String {
     let floor = least(House::Floor);
     let mut peers = of(House::Peer);
     peers.sort_by(|one, other| one.1.total_cmp(&other.1));
-    let peers: Vec<String> = peers.iter().map(|(name, figure)| format!("{name} {figure:.1}")).collect();
+    let mut peers: Vec<String> = peers.iter().map(|(name, figure)| format!("{name} {figure:.1}")).collect();
+    let beside = of(House::Beside).into_iter();
+    peers.extend(beside.map(|(name, figure)| format!("beside: {name} {figure:.1} ({:.2})", ours / figure)));
     format!(
         "| {} | {ours:.1} | {} {} | {} | {} | {} | {} | {} |",
         row.name,
