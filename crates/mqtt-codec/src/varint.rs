@@ -69,22 +69,22 @@ pub(crate) enum Scan {
 /// Reads the integer at the start of `input`.
 #[inline(always)]
 pub(crate) fn scan(input: &[u8]) -> Scan {
-    // One byte is what most of them have.
-    if let [value @ ..0x80, ..] = *input {
-        return Scan::Complete { value: value.into(), len: 1, overlong: false };
-    }
-    scan_several(input)
-}
-
-fn scan_several(input: &[u8]) -> Scan {
-    let mut value = 0;
-    for (index, &byte) in input.iter().take(4).enumerate() {
-        value |= u32::from(byte & 0x7F) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Scan::Complete { value, len: index + 1, overlong: index > 0 && byte == 0 };
+    const fn complete<const LEN: usize>(bytes: [u8; LEN]) -> Scan {
+        let (mut value, mut index) = (0, 0);
+        while index < LEN {
+            value |= ((bytes[index] & 0x7F) as u32) << (7 * index);
+            index += 1;
         }
+        Scan::Complete { value, len: LEN, overlong: LEN > 1 && bytes[LEN - 1] == 0 }
     }
-    if input.len() < 4 { Scan::Incomplete } else { Scan::TooLong }
+    match *input {
+        [a @ ..0x80, ..] => complete([a]),
+        [a, b @ ..0x80, ..] => complete([a, b]),
+        [a, b, c @ ..0x80, ..] => complete([a, b, c]),
+        [a, b, c, d @ ..0x80, ..] => complete([a, b, c, d]),
+        [_, _, _, _, ..] => Scan::TooLong,
+        _ => Scan::Incomplete,
+    }
 }
 
 #[cfg(test)]
