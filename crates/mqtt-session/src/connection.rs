@@ -1,26 +1,27 @@
 //! [`Connection`]: everything that ends with the connection, and the rules that tie its rooms together.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use mqtt_codec::{
-    Ack, AckKind, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind, PacketRef,
-    ReasonCode, Side, Text, TopicName, Version,
+    Ack, AckKind, AckProperties, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind,
+    PacketRef, Publish, PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
 };
 
 use crate::auth::Authentication;
 use crate::handshake::{self, Terms};
-use crate::inbound::{AckOrder, InboundFlows};
+use crate::inbound::{AckOrder, InboundFlows, Shown};
 use crate::inbound_aliases::InboundAliases;
 use crate::keep_alive::{Due, KeepAlive};
 use crate::news::News;
-use crate::outbound::{Epoch, Outbound, Received};
+use crate::outbound::{Epoch, Outbound, Pubrec};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
 use crate::wire::Wire;
 use crate::{
-    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Limits, Output, PacketTrace, Phase,
-    ProtocolError, Tag, Timer, Timestamp, Violation,
+    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, Limits, Output,
+    PacketTrace, Phase, ProtocolError, Tag, Timer, Timestamp, Violation,
 };
 
 /// How long the last output may take to be written before the transport is closed.
@@ -145,12 +146,19 @@ impl Connection {
         let (start, first_byte) = (input.len(), input.first().copied().unwrap_or(0));
         if self.limits.is_none() {
             self.receive_first(first_byte, input, kept, news)?;
-        } else if let Some((ack, len)) = self.plain_ack(first_byte, input)? {
+        } else if let Some((kind, packet_id, reason, len)) = self.plain_ack(first_byte, input)? {
             input.advance(len);
-            record(ack.kind.into(), first_byte, len, Some(ack.packet_id), None, news);
-            self.acknowledged(ack, kept, news)?;
-        } else if let Some(packet) = self.decoder.decode_from(input)? {
-            self.exchange(packet, first_byte, start - input.len(), kept, news)?;
+            record(kind.into(), first_byte, len, Some(packet_id), || None, news);
+            self.acknowledged(kind, packet_id, reason, None, kept, news)?;
+        } else {
+            match self.decoder.receive_from(input)? {
+                Some(Received::Publish(frame)) => self.message(frame, kept, news)?,
+                Some(Received::Other(packet)) => {
+                    record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), || None, news);
+                    self.exchange(packet, kept, news)?;
+                }
+                None => {}
+            }
         }
         if self.wire.is_clogged() {
             self.cut(DisconnectCause::PeerNotReading, news);
@@ -257,7 +265,7 @@ impl Connection {
         }
         let start = input.len();
         let Some(packet) = self.decoder.decode_from(input)? else { return Ok(()) };
-        record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), None, news);
+        record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), || None, news);
         self.check_explanation(&packet)?;
         match packet {
             Packet::Connack(connack) => self.connack(connack, kept, news),
@@ -305,45 +313,87 @@ impl Connection {
     /// The acknowledgement at the front of the input, if it carries no properties and is complete, and its length.
     /// Most are so; then there is nothing in them that has to be kept.
     #[inline]
-    fn plain_ack(&self, first_byte: u8, input: &[u8]) -> Result<Option<(Ack, usize)>, ProtocolError> {
+    fn plain_ack(
+        &self,
+        first_byte: u8,
+        input: &[u8],
+    ) -> Result<Option<(AckKind, PacketId, ReasonCode, usize)>, ProtocolError> {
         if !(PacketKind::Puback as u8..=PacketKind::Pubcomp as u8).contains(&(first_byte >> 4)) {
             return Ok(None);
         }
         let Some(len) = self.decoder.delimit(input)? else { return Ok(None) };
         Ok(match self.decoder.parse(&input[..len])? {
             PacketRef::Ack(ack) if ack.properties.is_empty() => {
-                Some((Ack::new(ack.kind, ack.packet_id).with_reason(ack.reason), len))
+                Some((ack.kind, ack.packet_id, ack.reason, len))
             }
             _ => None,
         })
     }
 
-    /// A packet of an accepted connection.
+    /// A message. One with a topic alias, which has to be put right, is taken to pieces here; the others stay whole
+    /// until they are told.
     #[inline]
-    fn exchange(
+    fn message(
         &mut self,
-        mut packet: Packet,
-        first_byte: u8,
-        len: usize,
+        frame: PublishFrame,
         kept: &mut Kept,
         news: &mut News,
     ) -> Result<(), ProtocolError> {
-        let resolved = match &mut packet {
-            Packet::Publish(publish) => self.aliases.resolve(publish),
-            _ => Ok(()),
-        };
-        let topic = match &packet {
-            Packet::Publish(publish) => Some(&publish.topic),
-            _ => None,
-        };
-        record(packet.kind(), first_byte, len, packet.packet_id(), topic, news);
+        if frame.properties().topic_alias().is_some() {
+            return self.aliased_message(frame, kept, news);
+        }
+        let topic = || Some(Publish::from(frame.clone()).topic);
+        let bytes = frame.as_bytes();
+        record(PacketKind::Publish, bytes[0], bytes.len(), frame.packet_id(), topic, news);
+        let shown = self.show(frame.packet_id(), frame.qos(), frame.dup(), kept, news)?;
+        if let Shown::New(token) = shown {
+            news.tell_message(frame, token);
+        }
+        Ok(())
+    }
+
+    fn aliased_message(
+        &mut self,
+        frame: PublishFrame,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        let (first_byte, len) = (frame.as_bytes()[0], frame.as_bytes().len());
+        let mut publish = Publish::from(frame);
+        let resolved = self.aliases.resolve(&mut publish);
+        let topic = || Some(publish.topic.clone());
+        record(PacketKind::Publish, first_byte, len, publish.packet_id, topic, news);
         resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
+        let shown = self.show(publish.packet_id, publish.qos, publish.dup, kept, news)?;
+        if let Shown::New(token) = shown {
+            news.tell(Event::Message(Inbound { publish, token }));
+        }
+        Ok(())
+    }
+
+    /// Whether a message is to be told.
+    #[inline]
+    fn show(
+        &mut self,
+        packet_id: Option<PacketId>,
+        qos: QoS,
+        dup: bool,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<Shown, ProtocolError> {
+        let Some(packet_id) = packet_id else { return Ok(Shown::New(None)) };
+        let shown = kept.inbound.publish(packet_id, qos, dup, &mut self.ack_order, &mut self.wire, news);
+        shown.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))
+    }
+
+    /// Any other packet of an accepted connection.
+    fn exchange(&mut self, packet: Packet, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
         self.check_explanation(&packet)?;
         match packet {
-            Packet::Publish(publish) => {
-                kept.inbound.publish(publish, &mut self.ack_order, &mut self.wire, news)
+            Packet::Ack(Ack { kind, packet_id, reason, properties }) => {
+                let properties = (!properties.is_empty()).then(|| Box::new(properties));
+                self.acknowledged(kind, packet_id, reason, properties, kept, news)
             }
-            Packet::Ack(ack) => self.acknowledged(ack, kept, news),
             Packet::Suback(suback) => self.requests.suback(suback, news),
             Packet::Unsuback(unsuback) => self.requests.unsuback(unsuback, self.terms.version, news),
             Packet::Pingresp => {
@@ -361,9 +411,11 @@ impl Connection {
             Packet::Auth(auth) => self.auth(auth, news),
             Packet::Connack(_) => Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack)),
             // The decoder lets none of these pass from a server.
-            Packet::Connect(_) | Packet::Subscribe(_) | Packet::Unsubscribe(_) | Packet::Pingreq => {
-                Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind()))
-            }
+            Packet::Connect(_)
+            | Packet::Publish(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::Pingreq => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
         }
     }
 
@@ -374,7 +426,6 @@ impl Connection {
         Ok(())
     }
 
-    #[inline]
     fn check_explanation(&self, packet: &Packet) -> Result<(), ProtocolError> {
         if !self.terms.problem_information && explains_itself(packet) {
             return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
@@ -384,35 +435,49 @@ impl Connection {
 
     /// One of the four acknowledgements of QoS 1 and 2.
     #[inline]
-    fn acknowledged(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
-        let kind = ack.kind;
+    fn acknowledged(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<(), ProtocolError> {
+        let outbound = &mut kept.outbound;
         let handled = match kind {
-            AckKind::Puback => kept.outbound.puback(ack, news).map(|ended| self.discharge(ended)),
-            AckKind::Pubrec => self.pubrec(ack, kept, news),
-            AckKind::Pubrel => kept.inbound.pubrel(ack.packet_id, &mut self.ack_order, &mut self.wire, news),
-            AckKind::Pubcomp => kept.outbound.pubcomp(ack, news).map(|ended| self.discharge(ended)),
+            AckKind::Puback => {
+                outbound.puback(packet_id, reason, properties, news).map(|ended| self.discharge(ended))
+            }
+            AckKind::Pubrec => {
+                let received = outbound.pubrec(packet_id, reason, properties, self.epoch, news);
+                received.map(|received| self.answer_pubrec(received, packet_id, reason, news))
+            }
+            AckKind::Pubrel => kept.inbound.pubrel(packet_id, &mut self.ack_order, &mut self.wire, news),
+            AckKind::Pubcomp => {
+                outbound.pubcomp(packet_id, properties, news).map(|ended| self.discharge(ended))
+            }
         };
         handled.map_err(|violation| ProtocolError::new(violation, kind.into()))
     }
 
+    /// Does what PUBREC leads to.
     #[inline]
-    fn pubrec(&mut self, ack: Ack, kept: &mut Kept, news: &mut News) -> Result<(), Violation> {
-        let (packet_id, refused) = (ack.packet_id, ack.reason.is_error());
-        match kept.outbound.pubrec(ack, self.epoch, news)? {
-            Received::Ended(epoch) => self.send_queue.discharge(epoch),
-            Received::Release { first_seen } => {
+    fn answer_pubrec(&mut self, received: Pubrec, packet_id: PacketId, reason: ReasonCode, news: &mut News) {
+        match received {
+            Pubrec::Ended(epoch) => self.send_queue.discharge(epoch),
+            Pubrec::Release { first_seen } => {
                 if first_seen {
                     self.send_queue.charge();
                 }
                 self.wire.stage_ack(AckKind::Pubrel, packet_id, ReasonCode::Success, news);
             }
-            Received::Unknown if refused => {}
-            Received::Unknown => {
+            Pubrec::Unknown if reason.is_error() => {}
+            Pubrec::Unknown => {
                 let reason = ReasonCode::PacketIdentifierNotFound;
                 self.wire.stage_ack(AckKind::Pubrel, packet_id, reason, news);
             }
         }
-        Ok(())
     }
 
     /// The flow that ended, if one did, makes room for another, if that connection carried it.
@@ -470,7 +535,7 @@ fn record(
     first_byte: u8,
     len: usize,
     packet_id: Option<PacketId>,
-    topic: Option<&TopicName>,
+    topic: impl FnOnce() -> Option<TopicName>,
     news: &mut News,
 ) {
     let at = news.now();
@@ -481,6 +546,6 @@ fn record(
         len,
         flags: first_byte & 0x0f,
         packet_id,
-        topic: topic.cloned(),
+        topic: topic(),
     });
 }

@@ -11,19 +11,26 @@ use mqtt_codec::Publish;
 use crate::lifetimes::Lifetimes;
 use crate::{Tag, Timestamp};
 
-/// A publish, and whose it is.
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) tag: Tag,
-    pub(crate) publish: Publish,
-}
-
 /// The place of a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(usize);
+pub(crate) struct Place(u32);
+
+/// What is at a place.
+#[derive(Debug)]
+struct Held {
+    tag: Tag,
+    publish: Option<Publish>,
+}
 
 /// How many empty places are kept for reuse when nothing is held.
 const KEPT_PLACES: usize = 1024;
+
+impl Place {
+    #[inline]
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Whoever gave a publish back has forgotten its place.
 const GOOD: &str = "a place is good until its publish is given back";
@@ -32,7 +39,7 @@ const GOOD: &str = "a place is good until its publish is given back";
 /// [given back](Self::give_back), which happens once: where the last news of it is told.
 #[derive(Debug)]
 pub(crate) struct HeldPublishes {
-    places: Vec<Option<Held>>,
+    places: Vec<Held>,
     /// The places that hold nothing; the latest to become free is the first to be used again.
     free: Vec<Place>,
     lifetimes: Lifetimes,
@@ -44,40 +51,46 @@ impl HeldPublishes {
     }
 
     #[inline]
-    pub(crate) fn hold(&mut self, held: Held) -> Place {
-        if let Some(place) = self.free.pop() {
-            self.places[place.0] = Some(held);
+    pub(crate) fn hold(&mut self, tag: Tag, publish: Publish) -> Place {
+        if let Some(place) = self.free.pop()
+            && let held @ Held { publish: None, .. } = &mut self.places[place.index()]
+        {
+            held.publish = Some(publish);
+            held.tag = tag;
             return place;
         }
-        self.places.push(Some(held));
-        Place(self.places.len() - 1)
+        // No memory holds 2^32 publishes.
+        let place = Place(self.places.len() as u32);
+        self.places.push(Held { tag, publish: Some(publish) });
+        place
     }
 
     #[inline]
     pub(crate) fn get(&self, place: Place) -> &Publish {
-        &self.whole(place).publish
+        self.places[place.index()].publish.as_ref().expect(GOOD)
     }
 
-    /// The publish, and whose it is.
+    /// Whose publish it is.
     #[inline]
-    pub(crate) fn whole(&self, place: Place) -> &Held {
-        self.places[place.0].as_ref().expect(GOOD)
+    pub(crate) fn tag(&self, place: Place) -> Tag {
+        self.places[place.index()].tag
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, place: Place) -> &mut Publish {
-        &mut self.places[place.0].as_mut().expect(GOOD).publish
+        self.places[place.index()].publish.as_mut().expect(GOOD)
     }
 
-    #[inline]
-    pub(crate) fn give_back(&mut self, place: Place) -> Held {
-        let held = self.places[place.0].take().expect(GOOD);
+    #[inline(always)]
+    pub(crate) fn give_back(&mut self, place: Place) -> (Tag, Publish) {
+        let Held { tag, publish } = &mut self.places[place.index()];
+        let (tag, publish) = (*tag, publish.take().expect(GOOD));
         self.lifetimes.remove(place);
         self.free.push(place);
         if self.free.len() == self.places.len() && self.places.len() > KEPT_PLACES {
             *self = Self::new();
         }
-        held
+        (tag, publish)
     }
 
     /// A publish has been taken: if it expires, it ages.
@@ -100,14 +113,14 @@ impl HeldPublishes {
         self.lifetimes.is_over(place, now)
     }
 
-    /// A publish as it goes out now: with what is left of its Message Expiry Interval, and a second if nothing is, for 0
+    /// Sends a publish as it is now: with what is left of its Message Expiry Interval, and a second if nothing is, for 0
     /// means "never" to some servers (mosquitto 2.0.11).
     #[inline]
-    pub(crate) fn aged(&self, place: Place, now: Timestamp) -> Cow<'_, Publish> {
+    pub(crate) fn aged<T>(&self, place: Place, now: Timestamp, send: impl FnOnce(&Publish) -> T) -> T {
         let publish = self.get(place);
         match self.lifetimes.left(place, now) {
-            None => Cow::Borrowed(publish),
-            Some(left) => with_expiry(publish, left.max(1)),
+            None => send(publish),
+            Some(left) => send(&with_expiry(publish, left.max(1))),
         }
     }
 }
@@ -128,24 +141,24 @@ mod tests {
 
     use super::*;
 
-    fn held(tag: Tag) -> Held {
-        Held { tag, publish: Publish::new(TopicName::from_static("t").unwrap(), "") }
+    fn publish() -> Publish {
+        Publish::new(TopicName::from_static("t").unwrap(), "")
     }
 
     #[test]
     fn places_are_used_again() {
         let mut publishes = HeldPublishes::new();
-        let [one, two] = [1, 2].map(|tag| publishes.hold(held(tag)));
-        assert_eq!(publishes.give_back(one).tag, 1);
-        assert_eq!(publishes.hold(held(3)), one);
-        assert_eq!(publishes.give_back(two).tag, 2);
-        assert_eq!(publishes.give_back(one).tag, 3);
+        let [one, two] = [1, 2].map(|tag| publishes.hold(tag, publish()));
+        assert_eq!(publishes.give_back(one).0, 1);
+        assert_eq!(publishes.hold(3, publish()), one);
+        assert_eq!(publishes.give_back(two).0, 2);
+        assert_eq!(publishes.give_back(one).0, 3);
     }
 
     #[test]
     fn the_memory_of_many_is_given_back_with_the_last_of_them() {
         let mut publishes = HeldPublishes::new();
-        let places: Vec<_> = (0..=KEPT_PLACES as Tag).map(|tag| publishes.hold(held(tag))).collect();
+        let places: Vec<_> = (0..=KEPT_PLACES as Tag).map(|tag| publishes.hold(tag, publish())).collect();
         for place in places {
             assert!(publishes.places.capacity() > KEPT_PLACES);
             publishes.give_back(place);

@@ -14,14 +14,13 @@ mod records;
 
 use alloc::collections::VecDeque;
 
-use mqtt_codec::{AckKind, PacketId, PacketKind, Publish, QoS, ReasonCode, Side};
+use mqtt_codec::{AckKind, PacketId, PacketKind, QoS, ReasonCode, Side};
 
-use crate::event::Inbound;
 use crate::ids::IdTable;
-use crate::news::{News, Notice};
+use crate::news::News;
 use crate::outbound::Epoch;
 use crate::wire::Wire;
-use crate::{Config, ProtocolError, Violation};
+use crate::{Config, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -160,30 +159,22 @@ impl InboundFlows {
         self.open = 0;
     }
 
-    /// A PUBLISH came in; it is told unless it was before.
+    /// A PUBLISH came in; whether it is to be told.
     #[inline]
     pub(crate) fn publish(
         &mut self,
-        publish: Publish,
+        packet_id: PacketId,
+        qos: QoS,
+        dup: bool,
         order: &mut AckOrder,
         wire: &mut Wire,
         news: &mut News,
-    ) -> Result<(), ProtocolError> {
-        let token = match publish.packet_id {
-            None => None,
-            Some(packet_id) => {
-                let shown = self.show(packet_id, publish.qos, publish.dup, order);
-                match shown.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))? {
-                    Shown::New(token) => Some(token),
-                    Shown::Repeated => {
-                        self.answer_in_turn(publish.qos, order, wire, news);
-                        return Ok(());
-                    }
-                }
-            }
-        };
-        news.tell(Notice::Message(Inbound { publish, token }));
-        Ok(())
+    ) -> Result<Shown, Violation> {
+        let shown = self.show(packet_id, qos, dup, order)?;
+        if let Shown::Repeated = shown {
+            self.answer_in_turn(qos, order, wire, news);
+        }
+        Ok(shown)
     }
 
     /// PUBREL came in: the message's identifier is free [MQTT-4.3.3-11] [MQTT-4.3.3-12].
@@ -286,7 +277,7 @@ impl InboundFlows {
                 if flow.progress == Progress::Untold {
                     flow.progress = Progress::Told;
                     self.open += 1;
-                    return Ok(Shown::New(token));
+                    return Ok(Shown::New(Some(token)));
                 }
                 return Ok(Shown::Repeated);
             }
@@ -309,7 +300,7 @@ impl InboundFlows {
         self.flows.insert(packet_id, flow);
         self.open += 1;
         order.queue(qos).push_back(token);
-        Ok(Shown::New(token))
+        Ok(Shown::New(Some(token)))
     }
 
     fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder) {
@@ -320,9 +311,11 @@ impl InboundFlows {
     }
 }
 
-enum Shown {
-    /// The application is to be told.
-    New(Token),
+/// What a PUBLISH is to the application.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown {
+    /// It is to be told; of QoS 1 and 2 with a token.
+    New(Option<Token>),
     /// The application knows it, or has even answered it.
     Repeated,
 }

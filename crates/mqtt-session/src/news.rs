@@ -3,34 +3,56 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use crate::held::{Held, HeldPublishes, Place};
+use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, PublishFrame, ReasonCode};
+
+use crate::held::{HeldPublishes, Place};
 use crate::trace::Trace;
-use crate::{Event, Inbound, PublishEnd, Stage, Timestamp};
+use crate::{Event, Inbound, PublishEnd, Stage, Timestamp, Token};
 
 /// The latest moment, the queue of events and the packet records: what every room of the session may write to.
+///
+/// An event is put together when it is taken. Until then the usual ones wait in few bytes and are copied as such, while
+/// the publishes that they give back stay where they are held.
 #[derive(Debug)]
 pub(crate) struct News {
     now: Timestamp,
     notices: VecDeque<Notice>,
+    /// The messages of [`Notice::Message`], in their order.
+    messages: VecDeque<PublishFrame>,
+    /// The events of [`Notice::Other`], likewise.
+    others: VecDeque<Event>,
+    /// The ends of [`Notice::PublishEnded`], likewise.
+    ends: VecDeque<PublishEnd>,
     pub(crate) trace: Trace,
 }
 
-/// An event that waits to be told, in less room.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    /// [`Event::Message`].
-    Message(Inbound),
-    /// [`Event::Published`].
-    Published(Place, PublishEnd),
+/// Which event comes next.
+#[derive(Clone, Copy, Debug)]
+enum Notice {
+    /// [`Event::Message`] as it came in.
+    Message(Option<Token>),
+    /// [`Event::Published`] with an acknowledgement without properties.
+    Acknowledged(Place, AckKind, PacketId, ReasonCode),
+    /// [`Event::Published`] with [`PublishEnd::Written`].
+    Written(Place),
+    /// [`Event::Published`] with any other end.
+    PublishEnded(Place),
     /// [`Event::PublishLost`].
     PublishLost(Place, Stage),
-    /// Any other: these are rare.
-    Other(Box<Event>),
+    /// Any other event.
+    Other,
 }
 
 impl News {
     pub(crate) fn new(trace: bool) -> Self {
-        Self { now: Timestamp::ZERO, notices: VecDeque::new(), trace: Trace::new(trace) }
+        Self {
+            now: Timestamp::ZERO,
+            notices: VecDeque::new(),
+            messages: VecDeque::new(),
+            others: VecDeque::new(),
+            ends: VecDeque::new(),
+            trace: Trace::new(trace),
+        }
     }
 
     /// The latest moment that the driver has told.
@@ -45,31 +67,87 @@ impl News {
         self.now = self.now.max(now);
     }
 
+    /// Any event but those below.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.notices.push_back(Notice::Other);
+        self.others.push_back(event);
+    }
+
+    /// A message came in.
     #[inline]
-    pub(crate) fn tell(&mut self, notice: impl Into<Notice>) {
-        self.notices.push_back(notice.into());
+    pub(crate) fn tell_message(&mut self, message: PublishFrame, token: Option<Token>) {
+        self.notices.push_back(Notice::Message(token));
+        self.messages.push_back(message);
+    }
+
+    /// The server's last word on a publish.
+    #[inline]
+    pub(crate) fn tell_acknowledged(
+        &mut self,
+        place: Place,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+    ) {
+        match properties {
+            None => self.notices.push_back(Notice::Acknowledged(place, kind, packet_id, reason)),
+            Some(properties) => {
+                let ack = Ack { kind, packet_id, reason, properties: *properties };
+                self.tell_end(place, ack.into());
+            }
+        }
+    }
+
+    /// The transport took a publish of QoS 0.
+    #[inline]
+    pub(crate) fn tell_written(&mut self, place: Place) {
+        self.notices.push_back(Notice::Written(place));
+    }
+
+    /// A publish came to its end in another way.
+    pub(crate) fn tell_end(&mut self, place: Place, end: PublishEnd) {
+        self.notices.push_back(Notice::PublishEnded(place));
+        self.ends.push_back(end);
+    }
+
+    pub(crate) fn tell_lost(&mut self, place: Place, stage: Stage) {
+        self.notices.push_back(Notice::PublishLost(place, stage));
     }
 
     /// The next event, with the publish that it gives back.
     #[inline]
     pub(crate) fn next_event(&mut self, held: &mut HeldPublishes) -> Option<Event> {
-        Some(match self.notices.pop_front()? {
-            Notice::Message(inbound) => Event::Message(inbound),
-            Notice::Published(place, result) => {
-                let Held { tag, publish } = held.give_back(place);
-                Event::Published { tag, publish, result }
+        match self.notices.pop_front()? {
+            Notice::Message(token) => {
+                Some(Event::Message(Inbound { publish: self.messages.pop_front()?.into(), token }))
+            }
+            Notice::Acknowledged(place, kind, packet_id, reason) => {
+                let (tag, publish) = held.give_back(place);
+                let ack = Ack::new(kind, packet_id).with_reason(reason);
+                Some(Event::Published { tag, publish, result: ack.into() })
+            }
+            Notice::Written(place) => {
+                let (tag, publish) = held.give_back(place);
+                Some(Event::Published { tag, publish, result: PublishEnd::Written })
+            }
+            Notice::PublishEnded(place) => {
+                let (tag, publish) = held.give_back(place);
+                Some(Event::Published { tag, publish, result: self.ends.pop_front()? })
             }
             Notice::PublishLost(place, stage) => {
-                let Held { tag, publish } = held.give_back(place);
-                Event::PublishLost { tag, publish, stage }
+                let (tag, publish) = held.give_back(place);
+                Some(Event::PublishLost { tag, publish, stage })
             }
-            Notice::Other(event) => *event,
-        })
+            Notice::Other => self.others.pop_front(),
+        }
     }
 }
 
-impl From<Event> for Notice {
-    fn from(event: Event) -> Self {
-        Self::Other(Box::new(event))
+/// The last acknowledgement of a flow is its result.
+impl From<Ack> for PublishEnd {
+    #[inline]
+    fn from(ack: Ack) -> Self {
+        if ack.reason.is_error() { Self::Refused(ack) } else { Self::Acknowledged(ack) }
     }
 }

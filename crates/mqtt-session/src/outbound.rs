@@ -12,15 +12,15 @@
 
 mod records;
 
-use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use mqtt_codec::{Ack, PacketId, Publish, QoS, ReasonCode};
+use mqtt_codec::{AckKind, AckProperties, PacketId, Publish, QoS, ReasonCode};
 
 use crate::held::{HeldPublishes, Place};
 use crate::ids::IdTable;
-use crate::news::{News, Notice};
+use crate::news::News;
 use crate::{PublishEnd, Refusal, Stage, Violation};
 
 /// The number of a connection; counts up from 1.
@@ -76,7 +76,7 @@ pub(crate) struct Turn {
 
 /// What a PUBREC leads to.
 #[derive(Debug)]
-pub(crate) enum Received {
+pub(crate) enum Pubrec {
     /// PUBREL is to be sent.
     Release {
         /// The flow had not been on this connection yet.
@@ -147,14 +147,13 @@ impl Outbound {
     /// [MQTT-3.3.1-1]. `None` if its flow has ended, or gone on on this connection, since; and if it ends now, because it
     /// was never sent and has expired. What was sent is seen through [MQTT-4.3.3-7].
     #[inline]
-    pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch, news: &mut News) -> Option<Cow<'_, Publish>> {
-        let now = news.now();
+    pub(crate) fn send(&mut self, turn: Turn, epoch: Epoch, news: &mut News) -> Option<Place> {
         let flow = self.flows.get_mut(turn.packet_id)?;
         if flow.order != turn.order || flow.epoch == epoch {
             return None;
         }
         let place = flow.place;
-        if flow.progress == Progress::Unsent && self.held.has_expired(place, now) {
+        if flow.progress == Progress::Unsent && self.held.has_expired(place, news.now()) {
             self.end(turn.packet_id, PublishEnd::Expired, news);
             return None;
         }
@@ -162,35 +161,48 @@ impl Outbound {
         publish.dup = flow.progress == Progress::Sent;
         flow.progress = Progress::Sent;
         flow.epoch = epoch;
-        Some(self.held.aged(place, now))
+        Some(place)
     }
 
     /// PUBACK ends a flow of QoS 1, whatever its reason: the connection that last carried it. `None`: there is no
     /// such flow, which is not an error.
     #[inline]
-    pub(crate) fn puback(&mut self, ack: Ack, news: &mut News) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
+    pub(crate) fn puback(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+        news: &mut News,
+    ) -> Result<Option<Epoch>, Violation> {
+        let Some(flow) = self.flows.get(packet_id) else { return Ok(None) };
         flow.expect_sent(QoS::AtLeastOnce)?;
-        Ok(self.end(ack.packet_id, ack.into(), news))
+        Ok(self.end_acknowledged(AckKind::Puback, packet_id, reason, properties, news))
     }
 
     /// PUBREC ends a flow of QoS 2 with an error [MQTT-4.4.0-2], or takes it on to PUBREL [MQTT-4.3.3-4].
     #[inline]
-    pub(crate) fn pubrec(&mut self, ack: Ack, epoch: Epoch, news: &mut News) -> Result<Received, Violation> {
+    pub(crate) fn pubrec(
+        &mut self,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+        epoch: Epoch,
+        news: &mut News,
+    ) -> Result<Pubrec, Violation> {
         let order = self.next_order;
-        let Some(flow) = self.flows.get_mut(ack.packet_id) else { return Ok(Received::Unknown) };
+        let Some(flow) = self.flows.get_mut(packet_id) else { return Ok(Pubrec::Unknown) };
         flow.expect_sent(QoS::ExactlyOnce)?;
-        if ack.reason.is_error() {
-            let ended = self.end(ack.packet_id, ack.into(), news);
-            return Ok(ended.map_or(Received::Unknown, Received::Ended));
+        if reason.is_error() {
+            let ended = self.end_acknowledged(AckKind::Pubrec, packet_id, reason, properties, news);
+            return Ok(ended.map_or(Pubrec::Unknown, Pubrec::Ended));
         }
         let first_seen = flow.epoch != epoch;
         flow.epoch = epoch;
         if flow.progress == Progress::Sent {
-            flow.progress = Progress::Released { order, reason: ack.reason };
+            flow.progress = Progress::Released { order, reason };
             self.next_order += 1;
         }
-        Ok(Received::Release { first_seen })
+        Ok(Pubrec::Release { first_seen })
     }
 
     /// PUBCOMP ends a flow of QoS 2: the connection that last carried it. `None`: there is no such flow, which is
@@ -199,14 +211,18 @@ impl Outbound {
     /// Its one error, 0x92, says that the server has forgotten a message which it had confirmed by PUBREC: it is
     /// delivered nevertheless.
     #[inline]
-    pub(crate) fn pubcomp(&mut self, mut ack: Ack, news: &mut News) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.get(ack.packet_id) else { return Ok(None) };
+    pub(crate) fn pubcomp(
+        &mut self,
+        packet_id: PacketId,
+        properties: Option<Box<AckProperties>>,
+        news: &mut News,
+    ) -> Result<Option<Epoch>, Violation> {
+        let Some(flow) = self.flows.get(packet_id) else { return Ok(None) };
         flow.expect_sent(QoS::ExactlyOnce)?;
         let Progress::Released { reason, .. } = flow.progress else {
             return Err(Violation::WrongAcknowledgement);
         };
-        ack.reason = reason;
-        Ok(self.end(ack.packet_id, ack.into(), news))
+        Ok(self.end_acknowledged(AckKind::Pubcomp, packet_id, reason, properties, news))
     }
 
     /// The server has kept the session: what to send again, in which order. What is not `allowed` any more has
@@ -262,15 +278,29 @@ impl Outbound {
             ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
         flows.sort_unstable_by_key(|flow| flow.order);
         for flow in flows {
-            news.tell(Notice::PublishLost(flow.place, flow.stage()));
+            news.tell_lost(flow.place, flow.stage());
         }
     }
 
-    /// Ends a flow, and tells so.
+    /// Ends a flow with what the server says.
     #[inline]
+    fn end_acknowledged(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: Option<Box<AckProperties>>,
+        news: &mut News,
+    ) -> Option<Epoch> {
+        let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
+        news.tell_acknowledged(place, kind, packet_id, reason, properties);
+        Some(epoch)
+    }
+
+    /// Ends a flow without a word of the server's.
     fn end(&mut self, packet_id: PacketId, result: PublishEnd, news: &mut News) -> Option<Epoch> {
         let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
-        news.tell(Notice::Published(place, result));
+        news.tell_end(place, result);
         Some(epoch)
     }
 
@@ -305,13 +335,6 @@ impl Flow {
     }
 }
 
-/// The last acknowledgement of a flow is its result.
-impl From<Ack> for PublishEnd {
-    fn from(ack: Ack) -> Self {
-        if ack.reason.is_error() { Self::Refused(ack) } else { Self::Acknowledged(ack) }
-    }
-}
-
 fn following(id: PacketId) -> PacketId {
     PacketId::new(id.get().wrapping_add(1)).unwrap_or(PacketId::MIN)
 }
@@ -321,7 +344,6 @@ mod tests {
     use mqtt_codec::TopicName;
 
     use super::*;
-    use crate::held::Held;
 
     fn id(number: u16) -> PacketId {
         PacketId::new(number).unwrap()
@@ -333,7 +355,7 @@ mod tests {
     }
 
     fn begin(outbound: &mut Outbound, packet_id: u16) -> Turn {
-        let place = outbound.held.hold(Held { tag: 0, publish: publish(packet_id) });
+        let place = outbound.held.hold(0, publish(packet_id));
         outbound.begin(id(packet_id), place)
     }
 
@@ -344,9 +366,11 @@ mod tests {
         outbound.end(id(1), PublishEnd::Written, &mut news);
         let new = begin(&mut outbound, 1);
         assert_eq!(outbound.send(old, 1, &mut news), None);
-        assert_eq!(outbound.send(new, 1, &mut news).as_deref(), Some(&publish(1)));
+        let place = outbound.send(new, 1, &mut news).unwrap();
+        assert_eq!(outbound.held.get(place), &publish(1));
         assert_eq!(outbound.send(new, 1, &mut news), None, "once on each connection");
-        assert_eq!(outbound.send(new, 2, &mut news).as_deref(), Some(&Publish { dup: true, ..publish(1) }));
+        assert_eq!(outbound.send(new, 2, &mut news), Some(place));
+        assert_eq!(outbound.held.get(place), &Publish { dup: true, ..publish(1) });
     }
 
     #[test]

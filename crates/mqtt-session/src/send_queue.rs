@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use mqtt_codec::Packet;
 
 use crate::held::Place;
-use crate::news::{News, Notice};
+use crate::news::News;
 use crate::outbound::{Epoch, Outbound, Resumption, Turn};
 use crate::wire::{HIGH_WATER, Wire};
 use crate::{Output, PublishEnd, Refusal, Stage};
@@ -170,7 +170,7 @@ impl SendQueue {
             && let Some(Qos0 { place, .. }) = self.qos0.pop_front_if(|entry| entry.end <= written)
         {
             self.qos0_encoded -= 1;
-            news.tell(Notice::Published(place, PublishEnd::Written));
+            news.tell_written(place);
         }
     }
 
@@ -178,7 +178,7 @@ impl SendQueue {
     pub(crate) fn abort(self, news: &mut News) {
         for (number, Qos0 { place, .. }) in self.qos0.into_iter().enumerate() {
             let stage = if number < self.qos0_encoded { Stage::Sent } else { Stage::Unsent };
-            news.tell(Notice::PublishLost(place, stage));
+            news.tell_lost(place, stage);
         }
     }
 
@@ -191,8 +191,9 @@ impl SendQueue {
         out: &mut Output,
         news: &mut News,
     ) {
-        let Some(publish) = outbound.send(turn, self.epoch, news) else { return };
-        match wire.append_publish(&publish, out, news) {
+        let Some(place) = outbound.send(turn, self.epoch, news) else { return };
+        let now = news.now();
+        match outbound.held.aged(place, now, |publish| wire.append_publish(publish, out, news)) {
             Ok(()) => self.charged += 1,
             // It was checked when it was submitted; should it be wrong all the same, that is the caller's to know.
             Err(error) => outbound.forbid(turn.packet_id, Refusal::Invalid(error), news),
@@ -206,9 +207,10 @@ impl SendQueue {
         let sent = match outbound.held.has_expired(entry.place, news.now()) {
             true => Err(PublishEnd::Expired),
             false => {
-                let publish = outbound.held.aged(entry.place, news.now());
-                wire.append_publish(&publish, out, news)
-                    .map_err(|error| PublishEnd::Forbidden(Refusal::Invalid(error)))
+                let now = news.now();
+                let sent =
+                    outbound.held.aged(entry.place, now, |publish| wire.append_publish(publish, out, news));
+                sent.map_err(|error| PublishEnd::Forbidden(Refusal::Invalid(error)))
             }
         };
         match sent {
@@ -218,7 +220,7 @@ impl SendQueue {
             }
             Err(result) => {
                 if let Some(Qos0 { place, .. }) = self.qos0.remove(self.qos0_encoded) {
-                    news.tell(Notice::Published(place, result));
+                    news.tell_end(place, result);
                 }
             }
         }

@@ -8,7 +8,7 @@ use mqtt_codec::{
 };
 
 use crate::connection::Connection;
-use crate::held::{Held, Place};
+use crate::held::Place;
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
@@ -31,12 +31,12 @@ impl Connection {
         match command {
             Command::Publish { tag, publish } => {
                 let original = (publish.packet_id, publish.dup);
-                let place = outbound.held.hold(Held { tag, publish });
+                let place = outbound.held.hold(tag, publish);
                 match self.admit_publish(limits, place, outbound) {
                     Ok((None, size)) => self.send_queue.push_qos0(place, size),
                     Ok((Some(packet_id), _)) => self.send_queue.push_flow(outbound.begin(packet_id, place)),
                     Err(refusal) => {
-                        let Held { tag, mut publish } = outbound.held.give_back(place);
+                        let (tag, mut publish) = outbound.held.give_back(place);
                         (publish.packet_id, publish.dup) = original;
                         return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
                     }

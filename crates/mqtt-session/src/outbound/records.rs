@@ -4,7 +4,6 @@ use mqtt_codec::{PacketId, Publish, QoS, ReasonCode};
 
 use super::{Flow, Outbound, Progress};
 use crate::Tag;
-use crate::held::Held;
 use crate::store::{Fault, Record};
 
 impl Outbound {
@@ -41,7 +40,7 @@ impl Outbound {
         self.follow(order)?;
         let qos = publish.qos;
         let publish = Publish { packet_id: Some(packet_id), dup: false, ..publish };
-        let place = self.held.hold(Held { tag, publish });
+        let place = self.held.hold(tag, publish);
         let progress = if transmitted { Progress::Sent } else { Progress::Unsent };
         self.flows.insert(packet_id, Flow { place, qos, order, progress, epoch: 0 });
         Ok(())
@@ -74,10 +73,10 @@ impl Outbound {
     }
 
     fn publish_record(&self, packet_id: PacketId, flow: &Flow) -> Record {
-        let Held { tag, publish } = self.held.whole(flow.place);
+        let (tag, publish) = (self.held.tag(flow.place), self.held.get(flow.place));
         Record::Publish {
             packet_id,
-            tag: *tag,
+            tag,
             order: flow.order,
             transmitted: flow.progress != Progress::Unsent,
             publish: Publish { dup: false, ..publish.clone() },
