@@ -115,11 +115,11 @@
 //! An alias (5.0) is how one connection shows a message, and nothing more: whatever is handed in, kept, resent and told
 //! has its full topic and no alias. A publish that brings one of its own is refused ([`Refusal::TopicAlias`]).
 //!
-//! - **Outgoing**, the session gives aliases to topics of 7 bytes and more, where one saves bytes from its first repetition
+//! - **Outgoing**, the session gives aliases to topics of 8 bytes and more, where one saves bytes from its first repetition
 //!   on: the first publish sets it beside the topic, further ones carry three bytes in its place. When all are given out
-//!   (the server's Topic Alias Maximum, [`Config::max_outbound_aliases`]), the least recently used one passes on, once it
-//!   has been idle for twice as many publishes as there are aliases. Setting one never makes a packet too large for the
-//!   server.
+//!   (the server's Topic Alias Maximum, [`Config::max_outbound_aliases`]), every eighth publish without one is given the
+//!   least recently used: so it does not change hands for nothing where more topics than aliases take turns. Setting one
+//!   never makes a packet too large for the server.
 //! - **Inbound**, as many are taken as [`Config::topic_alias_maximum`] announces. One above it is answered by 0x94, one that
 //!   was never set by 0x82.
 //!

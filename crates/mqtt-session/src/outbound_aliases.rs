@@ -1,8 +1,8 @@
 //! [`OutboundAliases`]: which topics the server knows by an alias (5.0 section 3.3.2.3.4).
 //!
 //! The aliases of one connection, given out while there are some, then taken from the topic that was used least
-//! recently. That topic has to have been idle for a while: where more topics than aliases take turns, an alias that
-//! changed hands with each of them would only cost, and so some of the topics have aliases and the others none.
+//! recently, but not every time: where more topics than aliases take turns, an alias that changed hands with each of them
+//! would only cost. As it is, most of the topics that have one keep it, and the others go out by name.
 //!
 //! A look-up costs the same however many aliases there are: a hash, and a bounded number of comparisons. The hash is
 //! always the same function, so that nothing depends on chance; topics that collide too often have no alias.
@@ -12,9 +12,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-/// The shortest topic, in bytes, for which an alias saves bytes as soon as the topic is used again: the alias takes
-/// three of them each time.
-const MIN_TOPIC: usize = 7;
+/// The shortest topic that has an alias, in bytes. An alias takes three of them each time, so that it pays with the first
+/// repetition from 7 on; and from 8 on the hash reads whole words.
+const MIN_TOPIC: usize = size_of::<u64>();
+
+/// When all aliases are given out, every so many publishes without one, the least recently used alias passes on. Setting it
+/// costs three bytes, so that a useless one costs a fraction of a byte for each publish.
+const PATIENCE: u32 = 8;
 
 /// How many places a topic has in the index.
 const PLACES: usize = 8;
@@ -45,8 +49,8 @@ pub(crate) struct OutboundAliases {
     /// The ends of the list in the order of use.
     newest: u16,
     oldest: u16,
-    /// Counts the publishes that an alias would be of use to.
-    uses: u64,
+    /// The publishes that found all aliases given out, since one passed on.
+    missed: u32,
 }
 
 #[derive(Debug)]
@@ -54,14 +58,13 @@ struct Entry {
     /// A copy, which pins no buffer of the caller's.
     topic: Box<[u8]>,
     place: usize,
-    last_use: u64,
     newer: u16,
     older: u16,
 }
 
 impl OutboundAliases {
     pub(crate) const fn new(maximum: u16) -> Self {
-        Self { maximum, entries: Vec::new(), index: Vec::new(), newest: NONE, oldest: NONE, uses: 0 }
+        Self { maximum, entries: Vec::new(), index: Vec::new(), newest: NONE, oldest: NONE, missed: 0 }
     }
 
     /// How the next publish on this connection is to name its topic. It has to be sent just so. `may_set` says whether
@@ -71,11 +74,7 @@ impl OutboundAliases {
         if self.maximum == 0 || topic.len() < MIN_TOPIC {
             return Naming::Name;
         }
-        self.uses += 1;
-        if let Some(newest) = self.entries.get_mut(usize::from(self.newest))
-            && *newest.topic == *topic
-        {
-            newest.last_use = self.uses;
+        if self.entries.get(usize::from(self.newest)).is_some_and(|newest| *newest.topic == *topic) {
             return alias(self.newest).map_or(Naming::Name, Naming::Alias);
         }
         self.choose_anew(topic, may_set)
@@ -113,18 +112,18 @@ impl OutboundAliases {
         self.entries.get(usize::from(self.index[place]))
     }
 
-    /// The entry that a new topic can have: one that was never used, or the one that was idle the longest.
-    fn vacancy(&self) -> Option<u16> {
+    /// The entry that a new topic can have: one that was never used, or, now and then, the least recently used.
+    fn vacancy(&mut self) -> Option<u16> {
         let count = u16::try_from(self.entries.len()).ok()?;
         if count < self.maximum {
             return Some(count);
         }
-        let idle = self.uses - self.entries.get(usize::from(self.oldest))?.last_use;
-        (idle > 2 * u64::from(self.maximum)).then_some(self.oldest)
+        self.missed = self.missed % PATIENCE + 1;
+        (self.missed == PATIENCE).then_some(self.oldest)
     }
 
     fn assign(&mut self, number: u16, topic: &[u8], place: usize) {
-        let entry = Entry { topic: topic.into(), place, last_use: 0, newer: NONE, older: NONE };
+        let entry = Entry { topic: topic.into(), place, newer: NONE, older: NONE };
         if usize::from(number) < self.entries.len() {
             self.unlink(number);
             self.entries[usize::from(number)] = entry;
@@ -156,7 +155,7 @@ impl OutboundAliases {
             None => self.oldest = number,
         }
         let entry = &mut self.entries[usize::from(number)];
-        (entry.newer, entry.older, entry.last_use) = (NONE, older, self.uses);
+        (entry.newer, entry.older) = (NONE, older);
     }
 }
 
@@ -172,16 +171,15 @@ fn places(topic: &[u8], len: usize) -> impl Iterator<Item = usize> + Clone {
     (0..PLACES).map(move |n| first.wrapping_add(n) & (len - 1))
 }
 
-/// Multiplies and rotates, eight bytes at a time.
+/// Multiplies and rotates, eight bytes at a time; the last ones overlap with those before. The topic has eight at least.
 fn hash(topic: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = topic.as_chunks();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let hash = words.iter().chain([&last]).fold(topic.len() as u64, |hash, word| {
+    let (words, _) = topic.as_chunks();
+    let hash = words.iter().chain(topic.last_chunk()).fold(topic.len() as u64, |hash, word| {
         (hash.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR)
     });
-    hash >> 32
+    // A product's upper bits depend on all of the word's, its lower ones on few.
+    (hash ^ hash >> 32).wrapping_mul(FACTOR) >> 32
 }
 
 #[cfg(test)]
@@ -209,43 +207,68 @@ mod tests {
 
     #[test]
     fn a_topic_is_named_once() {
-        check(2, &[("topic/a", set(1)), ("topic/a", known(1)), ("topic/b", set(2)), ("topic/a", known(1))]);
-        check(0, &[("topic/a", Naming::Name), ("topic/a", Naming::Name)]);
+        check(
+            2,
+            &[("topics/a", set(1)), ("topics/a", known(1)), ("topics/b", set(2)), ("topics/a", known(1))],
+        );
+        check(0, &[("topics/a", Naming::Name), ("topics/a", Naming::Name)]);
     }
 
     #[test]
     fn a_topic_that_is_hardly_longer_than_an_alias_has_none() {
-        check(2, &[("topic1", Naming::Name), ("topic1", Naming::Name), ("topic12", set(1))]);
+        check(2, &[("topic/7", Naming::Name), ("topic/7", Naming::Name), ("topics/8", set(1))]);
     }
 
     #[test]
     fn the_topic_that_was_used_least_recently_loses_its_alias() {
-        let mut publishes = vec![("topic/a", set(1)), ("topic/b", set(2)), ("topic/a", known(1))];
-        publishes.extend([("topic/c", Naming::Name); 3]);
-        publishes.extend([
-            ("topic/c", set(2)),
-            ("topic/c", known(2)),
-            ("topic/b", set(1)),
-            ("topic/c", known(2)),
-        ]);
+        let mut publishes = vec![("topics/a", set(1)), ("topics/b", set(2)), ("topics/a", known(1))];
+        publishes.extend([("topics/c", Naming::Name); 7]);
+        publishes.extend([("topics/c", set(2)), ("topics/a", known(1)), ("topics/c", known(2))]);
+        publishes.extend([("topics/b", Naming::Name); 7]);
+        publishes.extend([("topics/b", set(1)), ("topics/c", known(2)), ("topics/b", known(1))]);
         check(2, &publishes);
     }
 
     #[test]
-    fn topics_in_rotation_do_not_take_each_others_aliases_away() {
-        let mut publishes = vec![("topic/a", set(1)), ("topic/b", set(2)), ("topic/c", Naming::Name)];
-        for _ in 0..10 {
-            publishes.extend([("topic/a", known(1)), ("topic/b", known(2)), ("topic/c", Naming::Name)]);
+    fn topics_that_differ_in_one_character_do_not_collide() {
+        for at in 0..24 {
+            let mut topic = *b"a/topic/of/24/characters";
+            let mut firsts: Vec<_> = (0..64)
+                .map(|n| {
+                    topic[at] = b'0' + n;
+                    places(&topic, 1024).next()
+                })
+                .collect();
+            firsts.sort_unstable();
+            firsts.dedup();
+            assert!(firsts.len() > 56, "{} places for 64 topics that differ at {at}", firsts.len());
         }
-        check(2, &publishes);
+    }
+
+    #[test]
+    fn more_topics_than_aliases_in_rotation_still_profit() {
+        for topics in [17, 20, 40, 100] {
+            let mut aliases = OutboundAliases::new(16);
+            let (mut set, mut known) = (0_u64, 0);
+            for _ in 0..1_000 {
+                for topic in 0..topics {
+                    match aliases.choose(format!("some/topic/{topic}").as_bytes(), |_| true) {
+                        Naming::Name => {}
+                        Naming::Set(_) => set += 1,
+                        Naming::Alias(_) => known += 1,
+                    }
+                }
+            }
+            assert!(known > 4_000 && set * 8 <= 1_000 * topics, "{topics} topics: {known} known, {set} set");
+        }
     }
 
     #[test]
     fn an_alias_that_may_not_be_set_is_not() {
         let mut aliases = OutboundAliases::new(1);
-        assert_eq!(aliases.choose(b"topic/a", |_| false), Naming::Name);
-        assert_eq!(aliases.choose(b"topic/a", |_| true), set(1));
-        assert_eq!(aliases.choose(b"topic/a", |_| unreachable!("it is set")), known(1));
+        assert_eq!(aliases.choose(b"topics/a", |_| false), Naming::Name);
+        assert_eq!(aliases.choose(b"topics/a", |_| true), set(1));
+        assert_eq!(aliases.choose(b"topics/a", |_| unreachable!("it is set")), known(1));
     }
 
     // A receiver that does as 3.3.2.3.4 says always knows the topic.

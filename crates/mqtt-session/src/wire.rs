@@ -169,13 +169,16 @@ impl Wire {
         });
         let is_large = publish.payload.len() >= LARGE_PAYLOAD;
         let shared = out.shared();
-        match (naming, is_large) {
-            (Naming::Name, false) => publish.encode(version, shared),
-            (Naming::Name, true) => publish.encode_head(version, shared),
-            (Naming::Set(alias), false) => publish.setting_alias(alias).encode(version, shared),
-            (Naming::Set(alias), true) => publish.setting_alias(alias).encode_head(version, shared),
-            (Naming::Alias(alias), false) => publish.by_alias(alias).encode(version, shared),
-            (Naming::Alias(alias), true) => publish.by_alias(alias).encode_head(version, shared),
+        let aliased = match naming {
+            Naming::Name => None,
+            Naming::Set(alias) => Some(publish.setting_alias(alias)),
+            Naming::Alias(alias) => Some(publish.by_alias(alias)),
+        };
+        match (aliased, is_large) {
+            (None, false) => publish.encode(version, shared),
+            (None, true) => publish.encode_head(version, shared),
+            (Some(aliased), false) => aliased.encode(version, shared),
+            (Some(aliased), true) => aliased.encode_head(version, shared),
         }?;
         let payload = if is_large { publish.payload.len() } else { 0 };
         let encoded = &out.shared()[start..];
