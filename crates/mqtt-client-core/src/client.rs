@@ -61,6 +61,27 @@ impl Client {
         Connecting { client: self.clone(), tag }
     }
 
+    /// Connects anew at once: leaves the present connection with a DISCONNECT, or cuts short the wait for the next attempt;
+    /// also after `disconnect`, and after the client gave up. What is on its way is not lost: it goes on as after any lost
+    /// link. Ready, and failing, as [`connect`](Self::connect).
+    pub fn reconnect(&self) -> Connecting {
+        self.connect_anew(false)
+    }
+
+    /// The same with a clean start: in 5.0 the broker throws away what it holds of this client. In 3.1.1, where one flag says
+    /// that and whether the session is kept, it is [`reconnect`](Self::reconnect).
+    pub fn reconnect_clean(&self) -> Connecting {
+        self.connect_anew(true)
+    }
+
+    fn connect_anew(&self, clean: bool) -> Connecting {
+        let tag = self.shared().run(|core| {
+            core.reconnect(clean);
+            core.wait()
+        });
+        Connecting { client: self.clone(), tag }
+    }
+
     /// Disconnects: what is on its way goes out first, up to the drain timeout; then DISCONNECT, and the connection closes.
     ///
     /// The report holds what was not sent. Every publish that has not ended ends. Dropping the future does not stop it.

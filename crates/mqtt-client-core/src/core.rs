@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use crate::backoff::{Backoff, SplitMix64};
 use crate::codec::{Connack, Publish, Text};
+use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
 use crate::link::{Drain, Link};
@@ -33,6 +34,9 @@ pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) backoff: Backoff,
     pub(crate) link: Link,
+    pub(crate) destinations: Destinations,
+    /// The next connection throws away what the broker holds.
+    pub(crate) clean: bool,
     /// The driver holds a transport, or is making one.
     pub(crate) transport: bool,
     /// A connection has been accepted at least once since `connect`.
@@ -84,6 +88,8 @@ impl Core {
             session: Session::new(options.session.clone()),
             backoff: Backoff::new(reconnect.first_wait, reconnect.max_wait, random.next()),
             link: Link::Offline(None),
+            destinations: Destinations::new(options.endpoints.clone(), options.max_redirects),
+            clean: options.clean_start,
             transport: false,
             was_connected: false,
             failure: None,

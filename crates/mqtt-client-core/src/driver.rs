@@ -32,6 +32,9 @@ impl Driver {
     pub fn new(mut options: Options, seed: u64, wake: Waker) -> (Client, Driver) {
         let logs = tracing::enabled!(target: "mqtt::packet", tracing::Level::TRACE);
         options.session.trace |= logs;
+        if let Some(fall_back) = &mut options.fall_back {
+            fall_back.trace |= logs;
+        }
         let (hook, trace) = (options.packet_hook.take(), options.session.trace);
         let core = Core::new(options, seed);
         let client_id = core.client_id.as_str().to_owned();
@@ -127,7 +130,7 @@ impl Drop for Driver {
     /// Whatever ends the driver, nobody waits for it in vain.
     fn drop(&mut self) {
         let news = self.shared.run(|core| {
-            let endpoint = core.options.endpoint.clone();
+            let endpoint = core.destinations.current();
             core.abandoned = true;
             if core.outcome().is_none_or(|outcome| outcome.is_ok()) {
                 let failure = Failure::DriverEnded;

@@ -145,10 +145,15 @@ pub struct ConnectError {
     pub failure: Failure,
 }
 
-/// Why a client is offline for good, until it is told to connect again.
+/// Why a call can't be carried out: the client is offline for good, until it is told to connect again, or not connected at
+/// the moment.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Offline {
+    /// There is no connection now, and the options say not to wait for one
+    /// ([`wait_for_connection`](crate::OptionsBuilder::wait_for_connection)).
+    #[error("the client is not connected")]
+    NotConnected,
     /// `disconnect` was called.
     #[error("the client was disconnected")]
     Disconnected,

@@ -22,7 +22,7 @@ pub enum Event {
     Attempt {
         /// Where.
         endpoint: Endpoint,
-        /// Counted from 1 since the link was last stable.
+        /// Counted from 1 since the link was last stable; addresses that are tried right after one another share a number.
         number: u32,
     },
     /// The broker accepted, and lost subscriptions are restored.

@@ -15,6 +15,19 @@ macro_rules! client_calls {
                 self.core.connect()
             }
 
+            /// Connects anew at once: leaves the present connection with a DISCONNECT, or cuts short the wait for the next
+            /// attempt; also after `disconnect`, and after the client gave up. What is on its way is not lost: it goes on as
+            /// after any lost link. Ready, and failing, as [`connect`](Self::connect).
+            pub fn reconnect(&self) -> $crate::Connecting {
+                self.core.reconnect()
+            }
+
+            /// The same with a clean start: in 5.0 the broker throws away what it holds of this client. In 3.1.1, where one
+            /// flag says that and whether the session is kept, it is [`reconnect`](Self::reconnect).
+            pub fn reconnect_clean(&self) -> $crate::Connecting {
+                self.core.reconnect_clean()
+            }
+
             /// Disconnects: what is on its way goes out first, up to the drain timeout; then DISCONNECT, and the connection closes.
             ///
             /// The report holds what was not sent. Every publish that has not ended ends. Giving up the wait does not stop it.

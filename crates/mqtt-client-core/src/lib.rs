@@ -45,8 +45,10 @@ pub use mqtt_session::codec;
 
 mod acknowledge;
 mod backoff;
+mod builder;
 mod client;
 mod core;
+mod destinations;
 mod driver;
 mod duty;
 mod effects;
@@ -77,6 +79,7 @@ mod time_limits;
 mod wishes;
 
 pub use acknowledge::Acknowledge;
+pub use builder::OptionsBuilder;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
 pub use driver::Driver;
 pub use duty::Duty;
@@ -88,7 +91,7 @@ pub use error::{
 pub use event::Event;
 pub use flush::Flushing;
 pub use message::Message;
-pub use options::{Options, OptionsBuilder, SESSION_NEVER_EXPIRES};
+pub use options::{Options, SESSION_NEVER_EXPIRES};
 pub use overflow::Overflow;
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
 pub use publishing::Delivered;

@@ -1,9 +1,11 @@
 //! A connection's life as the client sees it: wanted, dialled, accepted, lost, tried again, ended.
 
-use crate::codec::Disconnect;
+use std::time::Duration;
+
+use crate::codec::{Disconnect, ReasonCode, Version};
 use crate::core::Core;
 use crate::error::FailureClass;
-use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Timestamp};
+use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
 use crate::{ConnectError, Duty, Event, Failure, Offline, RequestError};
 
 /// Where the client stands.
@@ -22,7 +24,10 @@ pub(crate) enum Link {
     /// The broker has accepted. `ready`: lost subscriptions are restored too.
     Up { since: Timestamp, ready: bool },
     /// DISCONNECT is submitted.
-    Leaving,
+    Leaving {
+        /// To connect anew.
+        again: bool,
+    },
 }
 
 /// `disconnect` was called, and what is on its way may still arrive.
@@ -37,7 +42,7 @@ impl Core {
     pub(crate) fn start(&mut self) {
         if matches!(self.link, Link::Offline(_)) && !self.abandoned {
             self.backoff.reset();
-            self.was_connected = false;
+            (self.was_connected, self.clean) = (false, self.options.clean_start);
             self.drain = None;
             self.link = Link::Dial;
             self.attend();
@@ -46,7 +51,9 @@ impl Core {
 
     /// Starts to leave: what is on its way first, up to the drain timeout.
     pub(crate) fn leave(&mut self) {
-        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving) && self.drain.is_none() {
+        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving { again: false })
+            && self.drain.is_none()
+        {
             self.drain = Some(Drain { deadline: None });
             self.attend();
             self.pump();
@@ -71,9 +78,15 @@ impl Core {
         }
     }
 
+    /// Why a call can't be taken now, if so.
+    pub(crate) fn refuses_calls(&self) -> Option<Offline> {
+        let waits = self.options.wait_for_connection || matches!(self.link, Link::Up { .. });
+        self.is_over().or((!waits).then_some(Offline::NotConnected))
+    }
+
     pub(crate) fn dialed(&mut self) {
         let Link::Dialing { deadline } = self.link else { return };
-        let connect = self.options.connect(&self.client_id, !self.was_connected);
+        let connect = self.options.connect(&self.client_id, self.clean);
         match self.session.handle_opened(self.now, connect) {
             Ok(()) => self.link = Link::Handshake { deadline },
             Err(rejected) => self.link_ended(Failure::Invalid(Box::new(rejected.refusal))),
@@ -84,18 +97,21 @@ impl Core {
         self.subscriptions.connected(connected.session_present, &mut self.effects);
         self.publishing.replay_lost();
         self.reconnects += u64::from(self.was_connected);
+        // Later connections resume what this client has begun.
+        self.clean = false;
+        self.destinations.worked();
         self.was_connected = true;
         self.link = Link::Up { since: self.now, ready: false };
         self.connected = Some(connected);
     }
 
     pub(crate) fn disconnected(&mut self, cause: DisconnectCause) {
-        if !matches!(self.link, Link::Handshake { .. } | Link::Up { .. } | Link::Leaving) {
+        if !matches!(self.link, Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { .. }) {
             return; // Given up before the session knew.
         }
         // What the session knows is why the transport failed, if that failed too.
         let failure = match (self.failure.take(), cause) {
-            (_, DisconnectCause::ByUs) => return self.go_offline(Offline::Disconnected),
+            (_, DisconnectCause::ByUs) => return self.left(),
             (_, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
             (_, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
             (_, DisconnectCause::PingTimeout) => Failure::PingTimeout,
@@ -113,10 +129,11 @@ impl Core {
             Link::Up { since, .. } => {
                 if self.now.saturating_since(since) >= policy.stable_after {
                     self.backoff.reset();
+                    self.destinations.stable();
                 }
                 true
             }
-            Link::Leaving => return self.go_offline(Offline::Disconnected),
+            Link::Leaving { .. } => return self.left(),
             _ => false,
         };
         self.connected = None;
@@ -124,7 +141,12 @@ impl Core {
         let may_retry = (self.was_connected || policy.retry_initial)
             && policy.max_retries.is_none_or(|max| self.backoff.failures() < max)
             && (class != FailureClass::Permanent || policy.retry_permanent);
-        let endpoint = self.options.endpoint.clone();
+        let endpoint = self.destinations.current();
+        if self.follows(&failure) || class != FailureClass::Permanent && self.destinations.failed() {
+            self.link = Link::Dial;
+            self.tell(Event::Failed { endpoint, failure, retry_in: Duration::ZERO });
+            return self.attend();
+        }
         if !may_retry {
             let attempts = self.backoff.failures() + 1;
             return self.go_offline(Offline::GaveUp(ConnectError { endpoint, attempts, failure }));
@@ -136,6 +158,61 @@ impl Core {
         self.link = Link::Backoff { until: self.now + wait };
         self.tell(Event::Failed { endpoint, failure, retry_in: wait });
         self.attend();
+    }
+
+    /// Whether the failure is a broker's advice that the options say to follow: to speak the older version, or to go elsewhere.
+    fn follows(&mut self, failure: &Failure) -> bool {
+        let (reason, reference) = match failure {
+            Failure::Refused(connack) => (connack.reason, connack.properties.server_reference()),
+            Failure::Disconnected(disconnect) => {
+                (disconnect.reason, disconnect.properties.server_reference())
+            }
+            _ => return false,
+        };
+        match (reason, reference) {
+            (ReasonCode::UnsupportedProtocolVersion, _) if !self.was_connected => {
+                let Some(config) = self.options.fall_back.take() else { return false };
+                self.options.version = config.version;
+                self.session = Session::new(config);
+                true
+            }
+            (ReasonCode::UseAnotherServer, Some(reference)) => {
+                self.destinations.redirect(reference.as_str(), false)
+            }
+            (ReasonCode::ServerMoved, Some(reference)) => {
+                self.destinations.redirect(reference.as_str(), true)
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives up the present connection, or the wait for the next attempt, and connects at once.
+    pub(crate) fn reconnect(&mut self, clean: bool) {
+        self.start();
+        self.clean |= clean && self.options.version == Version::V5;
+        match self.link {
+            Link::Backoff { .. } => self.link = Link::Dial,
+            Link::Up { .. }
+                if self.drain.is_none()
+                    && self.session.submit(Command::Disconnect(Disconnect::default())).is_ok() =>
+            {
+                self.connected = None;
+                self.link = Link::Leaving { again: true };
+            }
+            _ => {}
+        }
+        self.attend();
+    }
+
+    /// The connection that was to be left is gone.
+    fn left(&mut self) {
+        self.connected = None;
+        if matches!(self.link, Link::Leaving { again: true }) && self.drain.is_none() {
+            self.link = Link::Dial;
+            self.attend();
+        } else {
+            self.go_offline(Offline::Disconnected);
+        }
     }
 
     /// Nothing is tried any more. Everything that waits is told.
@@ -181,11 +258,11 @@ impl Core {
         let due = drain.deadline.is_some_and(|deadline| deadline <= self.now);
         let idle = self.publishing.is_idle() && self.subscriptions.is_idle();
         match self.link {
-            Link::Leaving | Link::Offline(Some(_)) => false,
+            Link::Leaving { .. } | Link::Offline(Some(_)) => false,
             Link::Up { .. } if (idle || due) && self.session.phase() == Phase::Ready => {
                 let left = self.session.submit(Command::Disconnect(Disconnect::default())).is_ok();
                 if left {
-                    self.link = Link::Leaving;
+                    self.link = Link::Leaving { again: false };
                     self.attend();
                 }
                 left
@@ -212,14 +289,14 @@ impl Core {
                 self.link = Link::Dialing { deadline };
                 self.transport = true;
                 self.failure = None;
-                let (endpoint, number) = (self.options.endpoint.clone(), self.backoff.failures() + 1);
+                let (endpoint, number) = (self.destinations.current(), self.backoff.failures() + 1);
                 self.tell(Event::Attempt { endpoint: endpoint.clone(), number });
                 Duty::Dial(endpoint)
             }
             Link::Dialing { deadline } => {
                 Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false }
             }
-            Link::Handshake { .. } | Link::Up { .. } | Link::Leaving => {
+            Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { .. } => {
                 let handshake = match self.link {
                     Link::Handshake { deadline } => Some(deadline),
                     _ => None,

@@ -35,7 +35,7 @@ impl Core {
     ) -> Result<Tag, PublishError> {
         // The session will choose one; until then any makes the packet whole, for its length and its faults.
         publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let cost = match (self.is_over(), publish.encoded_len(self.options.version).map(cost_of)) {
+        let cost = match (self.refuses_calls(), publish.encoded_len(self.options.version).map(cost_of)) {
             (Some(offline), _) => Err(NotSent::Offline(offline)),
             (None, Err(error)) => Err(NotSent::Refused(Refusal::Invalid(error))),
             (None, Ok(cost)) => Ok(cost),
@@ -72,7 +72,7 @@ impl Core {
         filters: Vec<SubscribeFilter>,
         acknowledge: Acknowledge,
     ) -> Result<(Tag, Tag), Offline> {
-        if let Some(offline) = self.is_over() {
+        if let Some(offline) = self.refuses_calls() {
             return Err(offline);
         }
         let stream = self.streams.open(acknowledge);
@@ -84,7 +84,7 @@ impl Core {
     }
 
     pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Result<Tag, Offline> {
-        if let Some(offline) = self.is_over() {
+        if let Some(offline) = self.refuses_calls() {
             return Err(offline);
         }
         let operation = self.subscriptions.unsubscribe(filters);
@@ -150,7 +150,7 @@ impl Core {
         publish: &mut Publish,
         timeout: Duration,
     ) -> Result<Tag, RequestError> {
-        if let Some(offline) = self.is_over() {
+        if let Some(offline) = self.refuses_calls() {
             return Err(RequestError::Offline(offline));
         }
         let (request, path) = self.replies.begin(publish, timeout)?;

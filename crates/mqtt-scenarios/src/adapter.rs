@@ -47,6 +47,12 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Why there will be no connection.
     fn connect(&self) -> Result<Connected, Offline>;
 
+    /// Connects anew.
+    ///
+    /// # Errors
+    /// Why there will be no connection.
+    fn reconnect(&self) -> Result<Connected, Offline>;
+
     /// Disconnects.
     fn disconnect(&self) -> DisconnectReport;
 

@@ -42,6 +42,10 @@ impl Client for mqtt_blocking::Client {
         self.wait(self.connect())
     }
 
+    fn reconnect(&self) -> Result<Connected, Offline> {
+        self.wait(self.reconnect())
+    }
+
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.disconnect())
     }

@@ -73,6 +73,10 @@ impl Client for On<mqtt_tokio::Client> {
         self.wait(self.inner.connect())
     }
 
+    fn reconnect(&self) -> Result<Connected, Offline> {
+        self.wait(self.inner.reconnect())
+    }
+
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.inner.disconnect())
     }

@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod connecting;
+mod destinations;
 mod overflow;
 mod publishing;
 mod requests;

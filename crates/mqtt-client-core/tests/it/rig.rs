@@ -12,7 +12,9 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{Client, Driver, Duty, Event, Events, Message, Options, OptionsBuilder, Subscription};
+use mqtt_client_core::{
+    Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Subscription,
+};
 use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
 
 /// However long a wait is in virtual time, a test that needs more than this has a fault.
@@ -25,6 +27,10 @@ pub(crate) struct Rig {
     /// What a dial meets instead of the broker.
     pub(crate) dial: Dial,
     pub(crate) dials: Vec<Timestamp>,
+    /// Where they went.
+    pub(crate) dialed: Vec<Endpoint>,
+    /// Hosts that can't be reached at all.
+    pub(crate) down: Vec<&'static str>,
     /// How many bytes the transport takes at once.
     pub(crate) mtu: usize,
     pub(crate) stopped: bool,
@@ -57,6 +63,8 @@ impl Rig {
             client,
             dial: Dial::Reaches,
             dials: Vec::new(),
+            dialed: Vec::new(),
+            down: Vec::new(),
             mtu: usize::MAX,
             stopped: false,
             driver,
@@ -192,17 +200,17 @@ impl Rig {
 
     fn step(&mut self) -> bool {
         match self.driver.poll_io(self.now, &mut self.output) {
-            Duty::Dial(_) => {
+            Duty::Dial(endpoint) => {
                 self.dials.push(self.now);
+                let down = self.down.contains(&endpoint.host());
+                self.dialed.push(endpoint);
                 match self.dial {
+                    _ if down => self.fail_dial(),
                     Dial::Reaches => {
                         self.connection = Some(self.broker.handle_opened(self.now));
                         self.driver.handle_dialed(self.now);
                     }
-                    Dial::Fails => {
-                        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
-                        self.driver.handle_dial_failed(self.now, "connecting", error);
-                    }
+                    Dial::Fails => self.fail_dial(),
                     Dial::Hangs => {}
                 }
                 true
@@ -228,6 +236,11 @@ impl Rig {
                 self.connection.is_some_and(|connection| self.carry(connection))
             }
         }
+    }
+
+    fn fail_dial(&mut self) {
+        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
+        self.driver.handle_dial_failed(self.now, "connecting", error);
     }
 
     fn carry(&mut self, connection: ConnId) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, TopicFilter, Version};
 use mqtt_client_core::session::Direction;
 use mqtt_client_core::{Delivered, Event, Failure, Indeterminate, PublishError, Reconnect};
-use mqtt_scenarios::{Adapter, Case, Client, Events, Mosquitto, Next, Subscription, until};
+use mqtt_scenarios::{Adapter, Bed, Case, Client, Events, Mosquitto, Next, Subscription, until};
 use mqtt_testkit::{BrokerConfig, Fault, Server};
 
 scenarios!(
@@ -16,6 +16,8 @@ scenarios!(
     a_cut_at_any_packet_of_a_flow_is_mended,
     a_sent_qos2_message_of_a_lost_session_is_indeterminate,
     a_restarted_mosquitto_is_found_again,
+    the_second_address_is_used_when_the_first_is_dead,
+    reconnecting_by_hand_resumes_the_session,
 );
 
 scenarios!(only 5.0: a_take_over_is_no_fight);
@@ -203,4 +205,28 @@ fn a_take_over_is_no_fight<A: Adapter>(case: &Case<A>) {
     assert!(wait >= Duration::from_secs(30), "{wait:?}: a first wait is half a second at most");
     newer.send("a", "x", QoS::AtLeastOnce).unwrap();
     assert_eq!(newer.stats().reconnects, 0);
+}
+
+fn the_second_address_is_used_when_the_first_is_dead<A: Adapter>(case: &Case<A>) {
+    let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap();
+    // Nobody listens on a port that was given back.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = case.options(&format!("mqtt://{dead}"));
+    let client = case.connect_with(options.or_endpoint(server.url().parse().unwrap()));
+    client.send("a", "x", QoS::AtLeastOnce).unwrap();
+    assert_eq!(client.stats().reconnects, 0);
+}
+
+fn reconnecting_by_hand_resumes_the_session<A: Adapter>(case: &Case<A>) {
+    for bed in Bed::each() {
+        let client = case.connect_with(case.persistent(bed.url(), &case.unique("again")));
+        let topic = case.unique("again");
+        let mut messages = client.subscribe(&topic).unwrap();
+        for n in 0..3_u8 {
+            assert!(client.reconnect().unwrap().session_present);
+            client.send(&topic, n.to_string(), QoS::ExactlyOnce).unwrap();
+        }
+        assert_eq!(messages.texts(3), ["0", "1", "2"]);
+        assert_eq!(client.stats().reconnects, 3);
+    }
 }

@@ -1,0 +1,146 @@
+//! [`Destinations`]: which broker the next attempt goes to.
+
+use crate::{DEFAULT_PORT, Endpoint};
+
+/// The endpoints that may be tried, in order of preference, and where a server has sent the client instead.
+#[derive(Debug)]
+pub(crate) struct Destinations {
+    /// Never empty.
+    list: Vec<Endpoint>,
+    at: usize,
+    /// How many of the list have failed since one of them last worked, or since the last wait.
+    failed: usize,
+    /// Where a server sent the client for now ("use another server").
+    elsewhere: Option<Endpoint>,
+    /// Redirects since the link was last stable.
+    hops: u32,
+    max_hops: u32,
+}
+
+impl Destinations {
+    pub(crate) fn new(list: Vec<Endpoint>, max_hops: u32) -> Self {
+        Destinations { list, at: 0, failed: 0, elsewhere: None, hops: 0, max_hops }
+    }
+
+    /// Where the next attempt goes, or the present one has gone.
+    pub(crate) fn current(&self) -> Endpoint {
+        self.elsewhere.as_ref().or(self.list.get(self.at)).cloned().unwrap_or_default()
+    }
+
+    /// A connection was accepted: what fails later starts a new round.
+    pub(crate) fn worked(&mut self) {
+        self.failed = 0;
+    }
+
+    /// The link was stable: redirects count anew.
+    pub(crate) fn stable(&mut self) {
+        self.hops = 0;
+    }
+
+    /// The current one failed; on to the next. Whether there is one that may be tried at once: all of the list are, before
+    /// any waiting.
+    pub(crate) fn failed(&mut self) -> bool {
+        // What a server said for the time being has been tried.
+        if self.elsewhere.take().is_some() {
+            return true;
+        }
+        self.at = (self.at + 1) % self.list.len().max(1);
+        self.failed += 1;
+        let next = self.failed < self.list.len();
+        if !next {
+            self.failed = 0;
+        }
+        next
+    }
+
+    /// A server says that another one is to be used. False if that leads nowhere: redirects are not followed, or too many
+    /// have been, or there is no address in `reference`.
+    ///
+    /// `for_good`: the server has moved, so that the new address takes the place of the old one.
+    pub(crate) fn redirect(&mut self, reference: &str, for_good: bool) -> bool {
+        let target = reference.split_ascii_whitespace().find_map(address);
+        let Some(target) = target.filter(|_| self.hops < self.max_hops) else { return false };
+        self.hops += 1;
+        self.elsewhere = None;
+        match self.list.get_mut(self.at) {
+            Some(place) if for_good => *place = target,
+            _ => self.elsewhere = Some(target),
+        }
+        true
+    }
+}
+
+/// A Server Reference: host and port, such as `broker.example`, `10.0.0.1:8883` or `[fe80::1]:1883` (5.0 section 4.11).
+fn address(text: &str) -> Option<Endpoint> {
+    format!("mqtt://{text}").parse().ok().or_else(|| {
+        // An IPv6 address may stand without brackets where no port follows.
+        let bare = text.parse::<std::net::Ipv6Addr>().ok()?;
+        Some(Endpoint::tcp(bare.to_string(), DEFAULT_PORT))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(host: &str) -> Endpoint {
+        Endpoint::tcp(host, DEFAULT_PORT)
+    }
+
+    fn destinations(hosts: &[&str], max_hops: u32) -> Destinations {
+        Destinations::new(hosts.iter().map(|host| endpoint(host)).collect(), max_hops)
+    }
+
+    #[test]
+    fn each_is_tried_before_any_waiting_and_the_one_that_worked_starts_a_new_round() {
+        let mut destinations = destinations(&["a", "b", "c"], 0);
+        let mut fail = |expected: &str, at_once: bool| {
+            assert_eq!(destinations.current(), endpoint(expected));
+            assert_eq!(destinations.failed(), at_once, "after {expected}");
+        };
+        fail("a", true);
+        fail("b", true);
+        fail("c", false);
+        fail("a", true);
+        destinations.worked();
+        assert_eq!(destinations.current(), endpoint("b"));
+    }
+
+    #[test]
+    fn a_redirect_is_followed_for_now_or_for_good_and_not_for_ever() {
+        let mut destinations = destinations(&["a", "b"], 2);
+        assert!(destinations.redirect("x", false));
+        assert_eq!(destinations.current(), endpoint("x"));
+        assert!(destinations.failed(), "back to the list at once");
+        assert_eq!(destinations.current(), endpoint("a"));
+        assert!(destinations.redirect("y:99", true));
+        assert_eq!(destinations.current(), Endpoint::tcp("y", 99));
+        assert!(!destinations.redirect("z", false), "two hops");
+        destinations.stable();
+        assert!(destinations.redirect("z", false));
+        destinations.failed();
+        assert_eq!(destinations.current(), Endpoint::tcp("y", 99), "moved for good");
+    }
+
+    #[test]
+    fn a_reference_is_one_or_more_addresses() {
+        let check = |reference, expected: Option<Endpoint>| {
+            let mut destinations = destinations(&["a"], 1);
+            assert_eq!(destinations.redirect(reference, false), expected.is_some(), "{reference:?}");
+            assert_eq!(destinations.current(), expected.unwrap_or(endpoint("a")), "{reference:?}");
+        };
+        check("broker.example", Some(endpoint("broker.example")));
+        check("10.0.0.1:8883 other", Some(Endpoint::tcp("10.0.0.1", 8883)));
+        check("[fe80::1]:1884", Some(Endpoint::tcp("fe80::1", 1884)));
+        check("fe80::1", Some(endpoint("fe80::1")));
+        check("::: other", Some(endpoint("other")));
+        check("", None);
+        check("a/b", None);
+        check("user@", None);
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_unless_allowed() {
+        assert!(!destinations(&["a"], 0).redirect("b", true));
+    }
+}
