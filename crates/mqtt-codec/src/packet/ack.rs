@@ -84,13 +84,13 @@ impl Body for Ack {
 
     #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let properties = self.properties.len_in(version, "properties")?;
         match version {
             Version::V5 => {
                 check_reason(self.kind.into(), self.reason)?;
-                Ok(2 + short_form_len(self.reason, self.properties.encoded_len()))
+                Ok(2 + short_form_len(self.reason, properties))
             }
             Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
                 expressible(self.reason == ReasonCode::Success, "reason codes for this packet", version)?;
                 Ok(2)
             }
@@ -105,7 +105,7 @@ impl Body for Ack {
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 && write_short_form(self.reason, self.properties.is_empty(), out) {
-            self.properties.write(out);
+            self.properties.write(version, out);
         }
     }
 }
@@ -146,7 +146,7 @@ impl<'a> AckRef<'a> {
         let (rest, packet_id) = packet_id(input)?;
         let (rest, (reason, properties)) = match context.version {
             Version::V5 => reason_and_properties(kind.into(), context.sender, rest, |input| {
-                AckPropertiesRef::parse(Place::Ack, input)
+                AckPropertiesRef::parse(context.version, Place::Ack, input)
             })?,
             Version::V311 => (rest, (ReasonCode::Success, AckPropertiesRef::default())),
         };

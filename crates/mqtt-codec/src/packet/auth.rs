@@ -54,7 +54,7 @@ impl Body for Auth {
         if !empty && self.properties.authentication_method().is_none() {
             return Err(EncodeError::AuthenticationMethodMissing);
         }
-        Ok(short_form_len(self.reason, self.properties.encoded_len()))
+        Ok(short_form_len(self.reason, self.properties.len_in(version, "properties")?))
     }
 
     #[inline(always)]
@@ -65,7 +65,7 @@ impl Body for Auth {
     #[inline]
     fn write_rest(&self, _: Version, out: &mut Vec<u8>) {
         if write_short_form(self.reason, self.properties.is_empty(), out) {
-            self.properties.write(out);
+            self.properties.write(Version::V5, out);
         }
     }
 }
@@ -85,7 +85,7 @@ impl<'a> AuthRef<'a> {
     pub(crate) fn parse(context: Context, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, (reason, properties)) =
             reason_and_properties(PacketKind::Auth, context.sender, input, |input| {
-                AuthPropertiesRef::parse(Place::Auth, input)
+                AuthPropertiesRef::parse(Version::V5, Place::Auth, input)
             })?;
         end(rest)?;
         let empty = reason == ReasonCode::Success && properties.is_empty();

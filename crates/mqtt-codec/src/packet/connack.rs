@@ -59,14 +59,14 @@ impl Body for Connack {
         if self.session_present && self.reason != ReasonCode::Success {
             return Err(EncodeError::SessionPresentWithError);
         }
+        let properties = self.properties.len_in(version, "properties")?;
         match version {
             Version::V5 => {
                 check_reason(PacketKind::Connack, self.reason)?;
                 self.properties.check_authentication()?;
-                Ok(2 + self.properties.encoded_len())
+                Ok(2 + properties)
             }
             Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
                 expressible(self.reason_byte(version).is_some(), "such CONNACK return code", version)?;
                 Ok(2)
             }
@@ -81,9 +81,7 @@ impl Body for Connack {
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         out.extend(self.reason_byte(version));
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
     }
 }
 
@@ -115,10 +113,7 @@ impl<'a> ConnackRef<'a> {
             DecodeErrorKind::SessionPresentWithError,
         )?;
         let properties_at = rest;
-        let (rest, properties) = match context.version {
-            Version::V5 => ConnackPropertiesRef::parse(Place::Connack, rest)?,
-            Version::V311 => (rest, ConnackPropertiesRef::default()),
-        };
+        let (rest, properties) = ConnackPropertiesRef::parse(context.version, Place::Connack, rest)?;
         ensure(
             properties.check_authentication().is_ok(),
             properties_at,

@@ -31,7 +31,7 @@ use nom::{Parser, number::complete::be_u16};
 use crate::{
     Binary, BinaryRef, ConnectProperties, ConnectPropertiesRef, DecodeErrorKind, EncodeError, QoS, Text,
     TextRef, TopicName, Version, WillProperties, WillPropertiesRef,
-    encode::{Body, expressible, prefixed, prefixed_len},
+    encode::{Body, prefixed, prefixed_len},
     packet::PacketKind,
     parse::{Fault, Input, Parsed, binary, cut, end, ensure, located_byte, qos, text, topic_name},
     property::Place,
@@ -145,20 +145,12 @@ impl Will {
         if self.topic.is_empty() {
             return Err(EncodeError::TopicMissing);
         }
-        let properties = match version {
-            Version::V5 => self.properties.encoded_len(),
-            Version::V311 => {
-                expressible(self.properties.is_empty(), "will properties", version)?;
-                0
-            }
-        };
+        let properties = self.properties.len_in(version, "will properties")?;
         Ok(properties + prefixed_len(self.topic.as_bytes()) + prefixed_len(self.payload.as_bytes()))
     }
 
     fn write(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         prefixed(self.topic.as_bytes(), out);
         prefixed(self.payload.as_bytes(), out);
     }
@@ -172,20 +164,12 @@ impl Body for Connect {
 
     #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
-        let properties = match version {
-            Version::V5 => {
-                self.properties.check_authentication()?;
-                self.properties.encoded_len()
-            }
-            Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
-                // [3.1.1 MQTT-3.1.2-22]
-                if self.password.is_some() && self.username.is_none() {
-                    return Err(EncodeError::PasswordWithoutUserName);
-                }
-                0
-            }
-        };
+        let properties = self.properties.len_in(version, "properties")?;
+        self.properties.check_authentication()?;
+        // [3.1.1 MQTT-3.1.2-22]
+        if version == Version::V311 && self.password.is_some() && self.username.is_none() {
+            return Err(EncodeError::PasswordWithoutUserName);
+        }
         let will = self.will.as_ref().map_or(Ok(0), |will| will.encoded_len(version))?;
         let username = self.username.as_ref().map_or(0, |name| prefixed_len(name.as_bytes()));
         let password = self.password.as_ref().map_or(0, |password| prefixed_len(password.as_bytes()));
@@ -202,9 +186,7 @@ impl Body for Connect {
 
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         prefixed(self.client_id.as_bytes(), out);
         if let Some(will) = &self.will {
             will.write(version, out);
@@ -279,10 +261,7 @@ impl<'a> ConnectRef<'a> {
         check_flags(version, flags, at)?;
         let (rest, keep_alive) = be_u16(rest)?;
         let properties_at = rest;
-        let (rest, properties) = match version {
-            Version::V5 => ConnectPropertiesRef::parse(Place::Connect, rest)?,
-            Version::V311 => (rest, ConnectPropertiesRef::default()),
-        };
+        let (rest, properties) = ConnectPropertiesRef::parse(version, Place::Connect, rest)?;
         ensure(
             properties.check_authentication().is_ok(),
             properties_at,
@@ -317,10 +296,7 @@ impl<'a> WillRef<'a> {
     #[inline]
     fn parse(version: Version, flags: u8, flags_at: Input<'a>, input: Input<'a>) -> Parsed<'a, Self> {
         let qos = qos(flags >> flags::WILL_QOS_SHIFT, flags_at)?;
-        let (rest, properties) = match version {
-            Version::V5 => WillPropertiesRef::parse(Place::Will, input)?,
-            Version::V311 => (input, WillPropertiesRef::default()),
-        };
+        let (rest, properties) = WillPropertiesRef::parse(version, Place::Will, input)?;
         let (rest, (topic, payload)) = (topic_name, binary).parse(rest)?;
         Ok((rest, Self { topic, payload, qos, retain: flags & flags::WILL_RETAIN != 0, properties }))
     }

@@ -56,13 +56,13 @@ impl Body for Disconnect {
 
     #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let properties = self.properties.len_in(version, "properties")?;
         match version {
             Version::V5 => {
                 check_reason(PacketKind::Disconnect, self.reason)?;
-                Ok(short_form_len(self.reason, self.properties.encoded_len()))
+                Ok(short_form_len(self.reason, properties))
             }
             Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
                 expressible(self.reason == ReasonCode::Success, "reason codes for DISCONNECT", version)?;
                 Ok(0)
             }
@@ -77,7 +77,7 @@ impl Body for Disconnect {
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
         if version == Version::V5 && write_short_form(self.reason, self.properties.is_empty(), out) {
-            self.properties.write(out);
+            self.properties.write(version, out);
         }
     }
 }
@@ -97,7 +97,7 @@ impl<'a> DisconnectRef<'a> {
     pub(crate) fn parse(context: Context, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, (reason, properties)) = match context.version {
             Version::V5 => reason_and_properties(PacketKind::Disconnect, context.sender, input, |input| {
-                DisconnectPropertiesRef::parse(Place::disconnect(context.sender), input)
+                DisconnectPropertiesRef::parse(context.version, Place::disconnect(context.sender), input)
             })?,
             Version::V311 => (input, (ReasonCode::Success, DisconnectPropertiesRef::default())),
         };

@@ -22,7 +22,7 @@ use core::fmt;
 use crate::{
     BinaryRef, DecodeErrorKind, EncodeError, PacketId, PublishProperties, PublishPropertiesRef, QoS, TextRef,
     TopicName, Version,
-    encode::{self, Body, expressible, impl_encode, prefixed_len},
+    encode::{self, Body, impl_encode, prefixed_len},
     packet::{PacketKind, kind::publish_flags},
     parse::{Context, Input, Parsed, cut, ensure, packet_id, topic_name},
     property::Place,
@@ -83,9 +83,7 @@ impl Publish {
         if let Some(id) = self.packet_id {
             out.extend_from_slice(&id.get().to_be_bytes());
         }
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
     }
 
     /// QoS, packet identifier and DUP go together.
@@ -132,13 +130,7 @@ impl Body for Publish {
         if self.topic.is_empty() && (version == Version::V311 || !self.properties.has_topic_alias()) {
             return Err(EncodeError::TopicMissing);
         }
-        let properties = match version {
-            Version::V5 => self.properties.encoded_len(),
-            Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
-                0
-            }
-        };
+        let properties = self.properties.len_in(version, "properties")?;
         let packet_id = if self.packet_id.is_some() { 2 } else { 0 };
         Ok(prefixed_len(self.topic.as_bytes()) + packet_id + properties + self.payload.len())
     }
@@ -189,10 +181,8 @@ impl<'a> PublishRef<'a> {
             QoS::AtMostOnce => (rest, None),
             QoS::AtLeastOnce | QoS::ExactlyOnce => packet_id(rest).map(|(rest, id)| (rest, Some(id)))?,
         };
-        let (payload, properties) = match context.version {
-            Version::V5 => PublishPropertiesRef::parse(Place::publish(context.sender), rest)?,
-            Version::V311 => (rest, PublishPropertiesRef::default()),
-        };
+        let (payload, properties) =
+            PublishPropertiesRef::parse(context.version, Place::publish(context.sender), rest)?;
         ensure(!topic.is_empty() || properties.has_topic_alias(), input, DecodeErrorKind::TopicMissing)?;
         let dup = flags & publish_flags::DUP != 0;
         let retain = flags & publish_flags::RETAIN != 0;

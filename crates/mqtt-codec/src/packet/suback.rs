@@ -53,19 +53,16 @@ impl Body for Suback {
         if self.reasons.is_empty() {
             return Err(EncodeError::NoReasonCodes);
         }
-        let properties = match version {
+        match version {
             Version::V5 => {
                 self.reasons.iter().try_for_each(|&reason| check_reason(PacketKind::Suback, reason))?;
-                self.properties.encoded_len()
             }
             Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
                 let known = self.reasons.iter().all(|reason| reason.is_v311_suback());
                 expressible(known, "such SUBACK return code", version)?;
-                0
             }
-        };
-        Ok(2 + properties + self.reasons.len())
+        }
+        Ok(2 + self.properties.len_in(version, "properties")? + self.reasons.len())
     }
 
     #[inline(always)]
@@ -75,9 +72,7 @@ impl Body for Suback {
 
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         out.extend(self.reasons.iter().map(|reason| reason.as_u8()));
     }
 }
@@ -98,10 +93,7 @@ impl<'a> SubackRef<'a> {
     /// Parses all that follows the fixed header.
     pub(crate) fn parse(context: Context, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, packet_id) = packet_id(input)?;
-        let (payload, properties) = match context.version {
-            Version::V5 => SubackPropertiesRef::parse(Place::Suback, rest)?,
-            Version::V311 => (rest, SubackPropertiesRef::default()),
-        };
+        let (payload, properties) = SubackPropertiesRef::parse(context.version, Place::Suback, rest)?;
         ensure(!payload.is_empty(), payload, DecodeErrorKind::NoReasonCodes)?;
         let mut rest = payload;
         while !rest.is_empty() {

@@ -158,13 +158,7 @@ impl Body for Subscribe {
         if self.filters.is_empty() {
             return Err(EncodeError::NoFilters);
         }
-        let properties = match version {
-            Version::V5 => self.properties.encoded_len(),
-            Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
-                0
-            }
-        };
+        let properties = self.properties.len_in(version, "properties")?;
         self.filters.iter().try_fold(2 + properties, |sum, filter| Ok(sum + filter.encoded_len(version)?))
     }
 
@@ -175,9 +169,7 @@ impl Body for Subscribe {
 
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         for SubscribeFilter { filter, options } in &self.filters {
             prefixed(filter.as_bytes(), out);
             out.push(options.to_byte());
@@ -201,10 +193,7 @@ impl<'a> SubscribeRef<'a> {
     /// Parses all that follows the fixed header.
     pub(crate) fn parse(context: Context, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, packet_id) = packet_id(input)?;
-        let (payload, properties) = match context.version {
-            Version::V5 => SubscribePropertiesRef::parse(Place::Subscribe, rest)?,
-            Version::V311 => (rest, SubscribePropertiesRef::default()),
-        };
+        let (payload, properties) = SubscribePropertiesRef::parse(context.version, Place::Subscribe, rest)?;
         ensure(!payload.is_empty(), payload, DecodeErrorKind::NoFilters)?;
         let mut rest = payload;
         while !rest.is_empty() {

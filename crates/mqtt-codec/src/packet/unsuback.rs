@@ -49,16 +49,16 @@ impl Body for Unsuback {
 
     #[inline]
     fn body_len(&self, version: Version) -> Result<usize, EncodeError> {
+        let properties = self.properties.len_in(version, "properties")?;
         match version {
             Version::V5 => {
                 if self.reasons.is_empty() {
                     return Err(EncodeError::NoReasonCodes);
                 }
                 self.reasons.iter().try_for_each(|&reason| check_reason(PacketKind::Unsuback, reason))?;
-                Ok(2 + self.properties.encoded_len() + self.reasons.len())
+                Ok(2 + properties + self.reasons.len())
             }
             Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
                 expressible(self.reasons.is_empty(), "UNSUBACK reason codes", version)?;
                 Ok(2)
             }
@@ -72,9 +72,7 @@ impl Body for Unsuback {
 
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         out.extend(self.reasons.iter().map(|reason| reason.as_u8()));
     }
 }
@@ -102,7 +100,7 @@ impl<'a> UnsubackRef<'a> {
                 Self { packet_id, properties: UnsubackPropertiesRef::default(), payload: rest },
             ));
         }
-        let (payload, properties) = UnsubackPropertiesRef::parse(Place::Unsuback, rest)?;
+        let (payload, properties) = UnsubackPropertiesRef::parse(context.version, Place::Unsuback, rest)?;
         ensure(!payload.is_empty(), payload, DecodeErrorKind::NoReasonCodes)?;
         let mut rest = payload;
         while !rest.is_empty() {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::{
     DecodeErrorKind, EncodeError, PacketId, TextRef, TopicFilter, UnsubscribeProperties,
     UnsubscribePropertiesRef, Version,
-    encode::{Body, expressible, impl_encode, prefixed, prefixed_len},
+    encode::{Body, impl_encode, prefixed, prefixed_len},
     packet::PacketKind,
     parse::{Context, Input, Parsed, cut, ensure, packet_id, text_unchecked, topic_filter},
     property::Place,
@@ -51,13 +51,7 @@ impl Body for Unsubscribe {
         if self.filters.is_empty() {
             return Err(EncodeError::NoFilters);
         }
-        let properties = match version {
-            Version::V5 => self.properties.encoded_len(),
-            Version::V311 => {
-                expressible(self.properties.is_empty(), "properties", version)?;
-                0
-            }
-        };
+        let properties = self.properties.len_in(version, "properties")?;
         let filters: usize = self.filters.iter().map(|filter| prefixed_len(filter.as_bytes())).sum();
         Ok(2 + properties + filters)
     }
@@ -69,9 +63,7 @@ impl Body for Unsubscribe {
 
     #[inline]
     fn write_rest(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            self.properties.write(out);
-        }
+        self.properties.write(version, out);
         for filter in &self.filters {
             prefixed(filter.as_bytes(), out);
         }
@@ -94,10 +86,8 @@ impl<'a> UnsubscribeRef<'a> {
     /// Parses all that follows the fixed header.
     pub(crate) fn parse(context: Context, input: Input<'a>) -> Parsed<'a, Self> {
         let (rest, packet_id) = packet_id(input)?;
-        let (payload, properties) = match context.version {
-            Version::V5 => UnsubscribePropertiesRef::parse(Place::Unsubscribe, rest)?,
-            Version::V311 => (rest, UnsubscribePropertiesRef::default()),
-        };
+        let (payload, properties) =
+            UnsubscribePropertiesRef::parse(context.version, Place::Unsubscribe, rest)?;
         ensure(!payload.is_empty(), payload, DecodeErrorKind::NoFilters)?;
         let mut rest = payload;
         while !rest.is_empty() {

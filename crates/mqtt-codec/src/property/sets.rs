@@ -12,7 +12,8 @@ use super::{
     table::Place,
 };
 use crate::{
-    Binary, EncodeError, QoS, Text, TextRef, TopicName,
+    Binary, EncodeError, QoS, Text, TextRef, TopicName, Version,
+    encode::expressible,
     parse::{Input, Parsed},
 };
 
@@ -229,19 +230,32 @@ macro_rules! property_set {
                 self.0.encoded_len()
             }
 
-            /// Appends length prefix and properties.
+            /// As [`encoded_len`](Self::encoded_len); 0 in 3.1.1, which can't say `what` this is.
             #[inline]
-            pub(crate) fn write(&self, out: &mut alloc::vec::Vec<u8>) {
-                self.0.write(out);
+            pub(crate) fn len_in(&self, version: Version, what: &'static str) -> Result<usize, EncodeError> {
+                match version {
+                    Version::V5 => Ok(self.encoded_len()),
+                    Version::V311 => expressible(self.is_empty(), what, version).map(|()| 0),
+                }
+            }
+
+            /// Appends length prefix and properties; nothing in 3.1.1.
+            #[inline]
+            pub(crate) fn write(&self, version: Version, out: &mut alloc::vec::Vec<u8>) {
+                if version == Version::V5 {
+                    self.0.write(out);
+                }
             }
         }
 
         impl<'a> $SetRef<'a> {
-            /// Reads length prefix and properties.
+            /// Reads length prefix and properties; nothing in 3.1.1.
             #[inline]
-            pub(crate) fn parse(place: Place, input: Input<'a>) -> Parsed<'a, Self> {
-                let (rest, block) = Block::parse(place, input)?;
-                Ok((rest, Self(block)))
+            pub(crate) fn parse(version: Version, place: Place, input: Input<'a>) -> Parsed<'a, Self> {
+                match version {
+                    Version::V5 => Block::parse(place, input).map(|(rest, block)| (rest, Self(block))),
+                    Version::V311 => Ok((input, Self::default())),
+                }
             }
 
             /// The same properties, sharing the buffer that the packet came in.
