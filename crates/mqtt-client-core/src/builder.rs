@@ -161,7 +161,7 @@ impl OptionsBuilder {
     }
 
     /// How long the broker keeps the session after the connection ended, in whole seconds. Zero: not at all. In 3.1.1 it is
-    /// zero or [`SESSION_NEVER_EXPIRES`]. Default: zero.
+    /// zero or [`SESSION_NEVER_EXPIRES`](crate::SESSION_NEVER_EXPIRES). Default: zero.
     pub fn session_expiry(mut self, expiry: Duration) -> Self {
         self.options.session_expiry = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
         self
