@@ -73,6 +73,14 @@
 //! The types are those of 5.0. What 3.1.1 lacks is empty there (properties, the reasons of an UNSUBACK) or
 //! [`ReasonCode::Success`], and 3.1.1's return codes appear as the reason codes that say the same. Encoding for 3.1.1
 //! what it can't say is [`EncodeError::NotInVersion`], never silently dropped.
+//!
+//! # What the types can't tell
+//!
+//! A field that stands alone holds only what the wire can. What several fields, the version or the whole packet decide
+//! is an [`EncodeError`], and then nothing is written: a packet identifier without its QoS, a reason code that this
+//! packet may not carry, a list without an entry, an empty topic without an alias, a packet that is too long.
+//! Packets are plain data with public fields, which is what protocols are made of. The packets, versions and codes of
+//! both standards are closed sets, so that a `match` on them can be complete; only views and errors may grow.
 #![no_std]
 
 extern crate alloc;

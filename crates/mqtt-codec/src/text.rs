@@ -16,10 +16,39 @@ use core::{fmt, str};
 
 use crate::ascii;
 
-/// Implements what the validated text types have in common, over a tuple field that holds `Bytes` or such a type.
+/// Implements what the validated text types have in common, over a tuple field of `Bytes` that `validate` has passed.
 macro_rules! text_type {
-    ($Type:ident, $Error:ident) => {
+    ($Type:ident, $Error:ident, $validate:path) => {
         impl $Type {
+            /// One that lives in the program, without an allocation.
+            ///
+            /// # Errors
+            ///
+            /// As [`new`](Self::new).
+            pub fn from_static(text: &'static str) -> Result<Self, $Error> {
+                Self::try_from(bytes::Bytes::from_static(text.as_bytes()))
+            }
+
+            /// For bytes that were validated, or a part of such that must be valid then.
+            pub(crate) fn from_parsed(bytes: bytes::Bytes) -> Self {
+                debug_assert_eq!($crate::text::validate(&bytes), Ok(()));
+                Self(bytes)
+            }
+
+            /// The UTF-8 bytes.
+            #[inline]
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+
+            /// A borrowed view.
+            #[inline]
+            #[must_use]
+            pub fn view(&self) -> $crate::TextRef<'_> {
+                $crate::TextRef::from_parsed(&self.0)
+            }
+
             /// The text.
             ///
             /// The bytes were checked when the value was made; without `unsafe` they are walked once more here
@@ -33,7 +62,7 @@ macro_rules! text_type {
             #[inline]
             #[must_use]
             pub fn to_bytes(&self) -> bytes::Bytes {
-                bytes::Bytes::from(self.clone())
+                self.0.clone()
             }
 
             /// The length in bytes.
@@ -96,6 +125,26 @@ macro_rules! text_type {
             }
         }
 
+        impl TryFrom<bytes::Bytes> for $Type {
+            type Error = $Error;
+
+            /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
+            fn try_from(bytes: bytes::Bytes) -> Result<Self, $Error> {
+                if bytes.len() > $crate::Text::MAX_LEN {
+                    return Err($Error::from($crate::InvalidText::TooLong { len: bytes.len() }));
+                }
+                $validate(&bytes)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl From<$Type> for bytes::Bytes {
+            #[inline]
+            fn from(text: $Type) -> Self {
+                text.0
+            }
+        }
+
         impl TryFrom<&str> for $Type {
             type Error = $Error;
 
@@ -138,7 +187,7 @@ pub(crate) use text_type;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 
-text_type!(Text, InvalidText);
+text_type!(Text, InvalidText, validate);
 
 impl Text {
     /// The longest text, in bytes.
@@ -151,55 +200,6 @@ impl Text {
     /// [`InvalidText`] for U+0000 (`[MQTT-1.5.4-2]`) or more than [`Text::MAX_LEN`] bytes.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidText> {
         Self::try_from(Bytes::from(text.into()))
-    }
-
-    /// Text that lives in the program, without an allocation.
-    ///
-    /// # Errors
-    ///
-    /// As [`Text::new`].
-    pub fn from_static(text: &'static str) -> Result<Self, InvalidText> {
-        Self::try_from(Bytes::from_static(text.as_bytes()))
-    }
-
-    /// For bytes that went through [`validate`], or a substring of such.
-    pub(crate) fn from_parsed(bytes: Bytes) -> Self {
-        debug_assert_eq!(validate(&bytes), Ok(()));
-        Self(bytes)
-    }
-
-    /// The UTF-8 bytes.
-    #[inline]
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// A borrowed view.
-    #[inline]
-    #[must_use]
-    pub fn view(&self) -> TextRef<'_> {
-        TextRef(&self.0)
-    }
-}
-
-impl TryFrom<Bytes> for Text {
-    type Error = InvalidText;
-
-    /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
-    fn try_from(bytes: Bytes) -> Result<Self, InvalidText> {
-        if bytes.len() > Self::MAX_LEN {
-            return Err(InvalidText::TooLong { len: bytes.len() });
-        }
-        validate(&bytes)?;
-        Ok(Self(bytes))
-    }
-}
-
-impl From<Text> for Bytes {
-    #[inline]
-    fn from(text: Text) -> Self {
-        text.0
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 /// assert_eq!(later.len(), first.len() - "plant/3/temperature".len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AliasedPublish<'a> {
     publish: &'a Publish,
     alias: NonZeroU16,

@@ -248,6 +248,16 @@ macro_rules! property_set {
             }
         }
 
+        impl<'a, B: AsRef<[u8]>> IntoIterator for &'a $Set<B> {
+            type Item = (PropertyId, PropertyValue<'a>);
+            type IntoIter = Properties<'a>;
+
+            #[inline]
+            fn into_iter(self) -> Properties<'a> {
+                self.iter()
+            }
+        }
+
         impl<'a> $SetRef<'a> {
             /// Reads length prefix and properties; nothing in 3.1.1.
             #[inline]

@@ -14,7 +14,7 @@ use core::fmt;
 use super::{TopicName, matching};
 use crate::{
     ascii,
-    text::{self, InvalidText, Text, TextRef, text_type},
+    text::{self, InvalidText, TextRef, text_type},
 };
 
 /// What every shared subscription starts with.
@@ -34,9 +34,9 @@ const SHARE: &[u8] = b"$share/";
 /// # Ok::<(), mqtt_codec::InvalidFilter>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicFilter(Text);
+pub struct TopicFilter(Bytes);
 
-text_type!(TopicFilter, InvalidFilter);
+text_type!(TopicFilter, InvalidFilter, validate);
 
 impl TopicFilter {
     /// Checks the filter; a `String` is taken over without copying.
@@ -46,34 +46,6 @@ impl TopicFilter {
     /// [`InvalidFilter`] names the rule that is broken and where.
     pub fn new(filter: impl Into<String>) -> Result<Self, InvalidFilter> {
         Self::try_from(Bytes::from(filter.into()))
-    }
-
-    /// A filter that lives in the program, without an allocation.
-    ///
-    /// # Errors
-    ///
-    /// As [`TopicFilter::new`].
-    pub fn from_static(filter: &'static str) -> Result<Self, InvalidFilter> {
-        Self::try_from(Bytes::from_static(filter.as_bytes()))
-    }
-
-    /// For bytes that went through [`validate`].
-    pub(crate) fn from_parsed(bytes: Bytes) -> Self {
-        Self(Text::from_parsed(bytes))
-    }
-
-    /// The UTF-8 bytes, `$share/name/` included.
-    #[inline]
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// A borrowed view, `$share/name/` included.
-    #[inline]
-    #[must_use]
-    pub fn view(&self) -> TextRef<'_> {
-        self.0.view()
     }
 
     /// Whether this is a shared subscription.
@@ -116,19 +88,6 @@ impl TopicFilter {
     }
 }
 
-impl TryFrom<Bytes> for TopicFilter {
-    type Error = InvalidFilter;
-
-    /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
-    fn try_from(bytes: Bytes) -> Result<Self, InvalidFilter> {
-        if bytes.len() > Text::MAX_LEN {
-            return Err(InvalidText::TooLong { len: bytes.len() }.into());
-        }
-        validate(&bytes)?;
-        Ok(Self(Text::from_parsed(bytes)))
-    }
-}
-
 impl TryFrom<&TopicName> for TopicFilter {
     type Error = InvalidFilter;
 
@@ -140,13 +99,6 @@ impl TryFrom<&TopicName> for TopicFilter {
             return Err(InvalidFilter::ShareName { at: 0 });
         }
         Self::try_from(name.to_bytes())
-    }
-}
-
-impl From<TopicFilter> for Bytes {
-    #[inline]
-    fn from(filter: TopicFilter) -> Self {
-        filter.0.into()
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::{
     ascii,
-    text::{self, InvalidText, Text, TextRef, text_type},
+    text::{self, InvalidText, Text, text_type},
 };
 
 /// The name that a message is published under: text without wildcards, one character at least.
@@ -20,9 +20,9 @@ use crate::{
 /// # Ok::<(), InvalidTopic>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicName(Text);
+pub struct TopicName(Bytes);
 
-text_type!(TopicName, InvalidTopic);
+text_type!(TopicName, InvalidTopic, validate);
 
 impl TopicName {
     /// Checks the name; a `String` is taken over without copying.
@@ -34,38 +34,10 @@ impl TopicName {
         Self::try_from(Bytes::from(name.into()))
     }
 
-    /// A name that lives in the program, without an allocation.
-    ///
-    /// # Errors
-    ///
-    /// As [`TopicName::new`].
-    pub fn from_static(name: &'static str) -> Result<Self, InvalidTopic> {
-        Self::try_from(Bytes::from_static(name.as_bytes()))
-    }
-
     /// No name, which a 5.0 PUBLISH may carry with a topic alias that stands for it, and nothing else.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Text::default())
-    }
-
-    /// For bytes that went through [`validate`], or the empty name beside a topic alias.
-    pub(crate) fn from_parsed(bytes: Bytes) -> Self {
-        Self(Text::from_parsed(bytes))
-    }
-
-    /// The UTF-8 bytes.
-    #[inline]
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// A borrowed view.
-    #[inline]
-    #[must_use]
-    pub fn view(&self) -> TextRef<'_> {
-        self.0.view()
+        Self(Bytes::new())
     }
 
     /// The same name in memory of its own, so that keeping it does not keep the buffer that it came in.
@@ -80,30 +52,10 @@ impl TopicName {
     }
 }
 
-impl TryFrom<Bytes> for TopicName {
-    type Error = InvalidTopic;
-
-    /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
-    fn try_from(bytes: Bytes) -> Result<Self, InvalidTopic> {
-        if bytes.len() > Text::MAX_LEN {
-            return Err(InvalidText::TooLong { len: bytes.len() }.into());
-        }
-        validate(&bytes)?;
-        Ok(Self(Text::from_parsed(bytes)))
-    }
-}
-
 impl From<TopicName> for Text {
     #[inline]
     fn from(name: TopicName) -> Self {
-        name.0
-    }
-}
-
-impl From<TopicName> for Bytes {
-    #[inline]
-    fn from(name: TopicName) -> Self {
-        name.0.into()
+        Self::from_parsed(name.0)
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 mod allocations;
+mod api;
 mod encode;
 mod frame;
 mod known_v311;
