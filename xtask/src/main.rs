@@ -16,6 +16,7 @@ mod no_std;
 mod peers;
 mod second_broker;
 mod shell;
+mod sim;
 mod source;
 mod spec;
 mod stage;
@@ -43,6 +44,9 @@ Usage: cargo xtask <chore>
                                    our codec or session beside those of other houses: one table, in nanoseconds or
                                    instructions
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
+  sim --seeds N [--from SEED]      the session's proof at length: stories from N seeds beside its model and on a bad
+                                   link, every way through small worlds, a hundred years of virtual time
+  sim --story SEED|HEX             one story, told step by step
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
 ";
@@ -92,6 +96,14 @@ fn run(args: Vec<String>) -> Result<()> {
             let Some(file) = args.positional() else { bail!("which file?") };
             args.finish().and_then(|()| vectors::run(file.as_ref()))
         }
+        Some("sim") => {
+            if let Some(story) = args.value("--story")? {
+                return args.finish().and_then(|()| sim::story(&story));
+            }
+            let (seeds, from) = (args.number("--seeds")?, args.number("--from")?);
+            let Some(seeds) = seeds else { bail!("how many? --seeds N") };
+            args.finish().and_then(|()| sim::run(seeds, from.unwrap_or(0)))
+        }
         Some("tidy") => {
             let fix = args.flag("--fix");
             args.finish().and_then(|()| tidy::run(fix))
@@ -124,13 +136,17 @@ impl Args {
     }
 
     fn number(&mut self, name: &str) -> Result<Option<u32>> {
+        let Some(value) = self.value(name)? else { return Ok(None) };
+        value.parse().map(Some).with_context(|| format!("{name} {value}: not a number"))
+    }
+
+    fn value(&mut self, name: &str) -> Result<Option<String>> {
         let Some(at) = self.0.iter().position(|arg| arg == name) else { return Ok(None) };
         self.0.remove(at);
         if at == self.0.len() {
-            bail!("{name} needs a number");
+            bail!("{name} needs a value");
         }
-        let value = self.0.remove(at);
-        value.parse().map(Some).with_context(|| format!("{name} {value}: not a number"))
+        Ok(Some(self.0.remove(at)))
     }
 
     fn finish(self) -> Result<()> {

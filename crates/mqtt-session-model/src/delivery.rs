@@ -111,7 +111,7 @@ impl Traffic {
             Step::HearAtClient(bytes) => _ = world.hear_at_client(bytes),
             Step::Flush => _ = world.flush(),
             Step::Serve(packets) => (0..packets).for_each(|_| _ = world.server.step()),
-            Step::Acknowledge(place) => world.acknowledge(place),
+            Step::Acknowledge(place) => _ = world.acknowledge(place),
             Step::Cut => {
                 world.cut();
                 world.open();

@@ -6,16 +6,20 @@
 //! | [`lockstep`] | a session and that model in the same story, with a peer that breaks any rule |
 //! | [`server`], [`world`] | an honest server, and a link to it that can be cut anywhere |
 //! | [`delivery`] | random traffic in that world: what was promised about each message holds |
+//! | [`explore`](mod@explore) | every way through small worlds |
+//! | [`soak`](mod@soak) | years on a flaky link |
 //!
 //! Stories are bytes ([`step`]): property tests, the fuzz target `session` and `cargo xtask sim` tell them.
 
 pub mod delivery;
+pub mod explore;
 pub mod lockstep;
 pub mod messages;
 pub mod news;
 pub mod reference;
 pub mod seeds;
 pub mod server;
+pub mod soak;
 pub mod step;
 pub mod store;
 pub mod world;

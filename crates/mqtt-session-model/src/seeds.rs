@@ -1,15 +1,37 @@
-//! Stories from numbers, for those who can't wait for a fuzzer.
+//! Stories and dice from numbers, for those who can't wait for a fuzzer.
 
-/// Bytes that look random and depend on the seed alone (splitmix64).
+/// Bytes that look random and depend on the seed alone.
 #[must_use]
 pub fn story(seed: u64, len: usize) -> Vec<u8> {
-    // Neighbouring seeds must not tell the same story with another beginning.
-    let mut state = mix(seed);
-    let next = move || {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        Some(mix(state).to_le_bytes())
-    };
-    std::iter::from_fn(next).flatten().take(len).collect()
+    let mut dice = Dice::new(seed);
+    std::iter::from_fn(|| Some(dice.roll().to_le_bytes())).flatten().take(len).collect()
+}
+
+/// Numbers that look random and depend on the seed alone (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Neighbouring seeds do not tell the same story with another beginning.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(mix(seed))
+    }
+
+    /// Any number.
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
+    }
+
+    /// A number below `sides`.
+    ///
+    /// # Panics
+    ///
+    /// If there are none.
+    pub fn below(&mut self, sides: u64) -> u64 {
+        self.roll() % sides
+    }
 }
 
 fn mix(state: u64) -> u64 {
@@ -20,15 +42,14 @@ fn mix(state: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn seeds_tell_different_stories() {
-        let (one, two) = (story(1, 800), story(2, 800));
-        let words = |story: &[u8]| -> std::collections::BTreeSet<Vec<u8>> {
-            story.chunks(8).map(<[u8]>::to_vec).collect()
-        };
-        assert!(words(&one).is_disjoint(&words(&two)));
-        assert_eq!(one, story(1, 800));
+        let words = |seed| story(seed, 800).chunks(8).map(<[u8]>::to_vec).collect::<BTreeSet<_>>();
+        assert!(words(1).is_disjoint(&words(2)));
+        assert_eq!(words(1), words(1));
     }
 }

@@ -104,6 +104,12 @@ impl Server {
         self.session.as_ref().is_none_or(is_idle)
     }
 
+    /// How many messages for the client it has that are not acknowledged.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.session.as_ref().map_or(0, |session| session.queue.len() + session.in_flight.len())
+    }
+
     /// Bytes of the client arrive; [`step`](Self::step) looks at them.
     pub fn input(&mut self, bytes: &[u8]) {
         if let Some(connection) = &mut self.connection {

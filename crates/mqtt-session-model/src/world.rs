@@ -27,10 +27,14 @@ pub struct World {
     input: BytesMut,
     to_server: VecDeque<u8>,
     to_client: VecDeque<u8>,
-    /// After how many more bytes towards the server the link is cut.
-    pub server_hears: Option<usize>,
-    /// After how many more bytes towards the client the link is cut.
-    pub client_hears: Option<usize>,
+    /// Whether the link swallows whatever is sent, and neither side knows.
+    pub is_silent: bool,
+    /// Whether the client's process dies when the link is cut, and another goes on from its store.
+    pub is_mortal: bool,
+    /// How many more bytes arrive at the server on this connection.
+    pub server_hears: usize,
+    /// How many more bytes arrive at the client on this connection.
+    pub client_hears: usize,
     /// The delivery ids of the QoS 2 messages that the application has made use of, which it stores.
     used: BTreeSet<u64>,
     /// The messages that the application has made use of, in order.
@@ -58,8 +62,10 @@ impl World {
             input: BytesMut::new(),
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
-            server_hears: None,
-            client_hears: None,
+            is_silent: false,
+            is_mortal: false,
+            server_hears: usize::MAX,
+            client_hears: usize::MAX,
             used: BTreeSet::new(),
             delivered: Vec::new(),
             tokens: VecDeque::new(),
@@ -94,6 +100,9 @@ impl World {
 
     /// The link is cut; what was on the way is lost.
     pub fn cut(&mut self) {
+        if self.is_mortal {
+            return self.restart();
+        }
         self.session.handle_closed(self.now);
         self.forget_link();
         self.take_notes();
@@ -112,21 +121,24 @@ impl World {
         self.session.submit(Command::Publish { tag, publish: message(tag, qos) }).is_ok()
     }
 
-    /// The application acknowledges the message at this place of those that it has yet to acknowledge.
-    pub fn acknowledge(&mut self, place: usize) {
-        if let Some(token) = self.tokens.remove(place) {
-            self.session.acknowledge(token, ReasonCode::Success);
-        }
+    /// The application acknowledges the message at this place of those that it has yet to acknowledge. False if there
+    /// is none.
+    pub fn acknowledge(&mut self, place: usize) -> bool {
+        let token = self.tokens.remove(place);
+        token.is_some_and(|token| self.session.acknowledge(token, ReasonCode::Success))
     }
 
-    /// The client's output goes onto the link.
+    /// The client's output goes onto the link. The client closes it if it finds it silent.
     ///
     /// # Panics
     ///
-    /// If the session wants to close: nobody breaks a rule here.
+    /// If the session wants to close for another reason: nobody breaks a rule here.
     pub fn flush(&mut self) -> bool {
-        let duty = self.session.poll_io(self.now, &mut self.output);
-        assert!(matches!(duty, Duty::Wait(_)), "nobody breaks a rule here");
+        if self.session.poll_io(self.now, &mut self.output) == Duty::Close {
+            assert!(self.is_silent, "nobody breaks a rule here");
+            self.cut();
+            return false;
+        }
         let length = self.output.len();
         self.to_server.extend(self.output.chunks().flatten());
         self.output.advance(length);
@@ -137,10 +149,10 @@ impl World {
 
     /// At most so many bytes arrive at the server.
     pub fn hear_at_server(&mut self, bytes: usize) -> bool {
-        let count = bytes.min(self.to_server.len()).min(self.server_hears.unwrap_or(usize::MAX));
-        let heard: Vec<u8> = self.to_server.drain(..count).collect();
+        let count = bytes.min(self.to_server.len()).min(self.server_hears);
+        let heard: Vec<u8> = self.to_server.drain(..count).filter(|_| !self.is_silent).collect();
         self.server.input(&heard);
-        spend(&mut self.server_hears, count);
+        self.server_hears -= count;
         count > 0
     }
 
@@ -151,10 +163,10 @@ impl World {
     /// If the session finds fault with the server.
     pub fn hear_at_client(&mut self, bytes: usize) -> bool {
         self.to_client.extend(self.server.output());
-        let count = bytes.min(self.to_client.len()).min(self.client_hears.unwrap_or(usize::MAX));
-        self.input.extend(self.to_client.drain(..count));
+        let count = bytes.min(self.to_client.len()).min(self.client_hears);
+        self.input.extend(self.to_client.drain(..count).filter(|_| !self.is_silent));
         while self.session.handle_input(self.now, &mut self.input).expect("the server is honest") > 0 {}
-        spend(&mut self.client_hears, count);
+        self.client_hears -= count;
         self.take_notes();
         count > 0
     }
@@ -172,7 +184,7 @@ impl World {
         self.hear_at_client(packet)
     }
 
-    /// Lets everything run until nobody has anything to say, or the link is cut.
+    /// Lets everything run until nobody has anything to say that could be heard.
     pub fn run(&mut self, acknowledge: bool) {
         loop {
             let mut busy = self.flush();
@@ -181,18 +193,19 @@ impl World {
                 busy = true;
             }
             busy |= self.hear_at_client(usize::MAX);
-            while acknowledge && !self.tokens.is_empty() {
-                self.acknowledge(0);
+            while acknowledge && self.acknowledge(0) {
                 busy = true;
-            }
-            if self.server_hears == Some(0) || self.client_hears == Some(0) {
-                self.cut();
-                return;
             }
             if !busy {
                 return;
             }
         }
+    }
+
+    /// How long this world has been there.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.now.saturating_since(Timestamp::ZERO)
     }
 
     /// Time passes, and the deadline is dealt with if it has come.
@@ -201,16 +214,19 @@ impl World {
         self.session.handle_timeout(self.now);
     }
 
-    /// When the session wants to be called, if ever.
-    ///
-    /// # Panics
-    ///
-    /// If the session wants to close: nobody breaks a rule here.
-    pub fn until_deadline(&mut self) -> Option<Duration> {
-        match self.session.poll_io(self.now, &mut self.output) {
-            Duty::Wait(deadline) => deadline.map(|deadline| deadline.at.saturating_since(self.now)),
-            Duty::Close => panic!("nobody breaks a rule here"),
+    /// Time passes while the driver keeps every deadline and everybody does what is to be done.
+    pub fn live(&mut self, time: Duration) {
+        let until = self.now + time;
+        loop {
+            self.run(true);
+            match self.session.poll_io(self.now, &mut self.output) {
+                Duty::Wait(Some(deadline)) if deadline.at <= until => {
+                    self.pass(deadline.at.saturating_since(self.now));
+                }
+                _ => break,
+            }
         }
+        self.now = until;
     }
 
     /// Nobody waits for anybody any more.
@@ -231,8 +247,9 @@ impl World {
         self.input.clear();
         self.to_server.clear();
         self.to_client.clear();
-        self.server_hears = None;
-        self.client_hears = None;
+        self.is_silent = false;
+        self.server_hears = usize::MAX;
+        self.client_hears = usize::MAX;
     }
 
     fn take_notes(&mut self) {
@@ -250,12 +267,6 @@ impl World {
                 other => panic!("not expected: {other:?}"),
             }
         }
-    }
-}
-
-fn spend(budget: &mut Option<usize>, bytes: usize) {
-    if let Some(budget) = budget {
-        *budget -= bytes;
     }
 }
 

@@ -1,5 +1,7 @@
-//! The flagship: an exchange of QoS 1 and QoS 2 messages in either direction, cut after every byte of either
-//! direction, and resumed.
+//! The flagship: QoS 1 and QoS 2 exchanges in both directions, cut after every byte of either direction, with and
+//! without a restart of the client's process, and resumed.
+
+use std::collections::BTreeSet;
 
 use mqtt_session::codec::QoS::{self, AtLeastOnce, ExactlyOnce};
 use mqtt_session::codec::Version;
@@ -7,134 +9,97 @@ use mqtt_session_model::delivery::check_delivery;
 use mqtt_session_model::news::End;
 use mqtt_session_model::world::World;
 
-/// Which stream of bytes is cut.
+const MESSAGES: [u64; 2] = [1, 2];
+
+/// One kind of exchange.
 #[derive(Clone, Copy, Debug)]
-enum Cut {
-    ToServer,
-    ToClient,
+struct Exchange {
+    version: Version,
+    qos: QoS,
+    /// Whether the client's process dies with each cut, and another one goes on from what it stored.
+    dies: bool,
+    /// Whether the application acknowledges only after the cut.
+    late: bool,
 }
 
-const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
-const MESSAGES: [u64; 3] = [1, 2, 3];
+impl Exchange {
+    fn all() -> impl Iterator<Item = Self> {
+        let bits = |n: u32| [n & 1 != 0, n & 2 != 0, n & 4 != 0, n & 8 != 0];
+        (0..16).map(bits).map(|[v5, qos2, dies, late]| Self {
+            version: if v5 { Version::V5 } else { Version::V311 },
+            qos: if qos2 { ExactlyOnce } else { AtLeastOnce },
+            dies,
+            late,
+        })
+    }
 
-/// Publishes on one connection that is cut after `bytes`, then on as many as it takes. False if the cut came after
-/// all was done.
-fn publish_with_cut(version: Version, qos: QoS, cut: Cut, bytes: usize) -> bool {
-    let mut world = open_with_cut(version, cut, bytes);
-    for tag in MESSAGES {
-        // Without a session yet there is nothing to be resumed: a cut in the handshake publishes later.
-        world.publish(tag, qos);
-    }
-    world.run(true);
-    let was_cut = heal(&mut world);
-    let missing = MESSAGES.into_iter().filter(|tag| !world.ended.iter().any(|(ended, _)| ended == tag));
-    for tag in missing.collect::<Vec<_>>() {
-        assert!(world.publish(tag, qos));
-        world.run(true);
-    }
-    check_delivery(&world.server.received, qos, &MESSAGES);
-    assert!(world.ended.iter().all(|(_, end)| matches!(end, End::Acknowledged(_))), "{:?}", world.ended);
-    assert_eq!(world.ended.len(), 3, "{:?}", world.ended);
-    world.check_nothing_left();
-    was_cut
-}
-
-fn receive_with_cut(version: Version, qos: QoS, cut: Cut, bytes: usize, late: bool) -> bool {
-    let mut world = open_with_cut(version, cut, bytes);
-    for n in MESSAGES {
-        world.server.publish(n, qos);
-    }
-    world.run(!late);
-    let was_cut = heal(&mut world);
-    for n in MESSAGES {
-        // A server that was never reached has no session to queue them in.
-        if world.delivered.is_empty() && n == 1 && world.server.is_idle() {
-            MESSAGES.into_iter().for_each(|n| world.server.publish(n, qos));
-        }
-        world.run(true);
-    }
-    check_delivery(&world.delivered, qos, &MESSAGES);
-    world.check_nothing_left();
-    was_cut
-}
-
-fn open_with_cut(version: Version, cut: Cut, bytes: usize) -> World {
-    let mut world = World::new(version, 10, 10);
-    world.open();
-    world.run(true);
-    match cut {
-        Cut::ToServer => world.server_hears = Some(bytes),
-        Cut::ToClient => world.client_hears = Some(bytes),
-    }
-    world
-}
-
-/// Connects again if the link was cut, which it tells.
-fn heal(world: &mut World) -> bool {
-    let was_cut = !world.is_connected();
-    if was_cut {
+    /// Messages go both ways. The first connections are cut when so many bytes have arrived at the server and at the
+    /// client, the last one is whole. How many bytes arrived on the last connection that was cut.
+    fn run(self, cuts: &[(usize, usize)]) -> (usize, usize) {
+        let mut world = World::new(self.version, 10, 10);
+        world.is_mortal = self.dies;
         world.open();
+        world.run(true);
+        for n in MESSAGES {
+            assert!(world.publish(n, self.qos));
+            world.server.publish(n, self.qos);
+        }
+        let mut arrived = (0, 0);
+        for (number, (at_server, at_client)) in cuts.iter().copied().enumerate() {
+            if number > 0 {
+                world.open();
+            }
+            (world.server_hears, world.client_hears) = (at_server, at_client);
+            world.run(!self.late);
+            arrived = (at_server - world.server_hears, at_client - world.client_hears);
+            world.cut();
+        }
+        world.open();
+        world.run(true);
+        check_delivery(&world.server.received, self.qos, &MESSAGES);
+        check_delivery(&world.delivered, self.qos, &MESSAGES);
+        let ended: BTreeSet<_> = world.ended.iter().map(|(tag, _)| *tag).collect();
+        assert!(ended.len() == world.ended.len() && ended.iter().eq(&MESSAGES), "{:?}", world.ended);
+        assert!(world.ended.iter().all(|(_, end)| matches!(end, End::Acknowledged(_))), "{:?}", world.ended);
+        world.check_nothing_left();
+        arrived
     }
-    world.server_hears = None;
-    world.client_hears = None;
-    world.run(true);
-    was_cut
 }
 
-/// Cuts at 0, 1, 2 … bytes until the exchange is over before the cut.
-fn cut_everywhere(run: impl Fn(Version, QoS, Cut, usize) -> bool) {
-    VERSIONS.into_iter().for_each(|version| {
-        for qos in [AtLeastOnce, ExactlyOnce] {
-            for cut in [Cut::ToServer, Cut::ToClient] {
-                let cuts = (0..).take_while(|bytes| run(version, qos, cut, *bytes)).count();
-                assert!(cuts >= 12, "{version} {qos:?} {cut:?}: {cuts}");
-            }
-        }
-    });
-}
+/// Any number of bytes: no cut.
+const ALL: (usize, usize) = (usize::MAX, usize::MAX);
 
 // [3.1.1 MQTT-4.3.2-1] [5.0 MQTT-4.3.2-3] [3.1.1 MQTT-4.3.3-1] [5.0 MQTT-4.3.3-3] [5.0 MQTT-4.3.3-5] [5.0 MQTT-4.3.3-6]
-#[test]
-fn publishing_cut_after_every_byte() {
-    cut_everywhere(publish_with_cut);
-}
-
 // [3.1.1 MQTT-4.3.2-2] [3.1.1 MQTT-4.3.3-2] [5.0 MQTT-4.3.3-10]
 #[test]
-fn receiving_cut_after_every_byte() {
-    cut_everywhere(|version, qos, cut, bytes| receive_with_cut(version, qos, cut, bytes, false));
-}
-
-#[test]
-fn receiving_cut_after_every_byte_and_acknowledged_after_the_cut() {
-    VERSIONS.into_iter().for_each(|version| {
-        for qos in [AtLeastOnce, ExactlyOnce] {
-            let cut = |bytes| receive_with_cut(version, qos, Cut::ToClient, bytes, true);
-            let cuts = (0..).take_while(|bytes| cut(*bytes)).count();
-            assert!(cuts > 20, "{version} {qos:?}: {cuts}");
-        }
-    });
-}
-
-/// CONNECT and CONNACK too.
-#[test]
-fn connecting_cut_after_every_byte() {
-    VERSIONS.into_iter().for_each(|version| {
-        for bytes in 0..40 {
-            for cut in [Cut::ToServer, Cut::ToClient] {
-                let mut world = World::new(version, 10, 10);
-                world.open();
-                match cut {
-                    Cut::ToServer => world.server_hears = Some(bytes),
-                    Cut::ToClient => world.client_hears = Some(bytes),
-                }
-                world.run(true);
-                heal(&mut world);
-                assert!(world.publish(1, ExactlyOnce));
-                world.run(true);
-                check_delivery(&world.server.received, ExactlyOnce, &[1]);
-                world.check_nothing_left();
+fn cut_after_every_byte_of_either_direction() {
+    for exchange in Exchange::all() {
+        let (to_server, to_client) = exchange.run(&[ALL]);
+        assert!(to_server >= 16 && to_client >= 16, "{exchange:?}: {to_server} and {to_client} bytes");
+        for at_server in 0..=to_server {
+            for at_client in 0..=to_client {
+                exchange.run(&[(at_server, at_client)]);
             }
         }
-    });
+    }
+}
+
+/// CONNECT and CONNACK too, and what is resent.
+#[test]
+fn cut_again_after_every_byte_of_the_resumed_connection() {
+    for exchange in Exchange::all() {
+        let (to_server, to_client) = exchange.run(&[ALL]);
+        for first in (0..=to_server)
+            .map(|bytes| (bytes, usize::MAX))
+            .chain((0..=to_client).map(|bytes| (usize::MAX, bytes)))
+        {
+            let (to_server, to_client) = exchange.run(&[first, ALL]);
+            for bytes in 0..=to_server {
+                exchange.run(&[first, (bytes, usize::MAX)]);
+            }
+            for bytes in 0..=to_client {
+                exchange.run(&[first, (usize::MAX, bytes)]);
+            }
+        }
+    }
 }
