@@ -42,7 +42,7 @@ impl News {
                 let filter = Printable(filter.as_str());
                 Some(format!("{}: subscription {filter} was not restored: {why}", self.endpoint))
             }
-            Event::Missed(_) => Some(format!("{}: {event}", self.endpoint)),
+            Event::Missed(_) | Event::Backlogged { .. } => Some(format!("{}: {event}", self.endpoint)),
             _ => None,
         }
     }

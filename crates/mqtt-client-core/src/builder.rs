@@ -76,6 +76,8 @@ impl Default for OptionsBuilder {
             overflow: Overflow::Block,
             republish: Republish { qos1: true, qos2: false },
             stream_capacity: 4096,
+            max_unread_bytes: 256 << 20,
+            stall_after: Duration::from_secs(30),
             session: Config::default(),
             packet_hook: None,
         };
@@ -338,6 +340,22 @@ impl OptionsBuilder {
     /// oldest go, and are counted. Default: 4,096.
     pub fn stream_capacity(mut self, messages: usize) -> Self {
         self.options.stream_capacity = messages.max(1);
+        self
+    }
+
+    /// Bytes of received messages that may wait unread on all streams together, with 128 bytes for each message. Up to 64
+    /// messages of each stream may keep the receive buffer alive that they came in, of 64 KiB or so; further small ones are
+    /// copied out of it. Past the budget the client disconnects ([`Event::Backlogged`](crate::Event::Backlogged)), and connects
+    /// again when half has been read: a broker that keeps the session delivers the rest then. Default: 256 MiB.
+    pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
+        self.options.max_unread_bytes = bytes;
+        self
+    }
+
+    /// How long the messages of a stream may wait without any being read, before
+    /// [`Event::ConsumerStalled`](crate::Event::ConsumerStalled) tells so; it may take twice as long. Default: 30 s.
+    pub fn stall_after(mut self, time: Duration) -> Self {
+        self.options.stall_after = time;
         self
     }
 

@@ -16,8 +16,9 @@ use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::subscribe::IntoFilters;
 use crate::{
-    DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Message, NoResponseTopic, Offline,
-    PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError, Subscription,
+    Acknowledge, DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Message, NoResponseTopic,
+    Offline, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
+    Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -132,6 +133,13 @@ impl Client {
     /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.
     pub fn subscribe<S: From<Subscription>>(&self, filters: impl IntoFilters) -> SubscribeBuilder<S> {
         SubscribeBuilder::new(self.clone(), filters.into_filters())
+    }
+
+    /// A stream of what no other stream matches: messages of a session whose streams are not open yet, or that a broker sends
+    /// unasked. Nothing is subscribed to. Messages that have waited for a stream come first.
+    pub fn catch_all<S: From<Subscription>>(&self, acknowledge: Acknowledge) -> S {
+        let stream = self.shared().run(|core| core.catch_all(acknowledge));
+        S::from(Subscription::of(self.clone(), stream))
     }
 
     /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).

@@ -98,7 +98,7 @@ impl Core {
             abandoned: false,
             publishing: Publishing::new(&options),
             subscriptions: Subscriptions::new(),
-            streams: Streams::new(options.stream_capacity, options.unclaimed_grace),
+            streams: Streams::new(&options),
             pings: Slots::new(),
             replies: Replies::new(options.version, random.next()),
             listeners: Listeners::new(),
@@ -138,6 +138,10 @@ impl Core {
             self.withheld = true;
             return 0;
         }
+        if self.gives_up_input() {
+            input.clear();
+            return 0;
+        }
         // A protocol error latches in the session, which closes the connection and names it in its last event.
         let consumed = self.session.handle_input(now, input).unwrap_or(0);
         self.pump();
@@ -170,6 +174,10 @@ impl Core {
         }
         self.session.handle_timeout(now);
         self.link_timeout();
+        for (stream, unread) in self.streams.take_stalled(now) {
+            let filters = self.subscriptions.filters_of(stream);
+            self.tell(Event::ConsumerStalled { filters, unread });
+        }
         while let Some(token) = self.streams.expire_unclaimed(now, &mut self.effects) {
             self.session.acknowledge(token, crate::codec::ReasonCode::Success);
         }
@@ -243,7 +251,7 @@ impl Core {
     pub(crate) fn route_unclaimed(&mut self) {
         for (until, inbound) in self.streams.take_unclaimed() {
             let mut targets = mem::take(&mut self.targets);
-            self.subscriptions.route(&inbound.publish, &mut targets);
+            self.find_targets(&inbound.publish, &mut targets);
             match targets.is_empty() {
                 true => self.streams.put_unclaimed(until, inbound),
                 false => self.deliver(inbound, &targets),
@@ -300,7 +308,7 @@ impl Core {
     /// Puts a message on its streams. One of QoS 0 may have to wait until `until` for a stream that is full.
     fn route(&mut self, inbound: Inbound, until: Timestamp) {
         let mut targets = mem::take(&mut self.targets);
-        self.subscriptions.route(&inbound.publish, &mut targets);
+        self.find_targets(&inbound.publish, &mut targets);
         if targets.is_empty() {
             self.streams.keep_unclaimed(self.now, inbound, &mut self.effects);
         } else if inbound.token.is_none() && self.streams.must_pause(&targets) {
@@ -312,15 +320,25 @@ impl Core {
     }
 
     fn deliver(&mut self, inbound: Inbound, targets: &[Tag]) {
-        let due = self.streams.deliver(inbound, targets, &mut self.effects);
+        let due = self.streams.deliver(self.now, inbound, targets, &mut self.effects);
         self.settle(due);
+        if self.streams.budget.is_exceeded() {
+            self.shed_load();
+        }
+    }
+
+    fn find_targets(&self, publish: &Publish, targets: &mut Vec<Tag>) {
+        self.subscriptions.route(publish, targets);
+        if targets.is_empty() {
+            targets.extend_from_slice(self.streams.catch_alls());
+        }
     }
 
     /// The pause has lasted long enough: from now on its streams lose their oldest instead.
     fn end_pause(&mut self) {
         if let Some(Pause { inbound, until }) = self.pause.take() {
             let mut targets = mem::take(&mut self.targets);
-            self.subscriptions.route(&inbound.publish, &mut targets);
+            self.find_targets(&inbound.publish, &mut targets);
             self.streams.pause_is_over(&targets);
             self.targets = targets;
             self.route(inbound, until);

@@ -46,6 +46,20 @@ pub enum Event {
         /// The broker's answer.
         why: FilterRefused,
     },
+    /// A stream has messages, and nobody has read any for [`stall_after`](crate::OptionsBuilder::stall_after). Told once, until
+    /// it is read again. In time, unread QoS 1 and 2 messages hold up all others of the session.
+    ConsumerStalled {
+        /// The filters of the stream; none for one that catches the rest.
+        filters: Vec<TopicFilter>,
+        /// How many messages wait.
+        unread: usize,
+    },
+    /// More is unread than [`max_unread_bytes`](crate::OptionsBuilder::max_unread_bytes): the connection was given up, so that
+    /// the broker keeps the rest of a session that it holds. It is made again when half has been read.
+    Backlogged {
+        /// How many bytes.
+        unread_bytes: usize,
+    },
     /// There is no connection, and none is tried until `connect` is called.
     Offline(Offline),
     /// This listener did not read fast enough; so many events before the next one are gone.
@@ -63,6 +77,13 @@ impl fmt::Display for Event {
             }
             Event::SubscriptionLost { filter, why } => {
                 write!(f, "subscription {} was not restored: {why}", filter.as_str())
+            }
+            Event::ConsumerStalled { filters, unread } => {
+                let filters: Vec<&str> = filters.iter().map(|filter| filter.as_str()).collect();
+                write!(f, "nobody reads the {unread} messages of {}", filters.join(", "))
+            }
+            Event::Backlogged { unread_bytes } => {
+                write!(f, "disconnected with {unread_bytes} bytes of messages unread")
             }
             Event::Offline(offline) => write!(f, "offline: {offline}"),
             Event::Missed(count) => write!(f, "{count} events were not read in time"),

@@ -84,6 +84,12 @@ macro_rules! client_calls {
                 self.core.subscribe(filters)
             }
 
+            /// A stream of what no other stream matches: messages of a session whose streams are not open yet, or that a broker
+            /// sends unasked. Nothing is subscribed to. Messages that have waited for a stream come first.
+            pub fn catch_all(&self, acknowledge: $crate::Acknowledge) -> $Subscription {
+                self.core.catch_all(acknowledge)
+            }
+
             /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).
             ///
             /// Giving up the wait does not take the request back.

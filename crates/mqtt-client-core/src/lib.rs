@@ -76,6 +76,7 @@ mod streams;
 mod subscribe;
 mod subscriptions;
 mod time_limits;
+mod unread;
 mod wishes;
 
 pub use acknowledge::Acknowledge;

@@ -23,10 +23,14 @@ pub(crate) enum Link {
     Handshake { deadline: Timestamp },
     /// The broker has accepted. `ready`: lost subscriptions are restored too.
     Up { since: Timestamp, ready: bool },
+    /// Too much is unread: once half of it has been read, the next attempt.
+    Backlogged,
     /// DISCONNECT is submitted.
     Leaving {
         /// To connect anew.
         again: bool,
+        /// But first the backlog has to shrink.
+        backlog: bool,
     },
 }
 
@@ -51,7 +55,7 @@ impl Core {
 
     /// Starts to leave: what is on its way first, up to the drain timeout.
     pub(crate) fn leave(&mut self) {
-        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving { again: false })
+        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving { again: false, .. })
             && self.drain.is_none()
         {
             self.drain = Some(Drain { deadline: None });
@@ -191,13 +195,13 @@ impl Core {
         self.start();
         self.clean |= clean && self.options.version == Version::V5;
         match self.link {
-            Link::Backoff { .. } => self.link = Link::Dial,
+            Link::Backoff { .. } | Link::Backlogged => self.link = Link::Dial,
             Link::Up { .. }
                 if self.drain.is_none()
                     && self.session.submit(Command::Disconnect(Disconnect::default())).is_ok() =>
             {
                 self.connected = None;
-                self.link = Link::Leaving { again: true };
+                self.link = Link::Leaving { again: true, backlog: false };
             }
             _ => {}
         }
@@ -207,11 +211,43 @@ impl Core {
     /// The connection that was to be left is gone.
     fn left(&mut self) {
         self.connected = None;
-        if matches!(self.link, Link::Leaving { again: true }) && self.drain.is_none() {
+        match self.link {
+            Link::Leaving { again: true, backlog } if self.drain.is_none() => {
+                self.link = if backlog { Link::Backlogged } else { Link::Dial };
+                self.resume_after_backlog();
+                self.attend();
+            }
+            _ => self.go_offline(Offline::Disconnected),
+        }
+    }
+
+    /// More is unread than the options allow, and reading must not stop: the broker is told to keep the rest.
+    pub(crate) fn shed_load(&mut self) {
+        if !matches!(self.link, Link::Up { .. }) || self.drain.is_some() {
+            return;
+        }
+        let mut disconnect = Disconnect::default();
+        if self.options.version == Version::V5 {
+            disconnect.reason = ReasonCode::QuotaExceeded;
+        }
+        if self.session.submit(Command::Disconnect(disconnect)).is_ok() {
+            self.connected = None;
+            self.link = Link::Leaving { again: true, backlog: true };
+            self.tell(Event::Backlogged { unread_bytes: self.streams.budget.used() });
+            self.attend();
+        }
+    }
+
+    /// What the broker sends meanwhile would only add to the backlog. It ends with the connection.
+    pub(crate) fn gives_up_input(&self) -> bool {
+        matches!(self.link, Link::Leaving { backlog: true, .. })
+    }
+
+    /// Something was read: perhaps enough to go on.
+    pub(crate) fn resume_after_backlog(&mut self) {
+        if matches!(self.link, Link::Backlogged) && self.streams.budget.is_relaxed() {
             self.link = Link::Dial;
             self.attend();
-        } else {
-            self.go_offline(Offline::Disconnected);
         }
     }
 
@@ -262,7 +298,7 @@ impl Core {
             Link::Up { .. } if (idle || due) && self.session.phase() == Phase::Ready => {
                 let left = self.session.submit(Command::Disconnect(Disconnect::default())).is_ok();
                 if left {
-                    self.link = Link::Leaving { again: false };
+                    self.link = Link::Leaving { again: false, backlog: false };
                     self.attend();
                 }
                 left
@@ -280,9 +316,11 @@ impl Core {
     pub(crate) fn link_duty(&mut self, out: &mut Output) -> Duty {
         match self.link {
             // A transport that nothing uses any more goes first.
-            Link::Offline(_) | Link::Backoff { .. } | Link::Dial if self.transport => Duty::Close,
+            Link::Offline(_) | Link::Backoff { .. } | Link::Backlogged | Link::Dial if self.transport => {
+                Duty::Close
+            }
             Link::Offline(Some(_)) if self.abandoned => Duty::Stop,
-            Link::Offline(_) => Duty::Wait { deadline: self.earliest([]), read: false },
+            Link::Offline(_) | Link::Backlogged => Duty::Wait { deadline: self.earliest([]), read: false },
             Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
             Link::Dial => {
                 let deadline = self.now + self.options.connect_timeout;
@@ -316,8 +354,7 @@ impl Core {
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
         let drain =
             self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
-        let others =
-            [drain, self.streams.next_expiry(), self.publishing.next_time(), self.replies.next_time()];
+        let others = [drain, self.streams.next_time(), self.publishing.next_time(), self.replies.next_time()];
         deadlines.into_iter().chain(others).flatten().min()
     }
 

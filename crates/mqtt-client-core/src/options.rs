@@ -65,6 +65,8 @@ pub struct Options {
     pub(crate) overflow: Overflow,
     pub(crate) republish: Republish,
     pub(crate) stream_capacity: usize,
+    pub(crate) max_unread_bytes: usize,
+    pub(crate) stall_after: Duration,
     pub(crate) session: Config,
     pub(crate) packet_hook: Option<Hook>,
 }

@@ -19,6 +19,8 @@ pub struct Stats {
     pub expired_publishes: u64,
     /// QoS 1 and 2 publishes in the session: sent, or to be sent again, and not acknowledged.
     pub in_flight: usize,
+    /// What unread messages take of their byte budget ([`max_unread_bytes`](crate::OptionsBuilder::max_unread_bytes)).
+    pub unread_bytes: usize,
     /// Received QoS 1 and 2 messages that have not been acknowledged: unread ones above all.
     pub unacknowledged_messages: usize,
     /// QoS 0 messages that a full stream has lost.

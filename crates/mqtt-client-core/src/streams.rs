@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::Acknowledge;
-use crate::codec::{Publish, QoS, ReasonCode};
+use crate::codec::{Publish, QoS, ReasonCode, Version};
 use crate::effects::{Effects, park};
 use crate::session::{Inbound, Timestamp, Token};
 use crate::slots::{Slots, Tag};
+use crate::unread::{Budget, PINNED, StallWatch, unpinned};
+use crate::{Acknowledge, Options};
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
 ///
@@ -23,8 +24,13 @@ pub(crate) struct Streams {
     owed: Slab<Owed>,
     /// Messages that no stream matched, until one does or their grace ends; in order of arrival.
     unclaimed: VecDeque<(Timestamp, Inbound)>,
+    version: Version,
     capacity: usize,
     grace: Duration,
+    /// Streams that get what no other one matches.
+    catch_alls: Vec<Tag>,
+    pub(crate) budget: Budget,
+    stalls: StallWatch,
     pub(crate) dropped: u64,
     pub(crate) unclaimed_count: u64,
 }
@@ -39,6 +45,10 @@ struct Stream {
     settled: usize,
     /// Reading has paused for this stream in vain: until it takes something, its oldest QoS 0 messages make room at once.
     lagging: bool,
+    /// Something was read since the last look for stalled streams.
+    read: bool,
+    /// It was told that nobody reads.
+    stalled: bool,
     waker: Option<Waker>,
 }
 
@@ -73,13 +83,17 @@ pub(crate) struct Handed {
 }
 
 impl Streams {
-    pub(crate) fn new(capacity: usize, grace: Duration) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Streams {
             streams: Slots::new(),
             owed: Slab::new(),
             unclaimed: VecDeque::new(),
-            capacity,
-            grace,
+            version: options.version,
+            capacity: options.stream_capacity,
+            grace: options.unclaimed_grace,
+            catch_alls: Vec::new(),
+            budget: Budget::new(options.max_unread_bytes),
+            stalls: StallWatch::new(options.stall_after),
             dropped: 0,
             unclaimed_count: 0,
         }
@@ -89,10 +103,23 @@ impl Streams {
         self.streams.insert(Stream { acknowledge, ..Stream::default() })
     }
 
+    /// Opens a stream for what no other one matches.
+    pub(crate) fn open_catch_all(&mut self, acknowledge: Acknowledge) -> Tag {
+        let stream = self.open(acknowledge);
+        self.catch_alls.push(stream);
+        stream
+    }
+
+    pub(crate) fn catch_alls(&self) -> &[Tag] {
+        &self.catch_alls
+    }
+
     /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed.
     pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, effects: &mut Effects) {
-        let Some(stream) = self.streams.remove(stream) else { return };
-        for Delivery { publish, owed } in stream.queue {
+        let Some(closed) = self.streams.remove(stream) else { return };
+        self.catch_alls.retain(|other| *other != stream);
+        for Delivery { publish, owed } in closed.queue {
+            self.budget.release(&publish);
             match owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
                 Some((token, _)) => {
                     self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
@@ -123,6 +150,7 @@ impl Streams {
     /// Puts a message on each target. It is acknowledged after the last of them has done with it, which may be now.
     pub(crate) fn deliver(
         &mut self,
+        now: Timestamp,
         inbound: Inbound,
         targets: &[Tag],
         effects: &mut Effects,
@@ -132,6 +160,7 @@ impl Streams {
             self.owed.insert(Owed { token, shares: targets.len(), reason: ReasonCode::Success })
         });
         let (last, others) = targets.split_last()?;
+        self.stalls.begin(now);
         let mut due = None;
         for target in others {
             due = due.or(self.enqueue(*target, Delivery { publish: publish.clone(), owed }, effects));
@@ -151,6 +180,7 @@ impl Streams {
                 && let Some(oldest) = stream.queue.remove(oldest)
             {
                 stream.qos0 -= 1;
+                self.budget.release(&oldest.publish);
                 self.dropped += 1;
                 effects.discard(oldest.publish);
             }
@@ -160,6 +190,10 @@ impl Streams {
         let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.settled < capacity;
         let share = if on_receipt { delivery.owed.take() } else { None };
         stream.settled += usize::from(share.is_some());
+        if stream.queue.len() >= PINNED {
+            delivery.publish = unpinned(delivery.publish, self.version);
+        }
+        self.budget.charge(&delivery.publish);
         stream.queue.push_back(delivery);
         effects.wake(&mut stream.waker);
         self.settle(share?, ReasonCode::Success)
@@ -172,10 +206,11 @@ impl Streams {
         waker: &mut Option<Waker>,
     ) -> Poll<(Handed, Option<Due>)> {
         let Some(stream) = self.streams.get_mut(stream) else { return Poll::Pending };
-        stream.lagging = false;
+        (stream.lagging, stream.read, stream.stalled) = (false, true, false);
         let Some(delivery) = stream.queue.pop_front() else {
             return park(&mut stream.waker, waker);
         };
+        self.budget.release(&delivery.publish);
         let by_hand = stream.acknowledge == Acknowledge::ByHand;
         stream.qos0 -= usize::from(delivery.is_qos0());
         stream.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
@@ -199,6 +234,7 @@ impl Streams {
     ) {
         publish.dup = true;
         if let Some(stream) = self.streams.get_mut(stream) {
+            self.budget.charge(&publish);
             stream.queue.push_front(Delivery { publish, owed: Some(share) });
             effects.wake(&mut stream.waker);
         } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
@@ -251,8 +287,28 @@ impl Streams {
         inbound.token
     }
 
-    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
-        self.unclaimed.front().map(|(until, _)| *until)
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        let expiry = self.unclaimed.front().map(|(until, _)| *until);
+        expiry.into_iter().chain(self.stalls.next()).min()
+    }
+
+    /// The streams of which nothing was read for some time although there was something, each told once: how many messages
+    /// wait.
+    pub(crate) fn take_stalled(&mut self, now: Timestamp) -> Vec<(Tag, usize)> {
+        if !self.stalls.is_due(now) {
+            return Vec::new();
+        }
+        let mut stalled = Vec::new();
+        for (tag, stream) in self.streams.iter_mut().filter(|(_, stream)| !stream.queue.is_empty()) {
+            if !std::mem::take(&mut stream.read) && !stream.stalled {
+                stream.stalled = true;
+                stalled.push((tag, stream.queue.len()));
+            }
+            if !stream.stalled {
+                self.stalls.begin(now);
+            }
+        }
+        stalled
     }
 
     /// Wakes a reader, or all, to see that something other than a message has happened.

@@ -211,6 +211,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// A stream that has no filters.
+    pub(crate) fn of(client: Client, stream: Tag) -> Self {
+        Subscription { client, stream, unsubscribe: false, granted: Vec::new() }
+    }
+
     /// Ready with the next message; with `None` when no message can come any more.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
         let shared = self.client.shared();

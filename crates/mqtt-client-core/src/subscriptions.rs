@@ -138,6 +138,12 @@ impl Subscriptions {
         }
     }
 
+    /// The filters that feed this stream.
+    pub(crate) fn filters_of(&self, stream: Tag) -> Vec<TopicFilter> {
+        let feeding = self.entries.iter().filter(|(_, entry)| entry.streams.contains(&stream));
+        feeding.map(|(_, entry)| entry.filter.clone()).collect()
+    }
+
     /// Whether any filter still feeds this stream.
     pub(crate) fn feeds(&self, stream: Tag) -> bool {
         self.entries.iter().any(|(_, entry)| entry.streams.contains(&stream))

@@ -83,6 +83,13 @@ impl Core {
         Ok((stream, operation))
     }
 
+    /// Opens a stream for what no other one matches, also for what has waited for one.
+    pub(crate) fn catch_all(&mut self, acknowledge: Acknowledge) -> Tag {
+        let stream = self.streams.open_catch_all(acknowledge);
+        self.route_unclaimed();
+        stream
+    }
+
     pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Result<Tag, Offline> {
         if let Some(offline) = self.refuses_calls() {
             return Err(offline);
@@ -113,12 +120,16 @@ impl Core {
             Poll::Ready((handed, due)) => {
                 self.settle(due);
                 self.retry_pause();
+                self.resume_after_backlog();
                 Poll::Ready(Some(handed))
             }
-            Poll::Pending if self.is_over().is_some() || !self.subscriptions.feeds(stream) => {
-                Poll::Ready(None)
+            Poll::Pending if self.is_over().is_some() => Poll::Ready(None),
+            Poll::Pending
+                if self.subscriptions.feeds(stream) || self.streams.catch_alls().contains(&stream) =>
+            {
+                Poll::Pending
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
         }
     }
 
@@ -128,6 +139,7 @@ impl Core {
         self.streams.close(self.now, stream, &mut self.effects);
         self.route_unclaimed();
         self.retry_pause();
+        self.resume_after_backlog();
         self.attend();
         self.pump();
     }
@@ -276,6 +288,7 @@ impl Core {
             superseded_publishes: self.publishing.counts.superseded,
             expired_publishes: self.publishing.counts.expired,
             in_flight: self.session.in_flight(),
+            unread_bytes: self.streams.budget.used(),
             unacknowledged_messages: self.session.inbound_unacknowledged(),
             dropped_messages: self.streams.dropped,
             unclaimed_messages: self.streams.unclaimed_count,

@@ -9,3 +9,4 @@ mod requests;
 mod rig;
 mod subscribing;
 mod time_limits;
+mod unread;

@@ -9,8 +9,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use mqtt_client_core::codec::QoS;
+use bytes::{Bytes, BytesMut};
+use mqtt_client_core::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Version};
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
     Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Subscription,
@@ -38,6 +38,8 @@ pub(crate) struct Rig {
     output: Output,
     input: BytesMut,
     connection: Option<ConnId>,
+    /// Of another client, which only publishes.
+    elsewhere: Option<ConnId>,
     deadline: Option<Timestamp>,
     read: bool,
 }
@@ -71,6 +73,7 @@ impl Rig {
             output: Output::new(),
             input: BytesMut::new(),
             connection: None,
+            elsewhere: None,
             deadline: None,
             read: true,
         }
@@ -155,6 +158,23 @@ impl Rig {
     pub(crate) fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, qos: QoS) {
         let client = self.client.clone();
         self.run(client.publish(topic, payload.into()).qos(qos)).expect("delivered");
+    }
+
+    /// Another client publishes, at QoS 0 or 1.
+    pub(crate) fn publish_elsewhere(&mut self, topic: &str, payload: impl Into<Bytes>, qos: QoS) {
+        let mut bytes = Vec::new();
+        let connection = *self.elsewhere.get_or_insert_with(|| {
+            let client_id = Text::from_static("elsewhere").expect("text");
+            let connect = Connect { keep_alive: 0, ..Connect::new(Version::V5, client_id) };
+            connect.encode(&mut bytes).expect("a legal packet");
+            self.broker.handle_opened(self.now)
+        });
+        let packet_id = (qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let topic = TopicName::new(topic).expect("a topic");
+        let publish = Publish { qos, packet_id, ..Publish::new(topic, payload) };
+        publish.encode(Version::V5, &mut bytes).expect("a legal packet");
+        self.broker.handle_input(self.now, connection, &mut BytesMut::from(&bytes[..]));
+        self.broker.poll_output(self.now, connection, &mut Vec::new());
     }
 
     /// The link breaks without a word.

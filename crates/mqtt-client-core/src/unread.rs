@@ -1,0 +1,104 @@
+//! What unread messages cost, and who leaves them unread.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::codec::{Decoder, Packet, Publish, Side, Version};
+use crate::session::Timestamp;
+
+/// What an unread message costs besides its own bytes.
+const OVERHEAD: usize = 128;
+
+/// So many messages of a stream may keep the whole receive buffer alive that they came in.
+pub(crate) const PINNED: usize = 64;
+
+/// Messages above this size stay in the receive buffer, of which they are a good part.
+const LARGE: usize = 4096;
+
+/// The bytes of all unread messages, and how many there may be.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    used: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Self {
+        Budget { limit, used: 0 }
+    }
+
+    pub(crate) fn charge(&mut self, publish: &Publish) {
+        self.used += cost(publish);
+    }
+
+    pub(crate) fn release(&mut self, publish: &Publish) {
+        self.used -= cost(publish);
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.used > self.limit
+    }
+
+    /// Whether so much was read that more may come.
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.used <= self.limit / 2
+    }
+}
+
+fn cost(publish: &Publish) -> usize {
+    // In 5.0's form, which has room for all that a message may hold.
+    OVERHEAD + publish.encoded_len(Version::V5).unwrap_or(publish.payload.len())
+}
+
+/// The same message in a buffer of its own, if it is small beside the one that it came in.
+pub(crate) fn unpinned(publish: Publish, version: Version) -> Publish {
+    if publish.payload.len() > LARGE {
+        return publish;
+    }
+    let mut bytes = Vec::new();
+    let copy = publish
+        .encode(version, &mut bytes)
+        .ok()
+        .and_then(|_| Decoder::new(version, Side::Server).decode(&Bytes::from(bytes)).ok());
+    match copy {
+        Some(Packet::Publish(copy)) => copy,
+        _ => publish,
+    }
+}
+
+/// Looks at all streams now and then: one that has messages and took none since the last look is stalled.
+#[derive(Debug)]
+pub(crate) struct StallWatch {
+    interval: Duration,
+    next: Option<Timestamp>,
+}
+
+impl StallWatch {
+    pub(crate) fn new(interval: Duration) -> Self {
+        StallWatch { interval, next: None }
+    }
+
+    /// There are unread messages.
+    pub(crate) fn begin(&mut self, now: Timestamp) {
+        self.next.get_or_insert(now + self.interval);
+    }
+
+    /// When to look.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    /// Whether it is time to look now.
+    pub(crate) fn is_due(&mut self, now: Timestamp) -> bool {
+        let due = self.next.is_some_and(|next| next <= now);
+        if due {
+            self.next = None;
+        }
+        due
+    }
+}
