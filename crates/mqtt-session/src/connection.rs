@@ -530,6 +530,7 @@ fn explains_itself(packet: &Packet) -> bool {
     }
 }
 
+#[inline(always)]
 fn record(
     kind: PacketKind,
     first_byte: u8,

@@ -51,18 +51,18 @@ impl HeldPublishes {
     }
 
     #[inline]
-    pub(crate) fn hold(&mut self, tag: Tag, publish: Publish) -> Place {
-        if let Some(place) = self.free.pop()
-            && let held @ Held { publish: None, .. } = &mut self.places[place.index()]
-        {
-            held.publish = Some(publish);
-            held.tag = tag;
-            return place;
+    pub(crate) fn hold(&mut self, tag: Tag, publish: Publish) -> (Place, &mut Publish) {
+        if self.places.len() > KEPT_PLACES && self.free.len() == self.places.len() {
+            *self = Self::new();
         }
-        // No memory holds 2^32 publishes.
-        let place = Place(self.places.len() as u32);
-        self.places.push(Held { tag, publish: Some(publish) });
-        place
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Held { tag, publish: None });
+            // No memory holds 2^32 publishes.
+            Place(self.places.len() as u32 - 1)
+        });
+        let held = &mut self.places[place.index()];
+        held.tag = tag;
+        (place, held.publish.insert(publish))
     }
 
     #[inline]
@@ -83,22 +83,15 @@ impl HeldPublishes {
 
     #[inline(always)]
     pub(crate) fn give_back(&mut self, place: Place) -> (Tag, Publish) {
-        let Held { tag, publish } = &mut self.places[place.index()];
-        let (tag, publish) = (*tag, publish.take().expect(GOOD));
         self.lifetimes.remove(place);
         self.free.push(place);
-        if self.free.len() == self.places.len() && self.places.len() > KEPT_PLACES {
-            *self = Self::new();
-        }
-        (tag, publish)
+        let Held { tag, publish } = &mut self.places[place.index()];
+        (*tag, publish.take().expect(GOOD))
     }
 
-    /// A publish has been taken: if it expires, it ages.
-    #[inline]
-    pub(crate) fn begin_to_age(&mut self, place: Place) {
-        if let Some(seconds) = self.get(place).properties.message_expiry_interval() {
-            self.lifetimes.add(place, seconds);
-        }
+    /// A publish that expires has been taken.
+    pub(crate) fn begin_to_age(&mut self, place: Place, seconds: u32) {
+        self.lifetimes.add(place, seconds);
     }
 
     /// The driver looks: what has been taken since the last time ages from this moment.
@@ -148,21 +141,22 @@ mod tests {
     #[test]
     fn places_are_used_again() {
         let mut publishes = HeldPublishes::new();
-        let [one, two] = [1, 2].map(|tag| publishes.hold(tag, publish()));
+        let [one, two] = [1, 2].map(|tag| publishes.hold(tag, publish()).0);
         assert_eq!(publishes.give_back(one).0, 1);
-        assert_eq!(publishes.hold(3, publish()), one);
+        assert_eq!(publishes.hold(3, publish()).0, one);
         assert_eq!(publishes.give_back(two).0, 2);
         assert_eq!(publishes.give_back(one).0, 3);
     }
 
     #[test]
-    fn the_memory_of_many_is_given_back_with_the_last_of_them() {
+    fn the_memory_of_many_is_given_back_with_the_next_one() {
         let mut publishes = HeldPublishes::new();
-        let places: Vec<_> = (0..=KEPT_PLACES as Tag).map(|tag| publishes.hold(tag, publish())).collect();
+        let places: Vec<_> = (0..=KEPT_PLACES as Tag).map(|tag| publishes.hold(tag, publish()).0).collect();
         for place in places {
-            assert!(publishes.places.capacity() > KEPT_PLACES);
             publishes.give_back(place);
         }
-        assert_eq!(publishes.places.capacity(), 0);
+        assert!(publishes.places.capacity() > KEPT_PLACES);
+        publishes.hold(0, publish());
+        assert!(publishes.places.capacity() < KEPT_PLACES);
     }
 }

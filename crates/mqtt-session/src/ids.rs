@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use mqtt_codec::PacketId;
 
@@ -79,19 +80,29 @@ impl<T> IdTable<T> {
     /// Takes the value of `id` out, which is free from then on.
     #[inline]
     pub(crate) fn remove(&mut self, id: PacketId) -> Option<T> {
+        self.take_if(id, |_| Ok::<_, Infallible>(())).ok()?
+    }
+
+    /// The same if nothing speaks against it.
+    #[inline]
+    pub(crate) fn take_if<E>(
+        &mut self,
+        id: PacketId,
+        check: impl FnOnce(&T) -> Result<(), E>,
+    ) -> Result<Option<T>, E> {
         let (page, cell) = place(id);
-        let slot = self.pages.get_mut(page)?;
-        let page = slot.as_mut()?;
-        let value = page.cells[cell].take()?;
+        let Some(slot) = self.pages.get_mut(page) else { return Ok(None) };
+        let Some(page) = slot else { return Ok(None) };
+        let Some(value) = &page.cells[cell] else { return Ok(None) };
+        check(value)?;
+        let value = page.cells[cell].take();
         page.used &= !(1 << cell);
         self.len -= 1;
-        if page.used == 0
-            && let Some(empty) = slot.take()
-            && self.spare.len() < SPARE_PAGES
-        {
-            self.spare.push(empty);
+        if page.used == 0 {
+            self.spare.extend(slot.take());
+            self.spare.truncate(SPARE_PAGES);
         }
-        Some(value)
+        Ok(value)
     }
 
     /// The first free identifier at or after `from`, going round once past 65,535; `None` when all are in use.

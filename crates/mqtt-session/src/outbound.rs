@@ -135,10 +135,9 @@ impl Outbound {
 
     /// Begins a flow, whose publish carries its packet identifier.
     #[inline]
-    pub(crate) fn begin(&mut self, packet_id: PacketId, place: Place) -> Turn {
+    pub(crate) fn begin(&mut self, packet_id: PacketId, qos: QoS, place: Place) -> Turn {
         self.take_id(packet_id);
         let order = self.count();
-        let qos = self.held.get(place).qos;
         self.flows.insert(packet_id, Flow { place, qos, order, progress: Progress::Unsent, epoch: 0 });
         Turn { packet_id, order }
     }
@@ -174,9 +173,11 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.get(packet_id) else { return Ok(None) };
-        flow.expect_sent(QoS::AtLeastOnce)?;
-        Ok(self.end_acknowledged(AckKind::Puback, packet_id, reason, properties, news))
+        let Some(flow) = self.flows.take_if(packet_id, |flow| flow.expect_sent(QoS::AtLeastOnce))? else {
+            return Ok(None);
+        };
+        news.tell_acknowledged(flow.place, AckKind::Puback, packet_id, reason, properties);
+        Ok(Some(flow.epoch))
     }
 
     /// PUBREC ends a flow of QoS 2 with an error [MQTT-4.4.0-2], or takes it on to PUBREL [MQTT-4.3.3-4].
@@ -193,8 +194,10 @@ impl Outbound {
         let Some(flow) = self.flows.get_mut(packet_id) else { return Ok(Pubrec::Unknown) };
         flow.expect_sent(QoS::ExactlyOnce)?;
         if reason.is_error() {
-            let ended = self.end_acknowledged(AckKind::Pubrec, packet_id, reason, properties, news);
-            return Ok(ended.map_or(Pubrec::Unknown, Pubrec::Ended));
+            let (place, epoch) = (flow.place, flow.epoch);
+            self.flows.remove(packet_id);
+            news.tell_acknowledged(place, AckKind::Pubrec, packet_id, reason, properties);
+            return Ok(Pubrec::Ended(epoch));
         }
         let first_seen = flow.epoch != epoch;
         flow.epoch = epoch;
@@ -217,12 +220,11 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.get(packet_id) else { return Ok(None) };
-        flow.expect_sent(QoS::ExactlyOnce)?;
-        let Progress::Released { reason, .. } = flow.progress else {
-            return Err(Violation::WrongAcknowledgement);
-        };
-        Ok(self.end_acknowledged(AckKind::Pubcomp, packet_id, reason, properties, news))
+        let Some(flow) = self.flows.take_if(packet_id, Flow::expect_released)? else { return Ok(None) };
+        if let Progress::Released { reason, .. } = flow.progress {
+            news.tell_acknowledged(flow.place, AckKind::Pubcomp, packet_id, reason, properties);
+        }
+        Ok(Some(flow.epoch))
     }
 
     /// The server has kept the session: what to send again, in which order. What is not `allowed` any more has
@@ -282,21 +284,6 @@ impl Outbound {
         }
     }
 
-    /// Ends a flow with what the server says.
-    #[inline]
-    fn end_acknowledged(
-        &mut self,
-        kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        properties: Option<Box<AckProperties>>,
-        news: &mut News,
-    ) -> Option<Epoch> {
-        let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
-        news.tell_acknowledged(place, kind, packet_id, reason, properties);
-        Some(epoch)
-    }
-
     /// Ends a flow without a word of the server's.
     fn end(&mut self, packet_id: PacketId, result: PublishEnd, news: &mut News) -> Option<Epoch> {
         let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
@@ -322,6 +309,16 @@ impl Flow {
             Progress::Unsent => Stage::Unsent,
             Progress::Sent => Stage::Sent,
             Progress::Released { .. } => Stage::Received,
+        }
+    }
+
+    /// PUBCOMP fits only a publish of QoS 2 after PUBREC.
+    #[inline]
+    fn expect_released(&self) -> Result<(), Violation> {
+        self.expect_sent(QoS::ExactlyOnce)?;
+        match self.progress {
+            Progress::Released { .. } => Ok(()),
+            Progress::Unsent | Progress::Sent => Err(Violation::WrongAcknowledgement),
         }
     }
 
@@ -355,8 +352,8 @@ mod tests {
     }
 
     fn begin(outbound: &mut Outbound, packet_id: u16) -> Turn {
-        let place = outbound.held.hold(0, publish(packet_id));
-        outbound.begin(id(packet_id), place)
+        let (place, _) = outbound.held.hold(0, publish(packet_id));
+        outbound.begin(id(packet_id), QoS::ExactlyOnce, place)
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! [`SendQueue`]: what one connection has yet to send, in order, and what it may have outstanding.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use mqtt_codec::Packet;
@@ -23,6 +22,8 @@ pub(crate) struct SendQueue {
     /// Publishes of earlier connections, which go before all others, as room allows.
     resumed: VecDeque<Turn>,
     next: VecDeque<Next>,
+    /// SUBSCRIBEs, UNSUBSCRIBEs, and DISCONNECT.
+    others: VecDeque<Packet>,
     qos0: VecDeque<Qos0>,
     /// How many entries at the front of `qos0` are encoded, and wait for the transport to take them.
     qos0_encoded: usize,
@@ -31,16 +32,16 @@ pub(crate) struct SendQueue {
 }
 
 /// An entry of the queue.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Next {
     /// A publish of QoS 1 or 2.
     Flow(Turn),
     /// The first of the `qos0` that is not encoded.
     Qos0,
-    /// SUBSCRIBE or UNSUBSCRIBE.
-    Request(Box<Packet>),
-    /// DISCONNECT, which nothing follows.
-    Farewell(Box<Packet>),
+    /// The first of the `others`, SUBSCRIBE or UNSUBSCRIBE.
+    Request,
+    /// The last of the `others`, DISCONNECT, which nothing follows.
+    Farewell,
 }
 
 /// A publish of QoS 0 until the transport has taken its last byte.
@@ -60,6 +61,7 @@ impl SendQueue {
             charged: 0,
             resumed: VecDeque::new(),
             next: VecDeque::new(),
+            others: VecDeque::new(),
             qos0: VecDeque::new(),
             qos0_encoded: 0,
             queued_bytes: 0,
@@ -102,11 +104,13 @@ impl SendQueue {
 
     pub(crate) fn push_request(&mut self, packet: Packet, size: usize) {
         self.queued_bytes += size;
-        self.next.push_back(Next::Request(Box::new(packet)));
+        self.next.push_back(Next::Request);
+        self.others.push_back(packet);
     }
 
     pub(crate) fn push_farewell(&mut self, packet: Packet) {
-        self.next.push_back(Next::Farewell(Box::new(packet)));
+        self.next.push_back(Next::Farewell);
+        self.others.push_back(packet);
     }
 
     /// A flow that this connection has not carried yet was acknowledged and goes on.
@@ -138,27 +142,24 @@ impl SendQueue {
                 self.send_flow(turn, outbound, wire, out, news);
                 continue;
             }
-            match self.next.front() {
-                None => return,
-                // Unreachable with a submission counted against the window; held anyway [MQTT-3.3.4-7].
-                Some(Next::Flow(_)) if self.charged >= self.window => return,
-                Some(_) => {}
+            let Some(&next) = self.next.front() else { return };
+            // Unreachable with a submission counted against the window; held anyway [MQTT-3.3.4-7].
+            if matches!(next, Next::Flow(_)) && self.charged >= self.window {
+                return;
             }
-            match self.next.pop_front() {
-                Some(Next::Flow(turn)) => self.send_flow(turn, outbound, wire, out, news),
-                Some(Next::Qos0) => self.send_qos0(outbound, wire, out, news),
-                Some(Next::Request(packet)) => {
+            self.next.pop_front();
+            match next {
+                Next::Flow(turn) => self.send_flow(turn, outbound, wire, out, news),
+                Next::Qos0 => self.send_qos0(outbound, wire, out, news),
+                Next::Request => {
                     let before = wire.waiting();
-                    wire.stage(&packet, news);
+                    self.send_other(wire, out, news);
                     self.queued_bytes -= wire.waiting() - before;
-                    wire.flush(out, news.now());
                 }
-                Some(Next::Farewell(packet)) => {
-                    wire.stage(&packet, news);
-                    wire.flush(out, news.now());
+                Next::Farewell => {
+                    self.send_other(wire, out, news);
                     wire.seal();
                 }
-                None => return,
             }
         }
     }
@@ -197,6 +198,13 @@ impl SendQueue {
             Ok(()) => self.charged += 1,
             // It was checked when it was submitted; should it be wrong all the same, that is the caller's to know.
             Err(error) => outbound.forbid(turn.packet_id, Refusal::Invalid(error), news),
+        }
+    }
+
+    fn send_other(&mut self, wire: &mut Wire, out: &mut Output, news: &mut News) {
+        if let Some(packet) = self.others.pop_front() {
+            wire.stage(&packet, news);
+            wire.flush(out, news.now());
         }
     }
 

@@ -228,6 +228,7 @@ pub(crate) fn expressible(version: Version, reason: ReasonCode) -> ReasonCode {
     if version == Version::V5 { reason } else { ReasonCode::Success }
 }
 
+#[inline(always)]
 fn record(
     news: &mut News,
     kind: PacketKind,

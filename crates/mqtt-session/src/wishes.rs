@@ -8,7 +8,6 @@ use mqtt_codec::{
 };
 
 use crate::connection::Connection;
-use crate::held::Place;
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
@@ -30,18 +29,30 @@ impl Connection {
         };
         match command {
             Command::Publish { tag, publish } => {
-                let original = (publish.packet_id, publish.dup);
-                let place = outbound.held.hold(tag, publish);
-                match self.admit_publish(limits, place, outbound) {
-                    Ok((None, size)) => self.send_queue.push_qos0(place, size),
-                    Ok((Some(packet_id), _)) => self.send_queue.push_flow(outbound.begin(packet_id, place)),
+                let packet_id = match self.find_room(publish.qos, outbound) {
+                    Ok(packet_id) => packet_id,
+                    Err(refusal) => {
+                        return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
+                    }
+                };
+                let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
+                let (place, publish) = outbound.held.hold(tag, publish);
+                (publish.packet_id, publish.dup) = (packet_id, false);
+                let size = match limits.check_publish(publish) {
+                    Ok(size) => size,
                     Err(refusal) => {
                         let (tag, mut publish) = outbound.held.give_back(place);
                         (publish.packet_id, publish.dup) = original;
                         return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
                     }
+                };
+                if let Some(seconds) = publish.properties.message_expiry_interval() {
+                    outbound.held.begin_to_age(place, seconds);
                 }
-                outbound.held.begin_to_age(place);
+                match packet_id {
+                    None => self.send_queue.push_qos0(place, size),
+                    Some(packet_id) => self.send_queue.push_flow(outbound.begin(packet_id, qos, place)),
+                }
                 Ok(())
             }
             Command::Subscribe { tag, filters, properties } => {
@@ -91,26 +102,17 @@ impl Connection {
         self.send_queue.window().saturating_sub(outbound.len())
     }
 
-    /// Gives a publish its packet identifier, or says what is in its way; the identifier, and the size in bytes.
+    /// The packet identifier for a publish of this QoS, if there is room for one.
     #[inline]
-    fn admit_publish(
-        &self,
-        limits: &Limits,
-        place: Place,
-        outbound: &mut Outbound,
-    ) -> Result<(Option<PacketId>, usize), Refusal> {
-        let packet_id = match outbound.held.get(place).qos {
-            QoS::AtMostOnce if self.has_room() => None,
-            QoS::AtMostOnce => return Err(Refusal::Busy),
+    fn find_room(&self, qos: QoS, outbound: &Outbound) -> Result<Option<PacketId>, Refusal> {
+        match qos {
+            QoS::AtMostOnce if self.has_room() => Ok(None),
+            QoS::AtMostOnce => Err(Refusal::Busy),
             QoS::AtLeastOnce | QoS::ExactlyOnce if outbound.len() < self.send_queue.window() => {
-                Some(self.free_id(outbound)?)
+                self.free_id(outbound).map(Some)
             }
-            QoS::AtLeastOnce | QoS::ExactlyOnce => return Err(Refusal::WindowFull),
-        };
-        let publish = outbound.held.get_mut(place);
-        publish.dup = false;
-        publish.packet_id = packet_id;
-        Ok((packet_id, limits.check_publish(publish)?))
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Err(Refusal::WindowFull),
+        }
     }
 
     #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]

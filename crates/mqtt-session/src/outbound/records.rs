@@ -40,7 +40,7 @@ impl Outbound {
         self.follow(order)?;
         let qos = publish.qos;
         let publish = Publish { packet_id: Some(packet_id), dup: false, ..publish };
-        let place = self.held.hold(tag, publish);
+        let (place, _) = self.held.hold(tag, publish);
         let progress = if transmitted { Progress::Sent } else { Progress::Unsent };
         self.flows.insert(packet_id, Flow { place, qos, order, progress, epoch: 0 });
         Ok(())
