@@ -1,7 +1,10 @@
 //! Topic aliases, both ways: what is on the wire, and that nothing of it outlives the connection.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use mqtt_session::codec::{Connack, Packet, Publish, QoS, ReasonCode, TopicName, Version};
 use mqtt_session::{Command, Config, Event, PublishEnd, Refusal, Violation};
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -277,4 +280,85 @@ fn the_trace_shows_the_topic_that_an_alias_stands_for() {
     rig.peer_ok(by(1, named(TOPIC, AtMostOnce, 0)));
     let topics: Vec<_> = rig.session.take_trace().map(|record| record.topic).collect();
     assert_eq!(topics, [Some(TopicName::from_static(TOPIC).unwrap())]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish(usize, QoS),
+    /// The server acknowledges the oldest publish.
+    Acknowledge,
+    /// Another connection to the same session, with another maximum.
+    Reconnect(u16),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let qos = prop_oneof![Just(AtMostOnce), Just(AtLeastOnce)];
+    let step = prop_oneof![
+        20 => (0..12_usize, qos).prop_map(|(topic, qos)| Step::Publish(topic, qos)),
+        8 => Just(Step::Acknowledge),
+        1 => (0..6_u16).prop_map(Step::Reconnect),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+/// What a server makes of the client's aliases on one connection: every message has the topic that its payload says.
+#[derive(Default)]
+struct Receiver {
+    maximum: u16,
+    topics: BTreeMap<u16, TopicName>,
+}
+
+impl Receiver {
+    fn take(&mut self, packet: Packet) -> Option<u16> {
+        let Packet::Publish(mut publish) = packet else { panic!("{packet:?}") };
+        if let Some(alias) = publish.properties.topic_alias() {
+            assert!(alias.get() <= self.maximum);
+            if publish.topic.is_empty() {
+                publish.topic = self.topics[&alias.get()].clone();
+            } else {
+                self.topics.insert(alias.get(), publish.topic.clone());
+            }
+        }
+        assert_eq!(publish.topic.as_bytes(), publish.payload);
+        publish.packet_id.map(|packet_id| packet_id.get())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    // [5.0 MQTT-3.3.2-7] [5.0 MQTT-3.3.2-9]
+    #[test]
+    fn whatever_is_published_and_resent_the_server_knows_its_topic(steps in steps()) {
+        let mut rig = Rig::new(V5);
+        let mut receiver = Receiver::default();
+        let mut unacknowledged = VecDeque::new();
+        rig.accept(taking(false, 0));
+        for step in steps {
+            match step {
+                Step::Publish(topic, qos) => {
+                    let topic = format!("some/topic/{topic}");
+                    let publish = Publish { payload: topic.clone().into(), topic: TopicName::new(topic).unwrap(), ..message(0, qos) };
+                    submit(&mut rig, 0, publish);
+                }
+                Step::Acknowledge => {
+                    if let Some(packet_id) = unacknowledged.pop_front() {
+                        rig.peer_ok(puback(packet_id));
+                    }
+                }
+                Step::Reconnect(maximum) => {
+                    rig.cut();
+                    rig.accept(taking(true, maximum));
+                    (receiver, unacknowledged) = (Receiver { maximum, ..Receiver::default() }, VecDeque::new());
+                }
+            }
+            unacknowledged.extend(rig.sent().into_iter().filter_map(|packet| receiver.take(packet)));
+        }
+        for event in rig.events() {
+            if let Event::Published { publish, .. } | Event::PublishLost { publish, .. } = event {
+                prop_assert_eq!(publish.topic.as_bytes(), &publish.payload[..]);
+                prop_assert_eq!(publish.properties.topic_alias(), None);
+            }
+        }
+    }
 }
