@@ -3,9 +3,11 @@
 //! A test says what it checks in a comment: `[5.0 MQTT-4.3.3-2]`, `[3.1.1 MQTT-4.3.3-2]`, or without the version where
 //! only one version has that id. Several go in one pair of brackets, separated by commas. A citation that no version
 //! has fails the chore, wherever it stands. The statements that bind a client and that no test cites are printed by
-//! layer; their number is held in `spec/ratchet.tsv` and may only fall.
+//! layer; their number is held in `spec/ratchet.tsv` and may only fall. `spec/pitfalls.tsv` names the test for each failure
+//! that other clients are known for; the chore fails when there is no such test.
 
 mod citation;
+mod pitfalls;
 mod table;
 
 use std::{collections::BTreeSet, fs};
@@ -21,7 +23,9 @@ use table::{Ratchet, Statement};
 const RATCHET: &str = "spec/ratchet.tsv";
 
 pub(crate) fn run(lower: bool) -> Result<()> {
-    let report = Report::new(&table::statements()?, &source::all()?);
+    let sources = source::all()?;
+    let mut report = Report::new(&table::statements()?, &sources);
+    report.wrong.extend(pitfalls::check(&sources)?);
     for (layer, uncited) in &report.uncited {
         println!("{layer}: {} statements that no test cites", uncited.len());
         for statement in uncited {
@@ -78,7 +82,7 @@ impl Report {
 
     fn verdict(&self, ratchet: &Ratchet) -> Result<()> {
         if !self.wrong.is_empty() {
-            bail!("citations to mend:\n{}", self.wrong.join("\n"));
+            bail!("citations and tests to mend:\n{}", self.wrong.join("\n"));
         }
         match ratchet.exceeded_by(&self.ratchet()) {
             Some((layer, now, allowed)) => {
@@ -97,8 +101,10 @@ mod tests {
 
     #[test]
     fn every_citation_resolves_and_no_statement_lost_its_test() {
-        let report = Report::new(&table::statements().unwrap(), &source::all().unwrap());
+        let sources = source::all().unwrap();
+        let report = Report::new(&table::statements().unwrap(), &sources);
         report.verdict(&Ratchet::read(RATCHET).unwrap()).unwrap();
+        assert_eq!(pitfalls::check(&sources).unwrap(), Vec::<String>::new());
     }
 
     fn report(path: &str, text: &str) -> Report {

@@ -173,5 +173,6 @@ fn a_busy_connection_is_left_with_a_disconnect_and_without_a_reset() {
     });
     let client = mqtt_blocking::connect(url.as_str()).expect("accepted");
     soon("disconnecting", client.disconnect());
-    assert_eq!(peer.join().expect("no panic"), ([0xe0, 0], 0));
+    // [3.1.1 MQTT-3.14.4-1, 5.0 MQTT-3.14.4-2]
+    assert_eq!(peer.join().expect("no panic"), ([0xe0, 0], 0), "DISCONNECT, then the end");
 }

@@ -13,6 +13,7 @@ scenarios!(
     a_session_gathers_messages_while_its_client_is_away,
 );
 
+// [3.1.1 MQTT-7.1.2-1, 5.0 MQTT-4.2-1]: over TCP.
 fn each_qos_arrives<A: Adapter>(case: &Case<A>) {
     for bed in Bed::each() {
         let client = case.connect(bed.url());
