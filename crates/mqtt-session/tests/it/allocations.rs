@@ -1,5 +1,7 @@
 //! What allocates: nothing on a message's way, in either direction, once the session has grown to its window.
 
+use std::num::NonZeroU16;
+
 use allocation_counter::measure;
 use mqtt_session::codec::bytes::BytesMut;
 use mqtt_session::codec::{
@@ -27,7 +29,11 @@ impl Client {
         let mut client = Self { session: Session::new(config), output: Output::new() };
         client.session.handle_opened(Timestamp::ZERO, connect(version)).unwrap();
         client.write();
-        client.read(encoded(version, [Connack::new(false, ReasonCode::Success).into()]));
+        let mut connack = Connack::new(false, ReasonCode::Success);
+        if version == Version::V5 {
+            connack.properties.set_topic_alias_maximum(1);
+        }
+        client.read(encoded(version, [connack.into()]));
         client
     }
 
@@ -99,12 +105,21 @@ fn answers(version: Version, qos: QoS, ids: &[PacketId]) -> Vec<BytesMut> {
     kinds.iter().map(|kind| acks(version, *kind, ids)).collect()
 }
 
-/// A round of messages, and what the server says to their PUBRECs.
+/// A round of messages, in 5.0 with a topic alias, and what the server says to their PUBRECs.
 fn messages(version: Version, qos: QoS) -> Vec<BytesMut> {
     let ids = ids(0);
     let packet_id = |id: &PacketId| (qos != AtMostOnce).then_some(*id);
-    let publishes = ids.iter().map(|id| Publish { packet_id: packet_id(id), ..message(qos) }.into());
-    let mut inputs = vec![encoded(version, publishes)];
+    let mut publishes = Vec::new();
+    for (n, id) in ids.iter().enumerate() {
+        let publish = Publish { packet_id: packet_id(id), ..message(qos) };
+        match (version, n) {
+            (Version::V311, _) => publish.encode(version, &mut publishes),
+            (Version::V5, 0) => publish.setting_alias(NonZeroU16::MIN).encode(version, &mut publishes),
+            (Version::V5, _) => publish.by_alias(NonZeroU16::MIN).encode(version, &mut publishes),
+        }
+        .unwrap();
+    }
+    let mut inputs = vec![BytesMut::from(&publishes[..])];
     if qos == ExactlyOnce {
         inputs.push(acks(version, AckKind::Pubrel, &ids));
     }
