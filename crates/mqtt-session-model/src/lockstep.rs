@@ -240,7 +240,7 @@ impl Lockstep {
 
     fn restart(&mut self) {
         self.reference.restart();
-        self.session = Store::of(&self.session).restore(self.config.clone());
+        self.session = Store::of(&self.session).restore(self.config.clone(), self.now);
         self.tokens.clear();
         self.forget_bytes();
     }

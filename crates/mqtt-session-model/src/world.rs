@@ -111,7 +111,7 @@ impl World {
     /// The process dies, and another one goes on from what is stored; the application knows nothing but which messages
     /// it has made use of.
     pub fn restart(&mut self) {
-        self.session = Store::of(&self.session).restore(self.config.clone());
+        self.session = Store::of(&self.session).restore(self.config.clone(), self.now);
         self.tokens.clear();
         self.forget_link();
     }

@@ -126,6 +126,9 @@ pub enum Refusal {
     TopicAlias,
     /// The publish carries a Subscription Identifier, which only a server may send [MQTT-3.3.4-6].
     SubscriptionIdentifier,
+    /// The store has failed ([`Session::handle_store_failed`](crate::Session::handle_store_failed)): nothing is taken
+    /// any more that would rely on it.
+    StoreFailed,
     /// DISCONNECT would set a Session Expiry Interval although CONNECT's was 0.
     SessionExpiryRaised,
     /// CONNECT of 3.1.1 has no client identifier, which only a clean session may do without [3.1.1 MQTT-3.1.3-7].
@@ -167,6 +170,7 @@ impl fmt::Display for Refusal {
             Self::SubscriptionIdentifier => {
                 f.write_str("a client's publish can't carry a subscription identifier")
             }
+            Self::StoreFailed => f.write_str("the store has failed"),
             Self::SessionExpiryRaised => {
                 f.write_str("the session expiry was 0 in CONNECT and can't be raised in DISCONNECT")
             }

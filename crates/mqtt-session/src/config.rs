@@ -60,6 +60,11 @@ pub struct Config {
     /// A topic that is used again goes out as three bytes. More aliases than topics in frequent use save nothing, and
     /// cost memory on both sides.
     pub max_outbound_aliases: u16,
+    /// Whether the session survives the process: each change to what it keeps is handed out as an
+    /// [`Operation`](crate::Operation), and whatever relies on it waits until the store has it. Default: no.
+    ///
+    /// The driver then has to serve [`Session::poll_store`](crate::Session::poll_store).
+    pub durable: bool,
     /// Whether a [`PacketTrace`](crate::PacketTrace) is kept of each packet, for
     /// [`Session::take_trace`](crate::Session::take_trace). Default: no.
     pub trace: bool,
@@ -79,6 +84,7 @@ impl Default for Config {
             max_packet_size: 16 * 1024 * 1024,
             topic_alias_maximum: 16,
             max_outbound_aliases: 16,
+            durable: false,
             trace: false,
         }
     }

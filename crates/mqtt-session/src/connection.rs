@@ -18,6 +18,7 @@ use crate::news::News;
 use crate::outbound::{Epoch, Outbound, Pubrec};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
+use crate::store::Key;
 use crate::wire::Wire;
 use crate::{
     Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, Limits, Output,
@@ -36,11 +37,20 @@ pub(crate) struct Kept {
     pub(crate) client_id: Option<Text>,
     /// The number of the latest connection.
     pub(crate) epoch: Epoch,
+    /// By how many microseconds the session's clock, which goes on from one process to the next, is ahead of the
+    /// driver's, wrapping round.
+    pub(crate) clock_ahead: u64,
 }
 
 impl Kept {
     pub(crate) const fn new() -> Self {
-        Self { outbound: Outbound::new(), inbound: InboundFlows::new(), client_id: None, epoch: 0 }
+        Self {
+            outbound: Outbound::new(),
+            inbound: InboundFlows::new(),
+            client_id: None,
+            epoch: 0,
+            clock_ahead: 0,
+        }
     }
 }
 
@@ -181,7 +191,7 @@ impl Connection {
     /// The application disconnects; publishes of QoS 0 and requests that it submitted before still go out.
     pub(crate) fn bid_farewell(&mut self, disconnect: Disconnect, news: &mut News) {
         if self.limits.is_some() {
-            self.send_queue.push_farewell(Packet::Disconnect(disconnect));
+            self.send_queue.push_farewell(Packet::Disconnect(disconnect), news);
         } else {
             self.wire.stage(&disconnect.into(), news);
             self.wire.seal();
@@ -227,6 +237,13 @@ impl Connection {
             Some(_) if self.wire.is_sealed() && self.wire.waiting() == 0 => Duty::Close,
             _ => Duty::Wait(self.next_deadline()),
         }
+    }
+
+    /// The store has a batch: what relied on it goes on.
+    pub(crate) fn handle_stored(&mut self, inbound: &mut InboundFlows, news: &mut News) {
+        self.wire.stage_stored(news);
+        self.send_queue.release_stored(news);
+        inbound.answer_in_turn(QoS::ExactlyOnce, &mut self.ack_order, &mut self.wire, news);
     }
 
     /// The transport is gone: tells what became of everything that belonged to the connection.
@@ -291,7 +308,9 @@ impl Connection {
             self.resume(kept, &limits, news);
         } else {
             kept.outbound.lose(news);
-            kept.inbound.clear();
+            kept.inbound.clear(news);
+            // What the server does in its new session, it does not do before the store has lost the old one.
+            self.send_queue.hold_requests(news.journal.touch(Key::Session));
         }
         kept.client_id =
             Some(limits.assigned_client_identifier.as_ref().unwrap_or(&self.terms.client_id).clone());
@@ -304,8 +323,8 @@ impl Connection {
     fn resume(&mut self, kept: &mut Kept, limits: &Limits, news: &mut News) {
         let allowed = |publish: &_| limits.check_publish(publish).map(drop);
         let resumption = kept.outbound.resume(self.epoch, allowed, news);
-        for packet_id in &resumption.releases {
-            self.wire.stage_ack(AckKind::Pubrel, *packet_id, ReasonCode::Success, news);
+        for (packet_id, batch) in &resumption.releases {
+            self.wire.stage_ack_when_stored(*batch, AckKind::Pubrel, *packet_id, ReasonCode::Success, news);
         }
         self.send_queue.resume(resumption);
     }
@@ -346,8 +365,12 @@ impl Connection {
         let bytes = frame.as_bytes();
         record(PacketKind::Publish, bytes[0], bytes.len(), frame.packet_id(), topic, news);
         let shown = self.show(frame.packet_id(), frame.qos(), frame.dup(), kept, news)?;
-        if let Shown::New(token) = shown {
-            news.tell_message(frame, token);
+        match shown {
+            Shown::New(token) => news.tell_message(frame, token),
+            Shown::Unstored(token, batch) => {
+                kept.inbound.hold(Inbound { publish: frame.into(), token: Some(token) }, batch);
+            }
+            Shown::Repeated => {}
         }
         Ok(())
     }
@@ -365,8 +388,12 @@ impl Connection {
         record(PacketKind::Publish, first_byte, len, publish.packet_id, topic, news);
         resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
         let shown = self.show(publish.packet_id, publish.qos, publish.dup, kept, news)?;
-        if let Shown::New(token) = shown {
-            news.tell(Event::Message(Inbound { publish, token }));
+        match shown {
+            Shown::New(token) => news.tell(Event::Message(Inbound { publish, token })),
+            Shown::Unstored(token, batch) => {
+                kept.inbound.hold(Inbound { publish, token: Some(token) }, batch);
+            }
+            Shown::Repeated => {}
         }
         Ok(())
     }
@@ -466,11 +493,11 @@ impl Connection {
     fn answer_pubrec(&mut self, received: Pubrec, packet_id: PacketId, reason: ReasonCode, news: &mut News) {
         match received {
             Pubrec::Ended(epoch) => self.send_queue.discharge(epoch),
-            Pubrec::Release { first_seen } => {
+            Pubrec::Release { first_seen, batch } => {
                 if first_seen {
                     self.send_queue.charge();
                 }
-                self.wire.stage_ack(AckKind::Pubrel, packet_id, ReasonCode::Success, news);
+                self.wire.stage_ack_when_stored(batch, AckKind::Pubrel, packet_id, ReasonCode::Success, news);
             }
             Pubrec::Unknown if reason.is_error() => {}
             Pubrec::Unknown => {

@@ -106,6 +106,16 @@ impl HeldPublishes {
         self.lifetimes.is_over(place, now)
     }
 
+    /// When the Message Expiry Interval of a publish is over; one that does not count yet begins now.
+    pub(crate) fn expires(&self, place: Place, now: Timestamp) -> Option<Timestamp> {
+        self.lifetimes.expires(place, now)
+    }
+
+    /// The Message Expiry Interval of a publish is over at that moment.
+    pub(crate) fn restore_expiry(&mut self, place: Place, at: Timestamp) {
+        self.lifetimes.restore(place, at);
+    }
+
     /// Sends a publish as it is now: with what is left of its Message Expiry Interval, and a second if nothing is, for 0
     /// means "never" to some servers (mosquitto 2.0.11).
     #[inline]

@@ -19,8 +19,9 @@ use mqtt_codec::{AckKind, PacketId, PacketKind, QoS, ReasonCode, Side};
 use crate::ids::IdTable;
 use crate::news::News;
 use crate::outbound::Epoch;
+use crate::store::{Batch, Key};
 use crate::wire::Wire;
-use crate::{Config, Violation};
+use crate::{Config, Event, Inbound, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -49,6 +50,8 @@ pub(crate) struct InboundFlows {
     next_serial: u64,
     /// Flows whose token is unanswered.
     open: usize,
+    /// Messages of this connection whose delivery ids the store has yet to keep, in order.
+    unstored: VecDeque<(Inbound, Batch)>,
 }
 
 /// One message, from its PUBLISH to our last word.
@@ -63,6 +66,8 @@ struct Flow {
     epoch: Epoch,
     /// Whether it waits for its turn in that connection's [`AckOrder`].
     queued: bool,
+    /// What the next step relies on: telling it, or PUBREC.
+    batch: Batch,
 }
 
 /// How far a message has come with the application.
@@ -145,7 +150,7 @@ impl AckOrder {
 
 impl InboundFlows {
     pub(crate) const fn new() -> Self {
-        Self { flows: IdTable::new(), next_serial: 0, open: 0 }
+        Self { flows: IdTable::new(), next_serial: 0, open: 0, unstored: VecDeque::new() }
     }
 
     /// How many messages the application has yet to acknowledge.
@@ -154,9 +159,35 @@ impl InboundFlows {
     }
 
     /// The server has no session: its identifiers start anew, and all tokens are void.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self, news: &mut News) {
+        for (packet_id, _) in self.flows.iter().filter(|(_, flow)| flow.has_record()) {
+            news.journal.touch(Key::Received(packet_id));
+        }
         self.flows = IdTable::new();
         self.open = 0;
+    }
+
+    /// Keeps a message until the store has that batch.
+    pub(crate) fn hold(&mut self, message: Inbound, batch: Batch) {
+        self.unstored.push_back((message, batch));
+    }
+
+    /// Tells what has waited for the store.
+    pub(crate) fn tell_stored(&mut self, news: &mut News) {
+        while let Some((message, _)) = self.unstored.pop_front_if(|(_, batch)| news.journal.is_stored(*batch))
+        {
+            news.tell(Event::Message(message));
+        }
+    }
+
+    /// The connection is gone: what it brought and was not told is told when another one shows it.
+    pub(crate) fn forget_untold(&mut self) {
+        for token in self.unstored.drain(..).filter_map(|(message, _)| message.token) {
+            if let Some(flow) = self.flows.get_mut(token.packet_id) {
+                flow.progress = Progress::Untold;
+                self.open -= 1;
+            }
+        }
     }
 
     /// A PUBLISH came in; whether it is to be told.
@@ -170,7 +201,7 @@ impl InboundFlows {
         wire: &mut Wire,
         news: &mut News,
     ) -> Result<Shown, Violation> {
-        let shown = self.show(packet_id, qos, dup, order)?;
+        let shown = self.show(packet_id, qos, dup, order, news)?;
         if let Shown::Repeated = shown {
             self.answer_in_turn(qos, order, wire, news);
         }
@@ -197,15 +228,17 @@ impl InboundFlows {
             // Another connection's flow which the server counts as ended, or one that is over: both are unknown.
             _ => ReasonCode::PacketIdentifierNotFound,
         };
-        self.remove(packet_id, order);
-        wire.stage_ack(AckKind::Pubcomp, packet_id, reason, news);
+        self.remove(packet_id, order, news);
+        // Even of an unknown one: the store may have yet to forget it.
+        let batch = news.journal.latest();
+        wire.stage_ack_when_stored(batch, AckKind::Pubcomp, packet_id, reason, news);
         self.answer_in_turn(QoS::ExactlyOnce, order, wire, news);
         Ok(())
     }
 
     /// The application answers a message, with a reason that the version knows. `None` if the token is void or answered.
     #[inline]
-    pub(crate) fn answer(&mut self, token: Token, reason: ReasonCode) -> Option<QoS> {
+    pub(crate) fn answer(&mut self, token: Token, reason: ReasonCode, news: &mut News) -> Option<QoS> {
         let flow = self.flows.get_mut(token.packet_id)?;
         if flow.serial != token.serial || flow.progress != Progress::Told {
             return None;
@@ -216,6 +249,9 @@ impl InboundFlows {
             true => ReasonCode::UnspecifiedError,
             false => ReasonCode::Success,
         });
+        if flow.qos == QoS::ExactlyOnce {
+            flow.batch = news.journal.touch(Key::Received(token.packet_id));
+        }
         self.open -= 1;
         Some(flow.qos)
     }
@@ -235,8 +271,11 @@ impl InboundFlows {
         while let Some(&Token { packet_id, serial }) = order.queue(qos).front() {
             if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.serial == serial) {
                 let Progress::Answered(reason) = flow.progress else { return };
+                if !news.journal.is_stored(flow.batch) {
+                    return;
+                }
                 if qos == QoS::AtLeastOnce || reason.is_error() {
-                    self.remove(packet_id, order);
+                    self.remove(packet_id, order, news);
                 } else if order.record(flow) {
                     flow.queued = false;
                 } else {
@@ -259,6 +298,7 @@ impl InboundFlows {
         qos: QoS,
         dup: bool,
         order: &mut AckOrder,
+        news: &mut News,
     ) -> Result<Shown, Violation> {
         if let Some(flow) = self.flows.get_mut(packet_id) {
             let known_here = flow.epoch == order.epoch;
@@ -277,7 +317,8 @@ impl InboundFlows {
                 if flow.progress == Progress::Untold {
                     flow.progress = Progress::Told;
                     self.open += 1;
-                    return Ok(Shown::New(Some(token)));
+                    let batch = flow.batch;
+                    return Ok(self.tell_or_hold(token, qos, batch, news));
                 }
                 return Ok(Shown::Repeated);
             }
@@ -286,9 +327,13 @@ impl InboundFlows {
             }
         }
         order.charge()?;
-        self.remove(packet_id, order);
+        self.remove(packet_id, order, news);
         let token = Token { packet_id, serial: self.next_serial };
         self.next_serial += 1;
+        let batch = match qos {
+            QoS::ExactlyOnce => news.journal.touch(Key::Received(packet_id)),
+            QoS::AtMostOnce | QoS::AtLeastOnce => 0,
+        };
         let flow = Flow {
             serial: token.serial,
             qos,
@@ -296,15 +341,29 @@ impl InboundFlows {
             recorded: None,
             epoch: order.epoch,
             queued: true,
+            batch,
         };
         self.flows.insert(packet_id, flow);
         self.open += 1;
         order.queue(qos).push_back(token);
-        Ok(Shown::New(Some(token)))
+        Ok(self.tell_or_hold(token, qos, batch, news))
     }
 
-    fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder) {
+    /// Messages of QoS 2 are told when their delivery ids are stored, and in order; others at once.
+    #[inline]
+    fn tell_or_hold(&self, token: Token, qos: QoS, batch: Batch, news: &News) -> Shown {
+        if qos != QoS::ExactlyOnce || self.unstored.is_empty() && news.journal.is_stored(batch) {
+            Shown::New(Some(token))
+        } else {
+            Shown::Unstored(token, batch)
+        }
+    }
+
+    fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder, news: &mut News) {
         if let Some(flow) = self.flows.remove(packet_id) {
+            if flow.has_record() {
+                news.journal.touch(Key::Received(packet_id));
+            }
             order.discharge(&flow);
             self.open -= usize::from(flow.progress == Progress::Told);
         }
@@ -316,6 +375,8 @@ impl InboundFlows {
 pub(crate) enum Shown {
     /// It is to be told; of QoS 1 and 2 with a token.
     New(Option<Token>),
+    /// It is to be told when the store has that.
+    Unstored(Token, Batch),
     /// The application knows it, or has even answered it.
     Repeated,
 }

@@ -15,7 +15,8 @@
 //! | [`poll_io`](Session::poll_io) | driver | duties: bytes to write, and what to do besides ([`Duty`]) |
 //! | [`submit`](Session::submit), [`acknowledge`](Session::acknowledge) | application | wishes |
 //! | [`poll_event`](Session::poll_event) | application | news, one at a time |
-//! | [`snapshot`](Session::snapshot), [`restore`](Session::restore) | whoever keeps it | the session as [`Record`]s, and a session that goes on from them, in another process too |
+//! | [`poll_store`](Session::poll_store), [`handle_stored`](Session::handle_stored), [`handle_store_failed`](Session::handle_store_failed) | driver | only with [`Config::durable`]: [`Operation`]s for a store, and what became of them |
+//! | [`snapshot`](Session::snapshot), [`restore`](Session::restore) | driver | the session as [`Record`]s, and a session that goes on from them, in another process too |
 //!
 //! - **Any call is legal at any time**, in any order, before any drain. Input may come in any chunks: the result is
 //!   the same. Duties and news are two queues: an application that stops listening holds up neither a PINGREQ nor
@@ -122,6 +123,39 @@
 //!   never makes a packet too large for the server.
 //! - **Inbound**, as many are taken as [`Config::topic_alias_maximum`] announces. One above it is answered by 0x94, one that
 //!   was never set by 0x82.
+//!
+//! # Storing
+//!
+//! A session with [`Config::durable`] survives the end of its process, however sudden. Whatever changes in it is handed out
+//! as a batch of small [`Operation`]s, each of which puts or deletes one [`Record`]; a store needs to know nothing but
+//! [`Key::to_bytes`] and [`Record::encode`]. `examples/durable.rs` keeps a session in a map.
+//!
+//! - **The round**: after any other call, call [`poll_store`](Session::poll_store) as well as `poll_io`. Give a batch to the
+//!   store, which does all of it or nothing, and report with [`handle_stored`](Session::handle_stored); both may take their
+//!   time, in another thread. One batch is out while the next one gathers, so that one commit serves many messages.
+//! - **A barrier, not a pause.** What relies on a batch waits for the report, what relies on nothing overtakes it: pings,
+//!   QoS 0, inbound QoS 1. The same holds for what a new connection sends again.
+//! - **After a crash** the store's records make a new session ([`restore`](Session::restore)), which the server resumes.
+//!
+//! | kept | from | to | waits for the store | after a crash |
+//! | --- | --- | --- | --- | --- |
+//! | outgoing publish | [`Command::Publish`] | its end | PUBLISH | sent again with its tag and its identifier, with DUP, whether or not it had been sent |
+//! | its confirmation | PUBREC | PUBCOMP | PUBREL | PUBREL is sent again |
+//! | inbound QoS 2 message | PUBLISH | PUBREL | [`Event::Message`] | told again when the server repeats it, with the same [`delivery id`](Token::delivery_id) |
+//! | its acknowledgement | `acknowledge` | PUBREL | PUBREC | not told again |
+//! | its end | PUBREL | | PUBCOMP | |
+//! | loss of the server's session | CONNACK | | SUBSCRIBE, UNSUBSCRIBE, publishes | |
+//!
+//! So a publish is received at least once (QoS 1) or exactly once (QoS 2) if the store had it; one that had not come so far
+//! was never sent, and its tag is in no record of the [`snapshot`](Session::snapshot). A message of QoS 2 that was
+//! acknowledged is never told again, and one that was not is: an application that stores the delivery id together with what
+//! it made of the message works on it exactly once. One that is refused (5.0) is forgotten before PUBREC says so. A message
+//! of QoS 1 is not stored, as the server repeats it until PUBACK. The end of a publish is told at once; after a crash it may
+//! be told a second time.
+//!
+//! When the store fails, say so with [`handle_store_failed`](Session::handle_store_failed): nothing that relies on it is
+//! sent or told any more, and new publishes of QoS 1 and 2 are refused. What a damaged, newer or contradictory record is
+//! good for is a [`RestoreError`].
 //!
 //! # Message expiry
 //!
@@ -236,6 +270,6 @@ pub use limits::Limits;
 pub use output::Output;
 pub use phase::Phase;
 pub use session::Session;
-pub use store::{Fault, Key, Record, RestoreError};
+pub use store::{Fault, Key, Operation, Record, RestoreError};
 pub use timestamp::Timestamp;
 pub use trace::{Direction, PacketTrace};

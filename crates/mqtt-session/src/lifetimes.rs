@@ -68,6 +68,19 @@ impl Lifetimes {
         u32::try_from(left.as_micros().div_ceil(1_000_000)).ok()
     }
 
+    /// When the publish expires, if it does; an interval that does not count yet begins now.
+    pub(crate) fn expires(&self, place: Place, now: Timestamp) -> Option<Timestamp> {
+        Some(match self.ends.get(&place)? {
+            End::At(at) => *at,
+            End::After(interval) => now + *interval,
+        })
+    }
+
+    /// The publish expires at that moment.
+    pub(crate) fn restore(&mut self, place: Place, at: Timestamp) {
+        self.ends.insert(place, End::At(at));
+    }
+
     #[inline]
     fn end(&self, place: Place) -> Option<Timestamp> {
         if self.ends.is_empty() {

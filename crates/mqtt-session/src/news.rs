@@ -1,4 +1,4 @@
-//! [`News`]: the present, and what there is to tell the application.
+//! [`News`]: the present, and what there is to tell: the application, and the store.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -6,10 +6,12 @@ use alloc::collections::VecDeque;
 use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, PublishFrame, ReasonCode};
 
 use crate::held::{HeldPublishes, Place};
+use crate::store::Journal;
 use crate::trace::Trace;
-use crate::{Event, Inbound, PublishEnd, Stage, Timestamp, Token};
+use crate::{Config, Event, Inbound, PublishEnd, Stage, Timestamp, Token};
 
-/// The latest moment, the queue of events and the packet records: what every room of the session may write to.
+/// The latest moment, the queue of events, the packet records and the changes to be stored: what every room of the
+/// session may write to.
 ///
 /// An event is put together when it is taken. Until then the usual ones wait in few bytes and are copied as such, while
 /// the publishes that they give back stay where they are held.
@@ -24,6 +26,7 @@ pub(crate) struct News {
     /// The ends of [`Notice::PublishEnded`], likewise.
     ends: VecDeque<PublishEnd>,
     pub(crate) trace: Trace,
+    pub(crate) journal: Journal,
 }
 
 /// Which event comes next.
@@ -44,14 +47,15 @@ enum Notice {
 }
 
 impl News {
-    pub(crate) fn new(trace: bool) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             now: Timestamp::ZERO,
             notices: VecDeque::new(),
             messages: VecDeque::new(),
             others: VecDeque::new(),
             ends: VecDeque::new(),
-            trace: Trace::new(trace),
+            trace: Trace::new(config.trace),
+            journal: Journal::new(config.durable),
         }
     }
 

@@ -21,6 +21,7 @@ use mqtt_codec::{AckKind, AckProperties, PacketId, Publish, QoS, ReasonCode};
 use crate::held::{HeldPublishes, Place};
 use crate::ids::IdTable;
 use crate::news::News;
+use crate::store::{Batch, Key};
 use crate::{PublishEnd, Refusal, Stage, Violation};
 
 /// The number of a connection; counts up from 1.
@@ -49,6 +50,8 @@ struct Flow {
     progress: Progress,
     /// The connection that last carried it; 0 = none.
     epoch: Epoch,
+    /// What its next packet relies on.
+    batch: Batch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub(crate) enum Pubrec {
     Release {
         /// The flow had not been on this connection yet.
         first_seen: bool,
+        /// What PUBREL relies on.
+        batch: Batch,
     },
     /// The flow is over; the connection that last carried it.
     Ended(Epoch),
@@ -91,10 +96,12 @@ pub(crate) enum Pubrec {
 /// What to send on a new connection to the old session.
 #[derive(Debug, Default)]
 pub(crate) struct Resumption {
-    /// PUBRELs, in order of their PUBRECs.
-    pub(crate) releases: Vec<PacketId>,
+    /// PUBRELs, in order of their PUBRECs, and what they rely on.
+    pub(crate) releases: Vec<(PacketId, Batch)>,
     /// PUBLISHes, in their original order [MQTT-4.6.0-1].
     pub(crate) publishes: VecDeque<Turn>,
+    /// Those that follow, and that the store has yet to keep.
+    pub(crate) unstored: Vec<(Turn, Batch)>,
 }
 
 impl Outbound {
@@ -133,13 +140,20 @@ impl Outbound {
         self.next_id = following(id);
     }
 
-    /// Begins a flow, whose publish carries its packet identifier.
+    /// Begins a flow, whose publish carries its packet identifier; and what the store has to keep before it is sent.
     #[inline]
-    pub(crate) fn begin(&mut self, packet_id: PacketId, qos: QoS, place: Place) -> Turn {
+    pub(crate) fn begin(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        place: Place,
+        news: &mut News,
+    ) -> (Turn, Batch) {
         self.take_id(packet_id);
+        let batch = news.journal.touch(Key::Publish(packet_id));
         let order = self.count();
-        self.flows.insert(packet_id, Flow { place, qos, order, progress: Progress::Unsent, epoch: 0 });
-        Turn { packet_id, order }
+        self.flows.insert(packet_id, Flow { place, qos, order, progress: Progress::Unsent, epoch: 0, batch });
+        (Turn { packet_id, order }, batch)
     }
 
     /// The publish whose turn it is, marked as sent on this connection, and as a repetition if it is one
@@ -176,6 +190,7 @@ impl Outbound {
         let Some(flow) = self.flows.take_if(packet_id, |flow| flow.expect_sent(QoS::AtLeastOnce))? else {
             return Ok(None);
         };
+        news.journal.touch(Key::Publish(packet_id));
         news.tell_acknowledged(flow.place, AckKind::Puback, packet_id, reason, properties);
         Ok(Some(flow.epoch))
     }
@@ -195,7 +210,7 @@ impl Outbound {
         flow.expect_sent(QoS::ExactlyOnce)?;
         if reason.is_error() {
             let (place, epoch) = (flow.place, flow.epoch);
-            self.flows.remove(packet_id);
+            self.remove(packet_id, news);
             news.tell_acknowledged(place, AckKind::Pubrec, packet_id, reason, properties);
             return Ok(Pubrec::Ended(epoch));
         }
@@ -203,9 +218,10 @@ impl Outbound {
         flow.epoch = epoch;
         if flow.progress == Progress::Sent {
             flow.progress = Progress::Released { order, reason };
+            flow.batch = news.journal.touch(Key::Release(packet_id));
             self.next_order += 1;
         }
-        Ok(Pubrec::Release { first_seen })
+        Ok(Pubrec::Release { first_seen, batch: flow.batch })
     }
 
     /// PUBCOMP ends a flow of QoS 2: the connection that last carried it. `None`: there is no such flow, which is
@@ -221,6 +237,8 @@ impl Outbound {
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
         let Some(flow) = self.flows.take_if(packet_id, Flow::expect_released)? else { return Ok(None) };
+        news.journal.touch(Key::Publish(packet_id));
+        news.journal.touch(Key::Release(packet_id));
         if let Progress::Released { reason, .. } = flow.progress {
             news.tell_acknowledged(flow.place, AckKind::Pubcomp, packet_id, reason, properties);
         }
@@ -241,26 +259,29 @@ impl Outbound {
         for (packet_id, flow) in self.flows.iter() {
             let turn = Turn { packet_id, order: flow.order };
             if let Progress::Released { order, .. } = flow.progress {
-                releases.push(Turn { packet_id, order });
+                releases.push((order, packet_id, flow.batch));
             } else if let Err(refusal) = allowed(self.held.get(flow.place)) {
                 forbidden.push((turn, refusal));
             } else {
-                publishes.push(turn);
+                publishes.push((turn, flow.batch));
             }
         }
-        releases.sort_unstable_by_key(|turn| turn.order);
-        publishes.sort_unstable_by_key(|turn| turn.order);
+        releases.sort_unstable_by_key(|(order, ..)| *order);
+        publishes.sort_unstable_by_key(|(turn, _)| turn.order);
         forbidden.sort_unstable_by_key(|(turn, _)| turn.order);
-        for turn in &releases {
-            if let Some(flow) = self.flows.get_mut(turn.packet_id) {
+        for (_, packet_id, _) in &releases {
+            if let Some(flow) = self.flows.get_mut(*packet_id) {
                 flow.epoch = epoch;
             }
         }
         for (turn, refusal) in forbidden {
             self.forbid(turn.packet_id, refusal, news);
         }
-        let releases = releases.into_iter().map(|turn| turn.packet_id).collect();
-        Resumption { releases, publishes: publishes.into() }
+        let releases = releases.into_iter().map(|(_, packet_id, batch)| (packet_id, batch)).collect();
+        // Publishes are stored in the order in which they were submitted.
+        let stored = publishes.partition_point(|(_, batch)| news.journal.is_stored(*batch));
+        let unstored = publishes.split_off(stored);
+        Resumption { releases, publishes: publishes.into_iter().map(|(turn, _)| turn).collect(), unstored }
     }
 
     /// Ends a flow that can't be carried on.
@@ -268,16 +289,19 @@ impl Outbound {
         let flow = self.flows.get(packet_id);
         if flow.is_some_and(|flow| flow.progress == Progress::Sent && flow.qos == QoS::ExactlyOnce) {
             self.barred.insert(packet_id);
+            news.journal.touch(Key::Barred(packet_id));
         }
         self.end(packet_id, PublishEnd::Forbidden(refusal), news);
     }
 
     /// The server has no session: all flows are lost, and told in the order in which they were submitted.
     pub(crate) fn lose(&mut self, news: &mut News) {
-        self.barred.clear();
+        for packet_id in core::mem::take(&mut self.barred) {
+            news.journal.touch(Key::Barred(packet_id));
+        }
         let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
         let mut flows: Vec<_> =
-            ids.into_iter().filter_map(|packet_id| self.flows.remove(packet_id)).collect();
+            ids.into_iter().filter_map(|packet_id| self.remove(packet_id, news)).collect();
         flows.sort_unstable_by_key(|flow| flow.order);
         for flow in flows {
             news.tell_lost(flow.place, flow.stage());
@@ -286,9 +310,19 @@ impl Outbound {
 
     /// Ends a flow without a word of the server's.
     fn end(&mut self, packet_id: PacketId, result: PublishEnd, news: &mut News) -> Option<Epoch> {
-        let Flow { place, epoch, .. } = self.flows.remove(packet_id)?;
+        let Flow { place, epoch, .. } = self.remove(packet_id, news)?;
         news.tell_end(place, result);
         Some(epoch)
+    }
+
+    #[inline]
+    fn remove(&mut self, packet_id: PacketId, news: &mut News) -> Option<Flow> {
+        let flow = self.flows.remove(packet_id)?;
+        news.journal.touch(Key::Publish(packet_id));
+        if let Progress::Released { .. } = flow.progress {
+            news.journal.touch(Key::Release(packet_id));
+        }
+        Some(flow)
     }
 
     #[inline]
@@ -341,6 +375,7 @@ mod tests {
     use mqtt_codec::TopicName;
 
     use super::*;
+    use crate::Config;
 
     fn id(number: u16) -> PacketId {
         PacketId::new(number).unwrap()
@@ -351,17 +386,17 @@ mod tests {
         Publish { qos: QoS::ExactlyOnce, packet_id: Some(id(packet_id)), ..Publish::new(topic, "") }
     }
 
-    fn begin(outbound: &mut Outbound, packet_id: u16) -> Turn {
+    fn begin(outbound: &mut Outbound, packet_id: u16, news: &mut News) -> Turn {
         let (place, _) = outbound.held.hold(0, publish(packet_id));
-        outbound.begin(id(packet_id), QoS::ExactlyOnce, place)
+        outbound.begin(id(packet_id), QoS::ExactlyOnce, place, news).0
     }
 
     #[test]
     fn a_turn_is_void_when_its_identifier_was_given_to_another_publish() {
-        let (mut outbound, mut news) = (Outbound::new(), News::new(false));
-        let old = begin(&mut outbound, 1);
+        let (mut outbound, mut news) = (Outbound::new(), News::new(&Config::default()));
+        let old = begin(&mut outbound, 1, &mut news);
         outbound.end(id(1), PublishEnd::Written, &mut news);
-        let new = begin(&mut outbound, 1);
+        let new = begin(&mut outbound, 1, &mut news);
         assert_eq!(outbound.send(old, 1, &mut news), None);
         let place = outbound.send(new, 1, &mut news).unwrap();
         assert_eq!(outbound.held.get(place), &publish(1));
@@ -372,9 +407,9 @@ mod tests {
 
     #[test]
     fn an_identifier_is_barred_until_the_server_loses_the_session() {
-        let (mut outbound, mut news) = (Outbound::new(), News::new(false));
-        let turn = begin(&mut outbound, 1);
-        begin(&mut outbound, 2);
+        let (mut outbound, mut news) = (Outbound::new(), News::new(&Config::default()));
+        let turn = begin(&mut outbound, 1, &mut news);
+        begin(&mut outbound, 2, &mut news);
         outbound.send(turn, 1, &mut news);
         outbound.forbid(id(1), Refusal::RetainNotSupported, &mut news);
         outbound.forbid(id(2), Refusal::RetainNotSupported, &mut news);

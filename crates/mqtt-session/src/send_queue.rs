@@ -7,6 +7,7 @@ use mqtt_codec::Packet;
 use crate::held::Place;
 use crate::news::News;
 use crate::outbound::{Epoch, Outbound, Resumption, Turn};
+use crate::store::Batch;
 use crate::wire::{HIGH_WATER, Wire};
 use crate::{Output, PublishEnd, Refusal, Stage};
 
@@ -22,8 +23,14 @@ pub(crate) struct SendQueue {
     /// Publishes of earlier connections, which go before all others, as room allows.
     resumed: VecDeque<Turn>,
     next: VecDeque<Next>,
-    /// SUBSCRIBEs, UNSUBSCRIBEs, and DISCONNECT.
-    others: VecDeque<Packet>,
+    /// What will be in `next` as soon as the store has the batch that it relies on.
+    unstored: VecDeque<(Next, Batch)>,
+    /// SUBSCRIBEs and UNSUBSCRIBEs.
+    requests: VecDeque<Packet>,
+    /// What they rely on.
+    requests_rely_on: Batch,
+    /// DISCONNECT.
+    farewell: Option<Packet>,
     qos0: VecDeque<Qos0>,
     /// How many entries at the front of `qos0` are encoded, and wait for the transport to take them.
     qos0_encoded: usize,
@@ -38,9 +45,9 @@ enum Next {
     Flow(Turn),
     /// The first of the `qos0` that is not encoded.
     Qos0,
-    /// The first of the `others`, SUBSCRIBE or UNSUBSCRIBE.
+    /// The first of the `requests`.
     Request,
-    /// The last of the `others`, DISCONNECT, which nothing follows.
+    /// The `farewell`, which nothing follows.
     Farewell,
 }
 
@@ -61,7 +68,10 @@ impl SendQueue {
             charged: 0,
             resumed: VecDeque::new(),
             next: VecDeque::new(),
-            others: VecDeque::new(),
+            unstored: VecDeque::new(),
+            requests: VecDeque::new(),
+            requests_rely_on: 0,
+            farewell: None,
             qos0: VecDeque::new(),
             qos0_encoded: 0,
             queued_bytes: 0,
@@ -88,11 +98,18 @@ impl SendQueue {
     pub(crate) fn resume(&mut self, resumption: Resumption) {
         self.charged += resumption.releases.len();
         self.resumed = resumption.publishes;
+        let unstored = resumption.unstored.into_iter();
+        self.unstored = unstored.map(|(turn, batch)| (Next::Flow(turn), batch)).collect();
+    }
+
+    /// Requests wait until the store has that.
+    pub(crate) fn hold_requests(&mut self, batch: Batch) {
+        self.requests_rely_on = batch;
     }
 
     #[inline]
-    pub(crate) fn push_flow(&mut self, turn: Turn) {
-        self.next.push_back(Next::Flow(turn));
+    pub(crate) fn push_flow(&mut self, (turn, batch): (Turn, Batch), news: &News) {
+        self.push(Next::Flow(turn), batch, news);
     }
 
     #[inline]
@@ -102,15 +119,26 @@ impl SendQueue {
         self.next.push_back(Next::Qos0);
     }
 
-    pub(crate) fn push_request(&mut self, packet: Packet, size: usize) {
+    pub(crate) fn push_request(&mut self, packet: Packet, size: usize, news: &News) {
         self.queued_bytes += size;
-        self.next.push_back(Next::Request);
-        self.others.push_back(packet);
+        self.requests.push_back(packet);
+        self.push(Next::Request, self.requests_rely_on, news);
     }
 
-    pub(crate) fn push_farewell(&mut self, packet: Packet) {
-        self.next.push_back(Next::Farewell);
-        self.others.push_back(packet);
+    /// DISCONNECT follows all that was submitted before, unless that relies on a store that has failed.
+    pub(crate) fn push_farewell(&mut self, packet: Packet, news: &News) {
+        self.farewell = Some(packet);
+        match self.unstored.back() {
+            Some((_, batch)) if !news.journal.has_failed() => self.push(Next::Farewell, *batch, news),
+            _ => self.next.push_back(Next::Farewell),
+        }
+    }
+
+    /// The store has a batch: what relied on it may go out.
+    pub(crate) fn release_stored(&mut self, news: &News) {
+        while let Some((next, _)) = self.unstored.pop_front_if(|(_, batch)| news.journal.is_stored(*batch)) {
+            self.next.push_back(next);
+        }
     }
 
     /// A flow that this connection has not carried yet was acknowledged and goes on.
@@ -153,11 +181,12 @@ impl SendQueue {
                 Next::Qos0 => self.send_qos0(outbound, wire, out, news),
                 Next::Request => {
                     let before = wire.waiting();
-                    self.send_other(wire, out, news);
+                    let request = self.requests.pop_front();
+                    send(request, wire, out, news);
                     self.queued_bytes -= wire.waiting() - before;
                 }
                 Next::Farewell => {
-                    self.send_other(wire, out, news);
+                    send(self.farewell.take(), wire, out, news);
                     wire.seal();
                 }
             }
@@ -184,6 +213,15 @@ impl SendQueue {
     }
 
     #[inline]
+    fn push(&mut self, next: Next, batch: Batch, news: &News) {
+        if news.journal.is_stored(batch) {
+            self.next.push_back(next);
+        } else {
+            self.unstored.push_back((next, batch));
+        }
+    }
+
+    #[inline]
     fn send_flow(
         &mut self,
         turn: Turn,
@@ -198,13 +236,6 @@ impl SendQueue {
             Ok(()) => self.charged += 1,
             // It was checked when it was submitted; should it be wrong all the same, that is the caller's to know.
             Err(error) => outbound.forbid(turn.packet_id, Refusal::Invalid(error), news),
-        }
-    }
-
-    fn send_other(&mut self, wire: &mut Wire, out: &mut Output, news: &mut News) {
-        if let Some(packet) = self.others.pop_front() {
-            wire.stage(&packet, news);
-            wire.flush(out, news.now());
         }
     }
 
@@ -232,5 +263,12 @@ impl SendQueue {
                 }
             }
         }
+    }
+}
+
+fn send(packet: Option<Packet>, wire: &mut Wire, out: &mut Output, news: &mut News) {
+    if let Some(packet) = packet {
+        wire.stage(&packet, news);
+        wire.flush(out, news.now());
     }
 }

@@ -1,5 +1,8 @@
 //! [`Session`]: the methods that drivers and applications call.
 
+use alloc::vec::Vec;
+use core::time::Duration;
+
 use bytes::BytesMut;
 use mqtt_codec::{Connect, PacketId, Publish, QoS, ReasonCode};
 
@@ -8,8 +11,8 @@ use crate::handshake;
 use crate::news::News;
 use crate::wire::expressible;
 use crate::{
-    Command, Config, Duty, Event, Limits, Output, PacketTrace, Phase, ProtocolError, Record, Refusal,
-    Rejected, RestoreError, Timestamp, Token,
+    Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase, ProtocolError, Record,
+    Refusal, Rejected, RestoreError, Timestamp, Token,
 };
 
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
@@ -36,7 +39,12 @@ impl Session {
     }
 
     /// A session that goes on from what an earlier one left behind, with its next connection. Without any record it
-    /// is one that has never been connected. The order of the records does not matter.
+    /// is one that has never been connected. The order of the records does not matter. With
+    /// [`Config::durable`] they count as what the store has.
+    ///
+    /// `now` is the driver's, whose clock need not be that of the earlier one, and `elapsed` the time that has passed
+    /// since the records were taken (by the snapshot, or with the last batch that was stored): Message Expiry Intervals
+    /// have gone on.
     ///
     /// It behaves as the earlier one would have after [`handle_closed`](Self::handle_closed), with these exceptions,
     /// all of them because an application began anew too:
@@ -51,13 +59,21 @@ impl Session {
     ///
     /// The records don't make a session of the configuration's protocol version: [`RestoreError`] says which of them
     /// is in the way.
-    pub fn restore(config: Config, records: impl IntoIterator<Item = Record>) -> Result<Self, RestoreError> {
-        let kept = Kept::restore(config.version, records)?;
-        Ok(Self::with(config, kept))
+    pub fn restore(
+        config: Config,
+        records: impl IntoIterator<Item = Record>,
+        now: Timestamp,
+        elapsed: Duration,
+    ) -> Result<Self, RestoreError> {
+        let kept = Kept::restore(config.version, records, now, elapsed)?;
+        let mut session = Self::with(config, kept);
+        session.news.advance(now);
+        session.kept.outbound.store_unsent(&mut session.news);
+        Ok(session)
     }
 
     fn with(config: Config, kept: Kept) -> Self {
-        let news = News::new(config.trace);
+        let news = News::new(&config);
         Self { config, kept, connection: None, latched: None, news }
     }
 }
@@ -149,6 +165,7 @@ impl Session {
         self.news.advance(now);
         if let Some(connection) = self.connection.take() {
             connection.close(&mut self.news);
+            self.kept.inbound.forget_untold();
         }
     }
 
@@ -161,6 +178,43 @@ impl Session {
         if let Some(connection) = &mut self.connection {
             connection.handle_timeout(&mut self.news);
         }
+    }
+}
+
+/// For the driver of a durable session: the store. See [Storing](crate#storing).
+impl Session {
+    /// Appends the next operations for the store to `batch`, if there are any and the store has reported on those
+    /// before: the number of this batch.
+    ///
+    /// The store does all of them or none, then calls [`handle_stored`](Self::handle_stored). To be called after any
+    /// other call, as [`poll_io`](Self::poll_io) is; what changes while the store is at work comes with the next batch.
+    pub fn poll_store(&mut self, now: Timestamp, batch: &mut Vec<Operation>) -> Option<u64> {
+        self.news.advance(now);
+        self.kept.outbound.held.look(self.news.now());
+        self.kept.operations(self.config.version, &mut self.news, batch)
+    }
+
+    /// The store has that batch: it would be there after a crash. What relies on it goes on: there may be something to
+    /// send and to tell.
+    pub fn handle_stored(&mut self, now: Timestamp, batch: u64) {
+        self.news.advance(now);
+        if self.news.journal.store(batch) {
+            self.kept.inbound.tell_stored(&mut self.news);
+            if let Some(connection) = &mut self.connection {
+                connection.handle_stored(&mut self.kept.inbound, &mut self.news);
+            }
+        }
+    }
+
+    /// The store could not do what it was asked for. That stays so: nothing that relies on it, or on anything that
+    /// changes afterwards, is ever sent or told, and publishes of QoS 1 and 2 are refused
+    /// ([`Refusal::StoreFailed`]). What relies on no store goes on: publishes of QoS 0, inbound messages of QoS 0 and 1,
+    /// pings.
+    ///
+    /// The way out is a new session, [restored](Self::restore) from what the store has.
+    pub fn handle_store_failed(&mut self, now: Timestamp) {
+        self.news.advance(now);
+        self.news.journal.fail();
     }
 }
 
@@ -213,7 +267,7 @@ impl Session {
     #[inline]
     pub fn acknowledge(&mut self, token: Token, reason: ReasonCode) -> bool {
         let reason = expressible(self.config.version, reason);
-        let Some(qos) = self.kept.inbound.answer(token, reason) else { return false };
+        let Some(qos) = self.kept.inbound.answer(token, reason, &mut self.news) else { return false };
         if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
             self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);
         }
@@ -245,7 +299,9 @@ impl Session {
     /// [`Phase::Ready`].
     #[must_use]
     pub fn publish_room(&self) -> usize {
-        self.ready().map_or(0, |connection| connection.publish_room(&self.kept.outbound))
+        self.ready()
+            .filter(|_| !self.news.journal.has_failed())
+            .map_or(0, |connection| connection.publish_room(&self.kept.outbound))
     }
 
     /// How many publishes of QoS 1 and 2 were submitted and have not come to their end.
@@ -270,7 +326,7 @@ impl Session {
     /// publish and each inbound QoS 2 message that has not come to its end. What belongs to the connection alone is not
     /// among them: publishes of QoS 0, requests, and whatever was negotiated.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
-        self.kept.records(self.config.version)
+        self.kept.records(self.config.version, &self.news)
     }
 
     /// Whether this connection's limits allow a publish, whatever its `packet_id` and `dup` say, and whether or

@@ -1,5 +1,6 @@
 //! [`Wire`]: the outgoing half of one connection: packets that overtake publishes, and the count of bytes.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -11,11 +12,15 @@ use mqtt_codec::{
 use crate::news::News;
 use crate::outbound_aliases::{Naming, OutboundAliases};
 use crate::output::LARGE_PAYLOAD;
+use crate::store::Batch;
 use crate::{Direction, Limits, Output, PacketTrace, Timestamp};
 
 /// Publishes are encoded only while less than this waits for the transport, so that they stay under the session's
 /// control, and packets that overtake them don't wait long.
 pub(crate) const HIGH_WATER: usize = 64 * 1024;
+
+/// The length of most acknowledgements.
+const ACK_LEN: usize = 4;
 
 /// More answers than this waiting mean that the peer sends without reading.
 const HARD_CAP: usize = 1024 * 1024;
@@ -31,6 +36,8 @@ pub(crate) struct Wire {
     /// When the transport last took something, or output began to wait.
     progress_at: Timestamp,
     sealed: bool,
+    /// Acknowledgements that rely on what the store has yet to keep, in order.
+    unstored: VecDeque<(Batch, Ack)>,
     /// By which aliases the server knows topics.
     aliases: OutboundAliases,
     /// The largest packet that the server takes.
@@ -46,6 +53,7 @@ impl Wire {
             written: 0,
             progress_at: now,
             sealed: false,
+            unstored: VecDeque::new(),
             aliases: OutboundAliases::new(0),
             max_packet_size: 0,
         }
@@ -85,7 +93,7 @@ impl Wire {
     /// Whether more answers wait than a peer that reads could leave waiting.
     #[inline]
     pub(crate) fn is_clogged(&self) -> bool {
-        self.staged.len() > HARD_CAP
+        self.staged.len() + self.unstored.len() * ACK_LEN > HARD_CAP
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
@@ -115,6 +123,30 @@ impl Wire {
         let ack = Ack { reason: expressible(self.version, reason), ..Ack::new(kind, packet_id) };
         let version = self.version;
         self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
+    }
+
+    /// Stages an acknowledgement as soon as the store has `batch`, and not before any other that waits so.
+    #[inline]
+    pub(crate) fn stage_ack_when_stored(
+        &mut self,
+        batch: Batch,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        news: &mut News,
+    ) {
+        if self.unstored.is_empty() && news.journal.is_stored(batch) {
+            self.stage_ack(kind, packet_id, reason, news);
+        } else {
+            self.unstored.push_back((batch, Ack::new(kind, packet_id).with_reason(reason)));
+        }
+    }
+
+    /// Stages what has waited for the store.
+    pub(crate) fn stage_stored(&mut self, news: &mut News) {
+        while let Some((_, ack)) = self.unstored.pop_front_if(|(batch, _)| news.journal.is_stored(*batch)) {
+            self.stage_ack(ack.kind, ack.packet_id, ack.reason, news);
+        }
     }
 
     /// Stages a packet that has been checked to be encodable.

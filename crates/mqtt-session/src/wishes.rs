@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use mqtt_codec::{
-    Auth, AuthProperties, Disconnect, EncodeError, Packet, PacketId, QoS, Subscribe, SubscribeFilter,
+    Auth, AuthProperties, Disconnect, EncodeError, PacketId, QoS, Subscribe, SubscribeFilter,
     SubscribeProperties, TopicFilter, Unsubscribe, UnsubscribeProperties,
 };
 
@@ -29,7 +29,7 @@ impl Connection {
         };
         match command {
             Command::Publish { tag, publish } => {
-                let packet_id = match self.find_room(publish.qos, outbound) {
+                let packet_id = match self.find_room(publish.qos, outbound, news) {
                     Ok(packet_id) => packet_id,
                     Err(refusal) => {
                         return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
@@ -51,15 +51,18 @@ impl Connection {
                 }
                 match packet_id {
                     None => self.send_queue.push_qos0(place, size),
-                    Some(packet_id) => self.send_queue.push_flow(outbound.begin(packet_id, qos, place)),
+                    Some(packet_id) => {
+                        let begun = outbound.begin(packet_id, qos, place, news);
+                        self.send_queue.push_flow(begun, news);
+                    }
                 }
                 Ok(())
             }
             Command::Subscribe { tag, filters, properties } => {
-                self.subscribe(tag, filters, properties, outbound)
+                self.subscribe(tag, filters, properties, outbound, news)
             }
             Command::Unsubscribe { tag, filters, properties } => {
-                self.unsubscribe(tag, filters, properties, outbound)
+                self.unsubscribe(tag, filters, properties, outbound, news)
             }
             Command::Ping { tag } if self.has_room() && self.accepts_ping() => {
                 self.ping(Some(tag), news);
@@ -104,10 +107,11 @@ impl Connection {
 
     /// The packet identifier for a publish of this QoS, if there is room for one.
     #[inline]
-    fn find_room(&self, qos: QoS, outbound: &Outbound) -> Result<Option<PacketId>, Refusal> {
+    fn find_room(&self, qos: QoS, outbound: &Outbound, news: &News) -> Result<Option<PacketId>, Refusal> {
         match qos {
             QoS::AtMostOnce if self.has_room() => Ok(None),
             QoS::AtMostOnce => Err(Refusal::Busy),
+            QoS::AtLeastOnce | QoS::ExactlyOnce if news.journal.has_failed() => Err(Refusal::StoreFailed),
             QoS::AtLeastOnce | QoS::ExactlyOnce if outbound.len() < self.send_queue.window() => {
                 self.free_id(outbound).map(Some)
             }
@@ -122,6 +126,7 @@ impl Connection {
         filters: Vec<SubscribeFilter>,
         properties: SubscribeProperties,
         outbound: &mut Outbound,
+        news: &News,
     ) -> Result<(), Rejected<Command>> {
         let mut packet = Subscribe { packet_id: PacketId::MIN, properties, filters };
         let admitted = self.limits.as_ref().ok_or(Refusal::NotReady).and_then(|limits| {
@@ -132,7 +137,8 @@ impl Connection {
             Ok((packet_id, size)) => {
                 packet.packet_id = packet_id;
                 self.requests.insert(packet_id, tag, RequestKind::Subscribe, packet.filters.len());
-                self.enqueue_request(packet_id, packet.into(), size, outbound);
+                outbound.take_id(packet_id);
+                self.send_queue.push_request(packet.into(), size, news);
                 Ok(())
             }
             Err(refusal) => {
@@ -149,6 +155,7 @@ impl Connection {
         filters: Vec<TopicFilter>,
         properties: UnsubscribeProperties,
         outbound: &mut Outbound,
+        news: &News,
     ) -> Result<(), Rejected<Command>> {
         let mut packet = Unsubscribe { packet_id: PacketId::MIN, properties, filters };
         let admitted = self
@@ -160,7 +167,8 @@ impl Connection {
             Ok((packet_id, size)) => {
                 packet.packet_id = packet_id;
                 self.requests.insert(packet_id, tag, RequestKind::Unsubscribe, packet.filters.len());
-                self.enqueue_request(packet_id, packet.into(), size, outbound);
+                outbound.take_id(packet_id);
+                self.send_queue.push_request(packet.into(), size, news);
                 Ok(())
             }
             Err(refusal) => {
@@ -182,11 +190,6 @@ impl Connection {
         }
         let size = limits.check_size(size)?;
         Ok((self.free_id(outbound)?, size))
-    }
-
-    fn enqueue_request(&mut self, packet_id: PacketId, packet: Packet, size: usize, outbound: &mut Outbound) {
-        outbound.take_id(packet_id);
-        self.send_queue.push_request(packet, size);
     }
 
     #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]

@@ -17,6 +17,11 @@ impl InboundFlows {
         self.flows.iter().filter_map(|(packet_id, flow)| flow.record(packet_id))
     }
 
+    /// What is kept of one message, if anything is.
+    pub(crate) fn record(&self, packet_id: PacketId) -> Option<Record> {
+        self.flows.get(packet_id)?.record(packet_id)
+    }
+
     /// Goes on counting tokens from there; to be called before any flow is restored.
     pub(crate) fn restore_serial(&mut self, next_serial: u64) -> Result<(), Fault> {
         if next_serial > Record::MAX_COUNT {
@@ -45,6 +50,7 @@ impl InboundFlows {
             recorded: answered.then_some(0),
             epoch: 0,
             queued: false,
+            batch: 0,
         };
         self.flows.insert(packet_id, flow);
         Ok(())
@@ -52,14 +58,15 @@ impl InboundFlows {
 }
 
 impl Flow {
-    /// A message that the application refuses is forgotten before PUBREC says so, for the server ends it with that.
+    /// Whether it is stored. A message that the application refuses is forgotten before PUBREC says so, for the server
+    /// ends it with that.
+    pub(super) fn has_record(&self) -> bool {
+        let refused = matches!(self.progress, Progress::Answered(reason) if reason.is_error());
+        self.qos == QoS::ExactlyOnce && !refused
+    }
+
     fn record(&self, packet_id: PacketId) -> Option<Record> {
-        let answered = match self.progress {
-            _ if self.qos != QoS::ExactlyOnce => return None,
-            Progress::Answered(reason) if reason.is_error() => return None,
-            Progress::Answered(_) => true,
-            Progress::Untold | Progress::Told => false,
-        };
-        Some(Record::Received { packet_id, delivery_id: self.serial, answered })
+        let answered = matches!(self.progress, Progress::Answered(_));
+        self.has_record().then_some(Record::Received { packet_id, delivery_id: self.serial, answered })
     }
 }

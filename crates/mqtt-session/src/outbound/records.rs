@@ -1,10 +1,13 @@
 //! Outgoing flows as the records of a store, and back.
 
+use alloc::vec::Vec;
+
 use mqtt_codec::{PacketId, Publish, QoS, ReasonCode};
 
 use super::{Flow, Outbound, Progress};
-use crate::Tag;
-use crate::store::{Fault, Record};
+use crate::news::News;
+use crate::store::{Fault, Key, Moment, Record};
+use crate::{Tag, Timestamp};
 
 impl Outbound {
     /// The identifier at which the search for a free one goes on.
@@ -13,11 +16,40 @@ impl Outbound {
     }
 
     /// All that is kept.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let publishes = self.flows.iter().map(|(packet_id, flow)| self.publish_record(packet_id, flow));
-        let releases = self.flows.iter().filter_map(|(packet_id, flow)| flow.release_record(packet_id));
-        let barred = self.barred.iter().map(|&packet_id| Record::Barred { packet_id });
+    pub(crate) fn records(&self, moment: Moment) -> impl Iterator<Item = Record> + '_ {
+        let ids = || self.flows.iter().map(|(packet_id, _)| packet_id);
+        let publishes = ids().filter_map(move |packet_id| self.publish_record(packet_id, moment));
+        let releases = ids().filter_map(|packet_id| self.release_record(packet_id));
+        let barred = self.barred.iter().filter_map(|&packet_id| self.barred_record(packet_id));
         publishes.chain(releases).chain(barred)
+    }
+
+    /// The publish with that identifier, if there is one.
+    pub(crate) fn publish_record(&self, packet_id: PacketId, moment: Moment) -> Option<Record> {
+        let flow = self.flows.get(packet_id)?;
+        // Once the store has been told, it is sent without another word to the store.
+        let handed_out = (1..=moment.handed_out).contains(&flow.batch);
+        Some(Record::Publish {
+            packet_id,
+            tag: self.held.tag(flow.place),
+            order: flow.order,
+            transmitted: handed_out || flow.progress != Progress::Unsent,
+            expires: self.held.expires(flow.place, moment.now).map(|at| moment.on_clock(at)),
+            publish: Publish { dup: false, ..self.held.get(flow.place).clone() },
+        })
+    }
+
+    /// The confirmation of the publish with that identifier, if it has come.
+    pub(crate) fn release_record(&self, packet_id: PacketId) -> Option<Record> {
+        match self.flows.get(packet_id)?.progress {
+            Progress::Released { order, reason } => Some(Record::Release { packet_id, order, reason }),
+            Progress::Unsent | Progress::Sent => None,
+        }
+    }
+
+    /// The bar on that identifier, if there is one.
+    pub(crate) fn barred_record(&self, packet_id: PacketId) -> Option<Record> {
+        self.barred.contains(&packet_id).then_some(Record::Barred { packet_id })
     }
 
     /// Goes on searching from there.
@@ -32,6 +64,7 @@ impl Outbound {
         tag: Tag,
         order: u64,
         transmitted: bool,
+        expires: Option<Timestamp>,
         publish: Publish,
     ) -> Result<(), Fault> {
         if publish.qos == QoS::AtMostOnce {
@@ -41,8 +74,11 @@ impl Outbound {
         let qos = publish.qos;
         let publish = Publish { packet_id: Some(packet_id), dup: false, ..publish };
         let (place, _) = self.held.hold(tag, publish);
+        if let Some(at) = expires {
+            self.held.restore_expiry(place, at);
+        }
         let progress = if transmitted { Progress::Sent } else { Progress::Unsent };
-        self.flows.insert(packet_id, Flow { place, qos, order, progress, epoch: 0 });
+        self.flows.insert(packet_id, Flow { place, qos, order, progress, epoch: 0, batch: 0 });
         Ok(())
     }
 
@@ -63,6 +99,17 @@ impl Outbound {
         }
     }
 
+    /// A store that was told of a publish before it was sent is told again: from now on it may be.
+    pub(crate) fn store_unsent(&mut self, news: &mut News) {
+        let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
+        for packet_id in ids {
+            if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.progress == Progress::Unsent)
+            {
+                flow.batch = news.journal.touch(Key::Publish(packet_id));
+            }
+        }
+    }
+
     /// The identifier stays out of use.
     pub(crate) fn restore_barred(&mut self, packet_id: PacketId) -> Result<(), Fault> {
         if self.flows.get(packet_id).is_some() {
@@ -72,17 +119,6 @@ impl Outbound {
         Ok(())
     }
 
-    fn publish_record(&self, packet_id: PacketId, flow: &Flow) -> Record {
-        let (tag, publish) = (self.held.tag(flow.place), self.held.get(flow.place));
-        Record::Publish {
-            packet_id,
-            tag,
-            order: flow.order,
-            transmitted: flow.progress != Progress::Unsent,
-            publish: Publish { dup: false, ..publish.clone() },
-        }
-    }
-
     /// What is counted from now on comes after `order`.
     fn follow(&mut self, order: u64) -> Result<(), Fault> {
         if order > Record::MAX_COUNT {
@@ -90,14 +126,5 @@ impl Outbound {
         }
         self.next_order = self.next_order.max(order + 1);
         Ok(())
-    }
-}
-
-impl Flow {
-    fn release_record(&self, packet_id: PacketId) -> Option<Record> {
-        match self.progress {
-            Progress::Released { order, reason } => Some(Record::Release { packet_id, order, reason }),
-            Progress::Unsent | Progress::Sent => None,
-        }
     }
 }

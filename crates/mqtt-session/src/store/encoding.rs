@@ -3,15 +3,16 @@
 //! ```text
 //! key        kind (1)  packet identifier (2; 0 for the session)
 //!
-//! session    format (1)  protocol level (1)  next packet identifier (2)  next delivery id (8)
+//! session    format (1)  protocol level (1)  clock (8)  next packet identifier (2)  next delivery id (8)
 //!            client identifier known (1)  client identifier: the rest
-//! publish    format (1)  protocol level (1)  transmitted (1)  tag (8)  order (8)  PUBLISH with DUP 0: the rest
+//! publish    format (1)  protocol level (1)  transmitted (1)  tag (8)  order (8)  expires (1)  moment (8; if it expires)
+//!            PUBLISH with DUP 0: the rest
 //! release    format (1)  order (8)  reason (1)
 //! barred     format (1)
 //! received   format (1)  delivery id (8)  answered (1)
 //! ```
 //!
-//! Numbers are big endian; a flag is 0 or 1. Each record says its format, so that a later version of this crate can
+//! Numbers are big endian, moments in microseconds; a flag is 0 or 1. Each record says its format, so that a later version of this crate can
 //! change one of them.
 
 use alloc::vec::Vec;
@@ -22,6 +23,7 @@ use mqtt_codec::{
 };
 
 use super::{Fault, Key, Record, RestoreError};
+use crate::Timestamp;
 
 /// The format that this version of the crate writes, and the only one that it reads.
 const FORMAT: u8 = 1;
@@ -91,20 +93,25 @@ impl Record {
     fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         out.push(FORMAT);
         match self {
-            Self::Session { version, client_id, next_packet_id, next_delivery_id } => {
+            Self::Session { version, clock, client_id, next_packet_id, next_delivery_id } => {
                 out.push(version.level());
+                out.extend_from_slice(&clock.as_micros().to_be_bytes());
                 out.extend_from_slice(&next_packet_id.get().to_be_bytes());
                 out.extend_from_slice(&next_delivery_id.to_be_bytes());
                 out.push(client_id.is_some().into());
                 out.extend_from_slice(client_id.as_ref().map_or(&[], Text::as_bytes));
             }
-            Self::Publish { tag, order, transmitted, publish, .. } => {
+            Self::Publish { tag, order, transmitted, expires, publish, .. } => {
                 // Properties exist in 5.0 alone, and without them a message is read the same in both.
                 let version = if publish.properties.is_empty() { Version::V311 } else { Version::V5 };
                 out.push(version.level());
                 out.push((*transmitted).into());
                 out.extend_from_slice(&tag.to_be_bytes());
                 out.extend_from_slice(&order.to_be_bytes());
+                out.push(expires.is_some().into());
+                if let Some(expires) = expires {
+                    out.extend_from_slice(&expires.as_micros().to_be_bytes());
+                }
                 let dup = out.len();
                 publish.encode(version, out)?;
                 out[dup] &= !DUP;
@@ -131,6 +138,7 @@ impl Record {
         let record = match key {
             Key::Session => Self::Session {
                 version: fields.version()?,
+                clock: fields.timestamp()?,
                 next_packet_id: fields.packet_id()?,
                 next_delivery_id: fields.u64()?,
                 client_id: fields.flag("client identifier flag")?.then(|| fields.text()).transpose()?,
@@ -139,11 +147,12 @@ impl Record {
                 let version = fields.version()?;
                 let transmitted = fields.flag("transmitted flag")?;
                 let (tag, order) = (fields.u64()?, fields.u64()?);
+                let expires = fields.flag("expiry flag")?.then(|| fields.timestamp()).transpose()?;
                 let publish = publish(version, &value.slice_ref(fields.rest()))?;
                 if publish.packet_id != Some(packet_id) {
                     return Err(Fault::Field("packet identifier"));
                 }
-                Self::Publish { packet_id, tag, order, transmitted, publish }
+                Self::Publish { packet_id, tag, order, transmitted, expires, publish }
             }
             Key::Release(packet_id) => {
                 Self::Release { packet_id, order: fields.u64()?, reason: fields.reason()? }
@@ -190,6 +199,10 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Result<u64, Fault> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    fn timestamp(&mut self) -> Result<Timestamp, Fault> {
+        self.u64().map(Timestamp::from_micros)
     }
 
     fn flag(&mut self, name: &'static str) -> Result<bool, Fault> {

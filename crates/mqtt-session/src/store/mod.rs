@@ -2,8 +2,11 @@
 
 mod encoding;
 mod error;
+mod journal;
 mod record;
 mod restore;
 
 pub use error::{Fault, RestoreError};
-pub use record::{Key, Record};
+pub(crate) use journal::{Batch, Journal};
+pub use record::{Key, Operation, Record};
+pub(crate) use restore::Moment;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use mqtt_codec::{PacketId, Publish, ReasonCode, Text, Version};
 
-use crate::Tag;
+use crate::{Tag, Timestamp};
 
 /// The name of a [`Record`]. A session has at most one record under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,15 @@ pub enum Key {
     Received(PacketId),
 }
 
+/// One change to a stored session, from [`Session::poll_store`](crate::Session::poll_store).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Keep this record under its key, in place of what is there.
+    Put(Record),
+    /// Keep nothing under this key; perhaps nothing is there.
+    Delete(Key),
+}
+
 /// One piece of what a session keeps from one connection to the next: the unit in which it is stored, read and
 /// deleted.
 ///
@@ -33,6 +42,9 @@ pub enum Record {
     Session {
         /// The protocol version of the session; a store can't be carried over to the other one.
         version: Version,
+        /// When this was written, on the session's clock: that of its first life's driver, which goes on through all
+        /// others.
+        clock: Timestamp,
         /// Whose session it is on the server; none before the first server has accepted.
         client_id: Option<Text>,
         /// Where the search for a free packet identifier goes on.
@@ -50,7 +62,9 @@ pub enum Record {
         order: u64,
         /// Whether it may have been transmitted, so that the next time it is a repetition (DUP).
         transmitted: bool,
-        /// The message, with its full topic.
+        /// When its Message Expiry Interval is over, on the session's clock.
+        expires: Option<Timestamp>,
+        /// The message, with its full topic and its whole Message Expiry Interval.
         publish: Publish,
     },
     /// The publish with this identifier, of QoS 2, has been confirmed by PUBREC: from now on PUBREL is sent for it.

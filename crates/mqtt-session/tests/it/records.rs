@@ -1,17 +1,25 @@
 //! Records as bytes: known answers in both directions, and each way in which a store can be damaged.
 
+use std::time::Duration;
+
 use mqtt_session::codec::bytes::Bytes;
 use mqtt_session::codec::{Publish, ReasonCode, Text};
-use mqtt_session::{Config, Fault, Key, Record, RestoreError, Session};
+use mqtt_session::{Config, Fault, Key, Record, RestoreError, Session, Timestamp};
 
 use crate::support::*;
 
 fn session(client_id: Option<Text>) -> Record {
-    Record::Session { version: V5, client_id, next_packet_id: id(0x0102), next_delivery_id: 3 }
+    Record::Session {
+        version: V5,
+        clock: Timestamp::from_micros(4),
+        client_id,
+        next_packet_id: id(0x0102),
+        next_delivery_id: 3,
+    }
 }
 
 fn stored(publish: Publish, transmitted: bool, order: u64) -> Record {
-    Record::Publish { packet_id: id(7), tag: 0x0a0b, order, transmitted, publish }
+    Record::Publish { packet_id: id(7), tag: 0x0a0b, order, transmitted, expires: None, publish }
 }
 
 fn unsent() -> Record {
@@ -28,16 +36,27 @@ fn with_properties() -> Publish {
     publish
 }
 
+fn expiring() -> Record {
+    let expires = Some(Timestamp::from_micros(256));
+    let publish = with_properties();
+    Record::Publish { packet_id: id(7), tag: 0x0a0b, order: 5, transmitted: true, expires, publish }
+}
+
 /// Each kind of record, its key and its value.
 fn known_answers() -> Vec<(Record, &'static [u8], &'static [u8])> {
     vec![
-        (session(None), b"\0\0\0", b"\x01\x05\x01\x02\0\0\0\0\0\0\0\x03\0"),
-        (session(Some(text("me"))), b"\0\0\0", b"\x01\x05\x01\x02\0\0\0\0\0\0\0\x03\x01me"),
-        (unsent(), b"\x01\0\x07", b"\x01\x04\0\0\0\0\0\0\0\x0a\x0b\0\0\0\0\0\0\0\x05\x32\x06\0\x01t\0\x079"),
+        (session(None), b"\0\0\0", b"\x01\x05\0\0\0\0\0\0\0\x04\x01\x02\0\0\0\0\0\0\0\x03\0"),
+        (session(Some(text("me"))), b"\0\0\0", b"\x01\x05\0\0\0\0\0\0\0\x04\x01\x02\0\0\0\0\0\0\0\x03\x01me"),
+        (unsent(), b"\x01\0\x07", b"\x01\x04\0\0\0\0\0\0\0\x0a\x0b\0\0\0\0\0\0\0\x05\0\x32\x06\0\x01t\0\x079"),
         (
             stored(with_properties(), true, 5),
             b"\x01\0\x07",
-            b"\x01\x05\x01\0\0\0\0\0\0\x0a\x0b\0\0\0\0\0\0\0\x05\x34\x0b\0\x01t\0\x07\x04\x03\0\x01x9",
+            b"\x01\x05\x01\0\0\0\0\0\0\x0a\x0b\0\0\0\0\0\0\0\x05\0\x34\x0b\0\x01t\0\x07\x04\x03\0\x01x9",
+        ),
+        (
+            expiring(),
+            b"\x01\0\x07",
+            b"\x01\x05\x01\0\0\0\0\0\0\x0a\x0b\0\0\0\0\0\0\0\x05\x01\0\0\0\0\0\0\x01\0\x34\x0b\0\x01t\0\x07\x04\x03\0\x01x9",
         ),
         (
             Record::Release { packet_id: id(0x1234), order: 6, reason: ReasonCode::NoMatchingSubscribers },
@@ -108,23 +127,24 @@ fn damage_is_named() {
         check(number, |value| value[0] = 2, Fault::Format(2));
     }
     check(0, |value| value[1] = 6, Fault::Field("protocol level"));
-    check(0, |value| value[2..4].fill(0), Fault::Field("packet identifier"));
-    check(0, |value| value[12] = 2, Fault::Field("client identifier flag"));
+    check(0, |value| value[10..12].fill(0), Fault::Field("packet identifier"));
+    check(0, |value| value[20] = 2, Fault::Field("client identifier flag"));
     check(0, |value| value.push(0), Fault::Long);
-    check(1, |value| value[13] = 0xff, Fault::Field("client identifier"));
-    check(1, |value| value[13] = 0, Fault::Field("client identifier"));
+    check(1, |value| value[21] = 0xff, Fault::Field("client identifier"));
+    check(1, |value| value[21] = 0, Fault::Field("client identifier"));
     check(2, |value| value[1] = 3, Fault::Field("protocol level"));
     check(2, |value| value[2] = 2, Fault::Field("transmitted flag"));
-    check(2, |value| value[19] |= 0x08, Fault::Field("DUP"));
-    check(2, |value| value[25] = 8, Fault::Field("packet identifier"));
-    check(2, |value| value.splice(19.., *b"\xc0\0").for_each(drop), Fault::Field("packet type"));
-    check(3, |value| value.splice(26.., *b"\x03\x23\0\x0199").for_each(drop), Fault::Field("topic alias"));
-    check(4, |value| value[9] = 0x80, Fault::Field("reason"));
-    check(4, |value| value[9] = 0x11, Fault::Field("reason"));
-    check(4, |value| value.push(0), Fault::Long);
+    check(2, |value| value[19] = 2, Fault::Field("expiry flag"));
+    check(2, |value| value[20] |= 0x08, Fault::Field("DUP"));
+    check(2, |value| value[26] = 8, Fault::Field("packet identifier"));
+    check(2, |value| value.splice(20.., *b"\xc0\0").for_each(drop), Fault::Field("packet type"));
+    check(3, |value| value.splice(27.., *b"\x03\x23\0\x0199").for_each(drop), Fault::Field("topic alias"));
+    check(5, |value| value[9] = 0x80, Fault::Field("reason"));
+    check(5, |value| value[9] = 0x11, Fault::Field("reason"));
     check(5, |value| value.push(0), Fault::Long);
-    check(6, |value| value[9] = 2, Fault::Field("answered flag"));
     check(6, |value| value.push(0), Fault::Long);
+    check(7, |value| value[9] = 2, Fault::Field("answered flag"));
+    check(7, |value| value.push(0), Fault::Long);
 }
 
 #[test]
@@ -140,7 +160,7 @@ fn a_key_of_another_shape_is_unknown() {
 fn records_that_make_no_session_are_refused() {
     let check = |records: &[Record], key: Key, fault: Fault| {
         let config = Config { version: V5, ..Config::default() };
-        let restored = Session::restore(config, records.iter().cloned());
+        let restored = Session::restore(config, records.iter().cloned(), Timestamp::ZERO, Duration::ZERO);
         assert_eq!(restored.map(drop), Err(RestoreError::Record { key, fault }));
     };
     let session = session(None);
@@ -169,8 +189,13 @@ fn records_that_make_no_session_are_refused() {
         Key::Received(id(7)),
         Fault::Contradiction("its delivery id has not been given to a message yet"),
     );
-    let endless =
-        Record::Session { version: V5, client_id: None, next_packet_id: id(1), next_delivery_id: u64::MAX };
+    let endless = Record::Session {
+        version: V5,
+        client_id: None,
+        clock: Timestamp::ZERO,
+        next_packet_id: id(1),
+        next_delivery_id: u64::MAX,
+    };
     check(&[endless], Key::Session, Fault::Field("delivery id"));
     let endless = stored(publish(9, AtLeastOnce, 7), true, u64::MAX);
     check(&[session.clone(), endless], Key::Publish(id(7)), Fault::Field("order"));
@@ -181,10 +206,22 @@ fn records_that_make_no_session_are_refused() {
 #[test]
 fn a_session_of_the_other_version_is_not_carried_over() {
     let config = Config { version: V311, ..Config::default() };
-    let error = Session::restore(config.clone(), [session(None)]).unwrap_err();
+    let error =
+        Session::restore(config.clone(), [session(None)], Timestamp::ZERO, Duration::ZERO).unwrap_err();
     assert_eq!(error.to_string(), "stored session: the session is one of MQTT 5.0");
-    let session =
-        Record::Session { version: V311, client_id: None, next_packet_id: id(1), next_delivery_id: 0 };
-    let error = Session::restore(config, [session, stored(with_properties(), true, 5)]).unwrap_err();
+    let session = Record::Session {
+        version: V311,
+        client_id: None,
+        clock: Timestamp::ZERO,
+        next_packet_id: id(1),
+        next_delivery_id: 0,
+    };
+    let error = Session::restore(
+        config,
+        [session, stored(with_properties(), true, 5)],
+        Timestamp::ZERO,
+        Duration::ZERO,
+    )
+    .unwrap_err();
     assert_eq!(error.to_string(), "stored publish 7: it has properties, which MQTT 3.1.1 does not know");
 }

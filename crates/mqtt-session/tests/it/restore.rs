@@ -1,9 +1,12 @@
 //! A session that goes on in another process: as if nothing had happened, but for what the application lost.
 
+use std::time::Duration;
+
 use mqtt_session::codec::{Connack, Packet, PacketId, QoS, ReasonCode, Version};
 use mqtt_session::{Config, Event, Inbound, Key, PublishEnd, Record, Stage};
 use proptest::prelude::*;
 
+use crate::disk::Durable;
 use crate::support::*;
 
 /// The session goes on in another process, and the server has kept it: what was told and sent because of it.
@@ -17,7 +20,7 @@ fn restart_and_resume(rig: &mut Rig) -> (Vec<Event>, Vec<Packet>) {
 fn a_session_without_records_is_a_new_one() {
     both(|version| {
         let mut rig = Rig::new(version);
-        rig.go_on_from(Vec::new());
+        rig.go_on_from(Vec::new(), Duration::ZERO);
         rig.accept(connack());
         rig.publish(1, AtLeastOnce);
         assert_eq!(rig.sent(), packets([publish_packet(1, AtLeastOnce, 1)]));
@@ -219,9 +222,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A rig whose steps leave a log.
+/// A session whose steps leave a log. Its store, if it has one, is quick.
 struct Life {
-    rig: Rig,
+    durable: Durable,
     version: Version,
     /// Messages of QoS 2 that the application has not acknowledged; it acknowledges QoS 1 at once.
     held: Vec<Inbound>,
@@ -233,9 +236,9 @@ struct Life {
 
 impl Life {
     fn new(version: Version, config: Config) -> Self {
-        let mut rig = Rig::with_config(config);
-        rig.accept(connack());
-        Self { rig, version, held: Vec::new(), recorded: Vec::new(), tag: 0, log: Vec::new() }
+        let mut durable = Durable::with_config(config);
+        durable.rig.accept(connack());
+        Self { durable, version, held: Vec::new(), recorded: Vec::new(), tag: 0, log: Vec::new() }
     }
 
     fn play(&mut self, steps: &[Step]) {
@@ -246,7 +249,7 @@ impl Life {
     }
 
     fn step(&mut self, step: &Step) {
-        let rig = &mut self.rig;
+        let rig = &mut self.durable.rig;
         let result = match step {
             Step::Publish(qos) => {
                 self.tag += 1;
@@ -258,7 +261,13 @@ impl Life {
                 Ok(())
             }
             Step::Peer(packet) if self.version == V311 && is_refusal(packet) => Ok(()),
-            Step::Peer(packet) => rig.peer(packet.clone()),
+            Step::Peer(packet) => {
+                // PUBREL has to follow the PUBREC of this message.
+                if let Packet::Publish(publish) = packet {
+                    self.recorded.retain(|recorded| Some(*recorded) != publish.packet_id);
+                }
+                rig.peer(packet.clone())
+            }
             Step::Release(place) => match self.recorded.get(*place).copied() {
                 Some(packet_id) => {
                     self.recorded.remove(*place);
@@ -279,7 +288,7 @@ impl Life {
                 Ok(())
             }
             Step::Pass(micros) => {
-                rig.pass(std::time::Duration::from_micros(*micros));
+                rig.pass(Duration::from_micros(*micros));
                 Ok(())
             }
         };
@@ -290,25 +299,33 @@ impl Life {
     }
 
     fn reconnect(&mut self) {
-        self.rig.session.handle_closed(self.rig.now);
-        self.rig.forget_connection();
-        self.rig.open(connect(self.version));
-        self.rig.peer(Connack::new(true, ReasonCode::Success)).unwrap();
+        let rig = &mut self.durable.rig;
+        rig.session.handle_closed(rig.now);
+        rig.forget_connection();
+        rig.open(connect(self.version));
+        rig.peer(Connack::new(true, ReasonCode::Success)).unwrap();
     }
 
     fn take_notes(&mut self) {
+        self.note();
+        while !self.durable.store().is_empty() {
+            self.note();
+        }
+    }
+
+    fn note(&mut self) {
         let mut told = Vec::new();
-        while let Some(event) = self.rig.session.poll_event() {
+        while let Some(event) = self.durable.rig.session.poll_event() {
             if let Event::Message(inbound @ Inbound { token: Some(token), .. }) = &event {
                 if inbound.publish.qos == ExactlyOnce {
                     self.held.push(inbound.clone());
                 } else {
-                    self.rig.session.acknowledge(*token, ReasonCode::Success);
+                    self.durable.rig.session.acknowledge(*token, ReasonCode::Success);
                 }
             }
             told.push(without_dup(event));
         }
-        let sent = self.rig.sent();
+        let sent = self.durable.rig.sent();
         for packet in &sent {
             if let Packet::Ack(ack) = packet
                 && *packet == Packet::from(pubrec(ack.packet_id.get()))
@@ -323,10 +340,12 @@ impl Life {
     /// The application has done its work, and the connection ends.
     fn finish(&mut self) {
         for inbound in std::mem::take(&mut self.held) {
-            self.rig.session.acknowledge(inbound.token.unwrap(), ReasonCode::Success);
+            self.durable.rig.session.acknowledge(inbound.token.unwrap(), ReasonCode::Success);
         }
+        // The session's numbers are stored with whatever else is.
+        self.step(&Step::Publish(ExactlyOnce));
         self.take_notes();
-        self.rig.session.handle_closed(self.rig.now);
+        self.durable.rig.session.handle_closed(self.durable.rig.now);
         self.take_notes();
     }
 }
@@ -343,6 +362,34 @@ fn is_refusal(packet: &Packet) -> bool {
     matches!(packet, Packet::Ack(ack) if ack.reason.is_error())
 }
 
+/// The same steps happen to two sessions. Between them one of the two goes on in another process; then what they send
+/// and tell is the same.
+fn check_twins(
+    version: Version,
+    durable: bool,
+    before: &[Step],
+    after: &[Step],
+    restart: impl Fn(&mut Durable),
+) -> Result<(), TestCaseError> {
+    let config = Config { version, durable, max_inbound: 20, ..Config::default() };
+    let mut lives = [(); 2].map(|()| Life::new(version, config.clone()));
+    for life in &mut lives {
+        life.play(before);
+        life.finish();
+        life.log.clear();
+    }
+    restart(&mut lives[1].durable);
+    for life in &mut lives {
+        life.reconnect();
+        life.take_notes();
+        life.play(after);
+        life.finish();
+    }
+    let [survivor, restored] = lives;
+    prop_assert_eq!(survivor.log, restored.log);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -353,21 +400,16 @@ proptest! {
         after in prop::collection::vec(step(), 0..80),
     ) {
         let version = if v5 { V5 } else { V311 };
-        let config = Config { version, max_inbound: 20, ..Config::default() };
-        let mut lives = [(); 2].map(|()| Life::new(version, config.clone()));
-        for life in &mut lives {
-            life.play(&before);
-            life.finish();
-            life.log.clear();
-        }
-        lives[1].rig.restart();
-        for life in &mut lives {
-            life.reconnect();
-            life.take_notes();
-            life.play(&after);
-            life.finish();
-        }
-        let [survivor, restored] = lives;
-        prop_assert_eq!(survivor.log, restored.log);
+        check_twins(version, false, &before, &after, |durable| durable.rig.restart())?;
+    }
+
+    #[test]
+    fn what_the_store_was_told_goes_on_bit_for_bit(
+        v5: bool,
+        before in prop::collection::vec(step(), 0..80),
+        after in prop::collection::vec(step(), 0..80),
+    ) {
+        let version = if v5 { V5 } else { V311 };
+        check_twins(version, true, &before, &after, |durable| durable.crash(true))?;
     }
 }

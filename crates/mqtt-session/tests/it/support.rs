@@ -78,12 +78,13 @@ impl Rig {
     /// The process ends, and another one goes on with what a snapshot says.
     pub(crate) fn restart(&mut self) {
         let records: Vec<_> = self.session.snapshot().map(stored).collect();
-        self.go_on_from(records);
+        self.go_on_from(records, Duration::ZERO);
     }
 
     /// The process has ended; another one goes on from these records.
-    pub(crate) fn go_on_from(&mut self, records: Vec<Record>) {
-        self.session = Session::restore(self.config.clone(), records).expect("the records are right");
+    pub(crate) fn go_on_from(&mut self, records: Vec<Record>, elapsed: Duration) {
+        let restored = Session::restore(self.config.clone(), records, self.now, elapsed);
+        self.session = restored.expect("the records are right");
         self.forget_connection();
     }
 
