@@ -148,7 +148,7 @@ macro_rules! impl_encode {
             ///
             /// [`EncodeError`](crate::EncodeError) if the packet has no form in that version; then nothing is
             /// written.
-            #[inline(never)]
+            #[inline]
             pub fn encode(
                 &self,
                 version: crate::Version,
