@@ -172,7 +172,10 @@ impl Body for Subscribe {
         self.properties.write(version, out);
         for SubscribeFilter { filter, options } in &self.filters {
             prefixed(filter.as_bytes(), out);
-            out.push(options.to_byte());
+            out.push(match version {
+                Version::V5 => options.to_byte(),
+                Version::V311 => options.qos.as_u8(),
+            });
         }
     }
 }
