@@ -46,7 +46,8 @@ Usage: cargo xtask <chore>
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   sim --seeds N [--from SEED]      the session's proof at length: stories from N seeds beside its model and on a bad
                                    link, every way through small worlds, a hundred years of virtual time
-  sim --story SEED|HEX             one story, told step by step
+  sim --lockstep|--delivery SEED|HEX
+                                   one story, told step by step
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
 ";
@@ -97,8 +98,10 @@ fn run(args: Vec<String>) -> Result<()> {
             args.finish().and_then(|()| vectors::run(file.as_ref()))
         }
         Some("sim") => {
-            if let Some(story) = args.value("--story")? {
-                return args.finish().and_then(|()| sim::story(&story));
+            for kind in ["lockstep", "delivery"] {
+                if let Some(story) = args.value(&format!("--{kind}"))? {
+                    return args.finish().and_then(|()| sim::story(kind, &story));
+                }
             }
             let (seeds, from) = (args.number("--seeds")?, args.number("--from")?);
             let Some(seeds) = seeds else { bail!("how many? --seeds N") };

@@ -11,9 +11,9 @@ pub(crate) fn run(seeds: u32, from: u32) -> Result<()> {
     sim().words("years").arg(from.to_string()).run()
 }
 
-/// Tells one story step by step: a seed, or its bytes in hex.
-pub(crate) fn story(story: &str) -> Result<()> {
-    sim().words("story").arg(story).run()
+/// Tells one story of this kind step by step: a seed, or its bytes in hex.
+pub(crate) fn story(kind: &str, story: &str) -> Result<()> {
+    sim().arg(kind).arg(story).run()
 }
 
 fn sim() -> Cmd {

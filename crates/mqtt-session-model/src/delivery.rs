@@ -13,16 +13,23 @@ use crate::world::World;
 /// How many publishes may be unacknowledged, in either direction; small, so that it is often reached.
 const WINDOW: u16 = 3;
 
-/// What happens, in two bytes.
+/// The bytes before the first [`Step`], and those of each.
+pub const HEAD: usize = 1;
+/// See [`HEAD`].
+pub const STEP: usize = 2;
+
+/// What happens.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     /// The application publishes.
     Publish(QoS),
     /// Somebody else publishes for it.
     Deliver(QoS),
     /// So many bytes travel.
     HearAtServer(usize),
+    /// So many bytes travel the other way.
     HearAtClient(usize),
+    /// The client writes.
     Flush,
     /// The server handles so many packets.
     Serve(u8),
@@ -32,6 +39,7 @@ enum Step {
     Cut,
     /// The client's process dies, and begins again from its store.
     Restart,
+    /// So many milliseconds pass.
     Pass(u64),
     /// The server loses its session.
     Forget,
@@ -63,6 +71,15 @@ impl Step {
 ///
 /// If a message is lost or doubled against the promise of its QoS, or something else is wrong.
 pub fn run(story: &[u8]) {
+    tell(story, &mut |_| {});
+}
+
+/// The same, and each step is told before it happens.
+///
+/// # Panics
+///
+/// As [`run`] does.
+pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) {
     let [first, steps @ ..] = story else { return };
     let version = if first & 1 == 0 { Version::V311 } else { Version::V5 };
     let may_forget = first & 2 != 0;
@@ -70,7 +87,10 @@ pub fn run(story: &[u8]) {
     for step in steps.as_chunks().0 {
         match Step::read(*step) {
             Step::Forget if !may_forget => {}
-            step => traffic.step(step),
+            step => {
+                told(&step);
+                traffic.step(step);
+            }
         }
     }
     traffic.heal();

@@ -19,6 +19,9 @@ use crate::store::Store;
 /// What a story has come by, in a word or two each: news, refusals, packets and rules that were broken.
 pub type Seen = BTreeSet<String>;
 
+/// The bytes before the first [`Step`].
+pub const HEAD: usize = 2;
+
 /// Lives through the story that the bytes tell: the first two say what the session and the peer are like, each four
 /// that follow are a [`Step`].
 ///

@@ -9,14 +9,15 @@ use mqtt_session::codec::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::codec::Version::{V5, V311};
 use mqtt_session_model::explore::{Small, explore};
 use mqtt_session_model::soak::soak;
+use mqtt_session_model::step::STEP_BYTES;
 use mqtt_session_model::{delivery, lockstep, seeds};
 
 const USAGE: &str = "\
 Usage: sim seeds FROM COUNT    stories from so many seeds
        sim worlds              every way through small worlds, larger ones than the tests go through
        sim years SEED          a hundred years on a flaky link, in each version
-       sim story SEED          one story beside the model, told step by step
-       sim story HEX           the same, in hex, as the property test and the fuzzer show it
+       sim lockstep SEED|HEX   one story beside the model, told step by step
+       sim delivery SEED|HEX   one story of messages on a bad link
 ";
 
 /// The bytes of a story.
@@ -31,9 +32,14 @@ fn main() -> ExitCode {
         }
         ["worlds"] => Some(worlds()),
         ["years", seed] => seed.parse().ok().map(years),
-        ["story", seed] => {
-            seed.parse().map(|seed| seeds::story(seed, STORY)).ok().or_else(|| unhex(seed)).map(retell)
-        }
+        ["lockstep", story] => read(story).map(|story| {
+            lockstep::tell(&story, &mut |step| println!("{step:?}"));
+            ExitCode::SUCCESS
+        }),
+        ["delivery", story] => read(story).map(|story| {
+            delivery::tell(&story, &mut |step| println!("{step:?}"));
+            ExitCode::SUCCESS
+        }),
         _ => None,
     };
     is_done.unwrap_or_else(|| {
@@ -42,20 +48,17 @@ fn main() -> ExitCode {
     })
 }
 
-/// Tells the stories of these seeds, in as many threads as there are processors; the first that fails is named.
+/// Tells the stories of these seeds, in as many threads as there are processors. Those that fail first are shown without
+/// the steps that they fail without as well.
 fn tell(from: u64, count: u64) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let failed = std::thread::scope(|scope| {
-        let share = |thread: u64| {
-            move || (from + thread..from + count).step_by(threads as usize).find(|seed| !holds(*seed))
-        };
-        let shares: Vec<_> = (0..threads).map(|thread| scope.spawn(share(thread))).collect();
+        let share = |thread| move || (thread..from + count).step_by(threads as usize).find_map(failure);
+        let shares: Vec<_> = (0..threads).map(|thread| scope.spawn(share(from + thread))).collect();
         shares.into_iter().filter_map(|share| share.join().expect("panics are caught")).min()
     });
-    if let Some(seed) = failed {
-        println!(
-            "seed {seed} fails; to see how: cargo xtask sim --seeds 1 --from {seed}, or sim story {seed}"
-        );
+    if let Some((seed, kind, story)) = failed {
+        println!("seed {seed} fails; to see how: cargo xtask sim --{kind} {story}");
         return ExitCode::FAILURE;
     }
     println!(
@@ -64,13 +67,18 @@ fn tell(from: u64, count: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn holds(seed: u64) -> bool {
+/// How this seed's stories fail, if one does.
+fn failure(seed: u64) -> Option<(u64, &'static str, String)> {
     let story = seeds::story(seed, STORY);
-    let tell = || {
-        lockstep::run(&story);
-        delivery::run(&story);
-    };
-    catch_unwind(AssertUnwindSafe(tell)).is_ok()
+    let lockstep = |story: &[u8]| catch_unwind(AssertUnwindSafe(|| lockstep::run(story))).is_err();
+    let delivery = |story: &[u8]| catch_unwind(AssertUnwindSafe(|| delivery::run(story))).is_err();
+    if lockstep(&story) {
+        Some((seed, "lockstep", hex(&seeds::shorten(story, lockstep::HEAD, STEP_BYTES, lockstep))))
+    } else if delivery(&story) {
+        Some((seed, "delivery", hex(&seeds::shorten(story, delivery::HEAD, delivery::STEP, delivery))))
+    } else {
+        None
+    }
 }
 
 fn worlds() -> ExitCode {
@@ -104,12 +112,15 @@ fn years(seed: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn retell(story: Vec<u8>) -> ExitCode {
-    lockstep::tell(&story, &mut |step| println!("{step:?}"));
-    ExitCode::SUCCESS
+/// A seed's story, or the one that these hex digits are.
+fn read(story: &str) -> Option<Vec<u8>> {
+    if let Ok(seed) = story.parse() {
+        return Some(seeds::story(seed, STORY));
+    }
+    let byte = |at| u8::from_str_radix(story.get(at..at + 2)?, 16).ok();
+    (0..story.len()).step_by(2).map(byte).collect()
 }
 
-fn unhex(hex: &str) -> Option<Vec<u8>> {
-    let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    (0..hex.len()).step_by(2).map(byte).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

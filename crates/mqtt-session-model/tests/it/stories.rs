@@ -7,7 +7,7 @@ use mqtt_session_model::step::STEP_BYTES;
 use mqtt_session_model::{delivery, lockstep, seeds};
 use proptest::prelude::*;
 
-/// A story, shown as `cargo xtask sim --story` takes it.
+/// A story, shown as `cargo xtask sim --lockstep` and `--delivery` take it.
 struct Story(Vec<u8>);
 
 impl fmt::Debug for Story {
@@ -26,14 +26,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_session_does_what_the_model_does(story in story::<2, STEP_BYTES>(300)) {
+    fn a_session_does_what_the_model_does(story in story::<{ lockstep::HEAD }, STEP_BYTES>(300)) {
         lockstep::run(&story.0);
     }
 
     // [5.0 MQTT-3.3.4-7] [5.0 MQTT-4.9.0-2] [3.1.1 MQTT-4.6.0-1] [5.0 MQTT-4.6.0-1] [3.1.1 MQTT-4.6.0-2]
     // [3.1.1 MQTT-4.6.0-3] [5.0 MQTT-4.6.0-2] [5.0 MQTT-4.6.0-3]
     #[test]
-    fn messages_keep_the_promise_of_their_qos(story in story::<1, 2>(400)) {
+    fn messages_keep_the_promise_of_their_qos(story in story::<{ delivery::HEAD }, { delivery::STEP }>(400)) {
         delivery::run(&story.0);
     }
 }

@@ -7,7 +7,7 @@ use crate::support::*;
 
 /// Where an inbound flow with packet identifier 1 can stand.
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(crate) enum State {
     None,
     Qos1Open,
     Qos2Open,
@@ -25,7 +25,7 @@ enum Outcome {
     Violation(Violation),
 }
 
-fn rig_in(state: State, version: Version) -> Rig {
+pub(crate) fn rig_in(state: State, version: Version) -> Rig {
     let mut rig = Rig::ready(version);
     let qos = match state {
         State::None => return rig,

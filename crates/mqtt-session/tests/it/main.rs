@@ -21,3 +21,4 @@ mod records;
 mod requests;
 mod restore;
 mod support;
+mod tables;

@@ -7,10 +7,11 @@ use crate::support::*;
 
 /// Where an outgoing flow with packet identifier 1 can stand.
 #[derive(Clone, Copy, Debug)]
-enum State {
+pub(crate) enum State {
     /// No flow has the identifier.
     None,
     Qos1Unsent,
+    Qos2Unsent,
     Qos1Sent,
     Qos2Sent,
     Qos2Released,
@@ -28,11 +29,12 @@ enum Outcome {
     Violation(Violation),
 }
 
-fn rig_in(state: State, version: Version) -> Rig {
+pub(crate) fn rig_in(state: State, version: Version) -> Rig {
     let mut rig = Rig::ready(version);
     match state {
         State::None => {}
         State::Qos1Unsent => rig.publish(1, AtLeastOnce),
+        State::Qos2Unsent => rig.publish(1, ExactlyOnce),
         State::Qos1Sent => {
             rig.publish(1, AtLeastOnce);
             assert_eq!(rig.sent(), [publish(1, AtLeastOnce, 1).into()]);
