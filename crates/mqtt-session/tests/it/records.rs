@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use mqtt_session::codec::bytes::Bytes;
-use mqtt_session::codec::{Publish, ReasonCode, Text};
-use mqtt_session::{Config, Fault, Key, Record, RestoreError, Session, Timestamp};
+use mqtt_session::codec::{Connack, Publish, ReasonCode, Text};
+use mqtt_session::{Config, Fault, Key, Operation, Record, RestoreError, Session, Timestamp};
+use proptest::prelude::*;
 
 use crate::support::*;
 
@@ -224,4 +225,68 @@ fn a_session_of_the_other_version_is_not_carried_over() {
     )
     .unwrap_err();
     assert_eq!(error.to_string(), "stored publish 7: it has properties, which MQTT 3.1.1 does not know");
+}
+
+/// What a store holds of a session with a bit of everything.
+fn store() -> Vec<(Vec<u8>, Vec<u8>)> {
+    let records = [
+        session(Some(text("client"))),
+        stored(with_properties(), true, 5),
+        Record::Release { packet_id: id(7), order: 6, reason: ReasonCode::Success },
+        Record::Barred { packet_id: id(8) },
+        Record::Received { packet_id: id(9), delivery_id: 1, answered: false },
+        Record::Received { packet_id: id(10), delivery_id: 2, answered: true },
+    ];
+    let entry = |record: &Record| {
+        let mut value = Vec::new();
+        record.encode(&mut value).unwrap();
+        (record.key().to_bytes().to_vec(), value)
+    };
+    records.iter().map(entry).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_damaged_store_is_an_error_or_a_session_that_works(
+        damage in prop::collection::vec((0..6_usize, any::<bool>(), any::<usize>(), any::<u8>()), 1..4),
+    ) {
+        let mut store = store();
+        for (entry, in_key, at, byte) in damage {
+            let bytes = if in_key { &mut store[entry].0 } else { &mut store[entry].1 };
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let records: Result<Vec<_>, _> = store.iter().map(|(key, value)| decode(key, value)).collect();
+        let Ok(records) = records else { return Ok(()) };
+        for record in &records {
+            let mut value = Vec::new();
+            record.encode(&mut value).unwrap();
+            prop_assert_eq!(decode(&record.key().to_bytes(), &value), Ok(record.clone()));
+        }
+        let config = Config { version: V5, durable: true, ..Config::default() };
+        let Ok(session) = Session::restore(config.clone(), records, Timestamp::ZERO, Duration::ZERO) else {
+            return Ok(());
+        };
+        let mut rig = Rig::with_config(config);
+        rig.session = session;
+        rig.accept(Connack::new(true, ReasonCode::Success));
+        rig.publish(1, ExactlyOnce);
+        rig.peer_ok(publish(1, ExactlyOnce, 100));
+        let mut batch = Vec::new();
+        let number = rig.session.poll_store(rig.now, &mut batch).unwrap();
+        rig.session.handle_stored(rig.now, number);
+        prop_assert!(rig.sent().contains(&publish_packet(1, ExactlyOnce, identifier_in(&batch))));
+        prop_assert_eq!(rig.messages().len(), 1);
+    }
+}
+
+/// The identifier that a publish got: the last that is stored.
+fn identifier_in(batch: &[Operation]) -> u16 {
+    let id = |operation: &Operation| match operation {
+        Operation::Put(Record::Publish { packet_id, transmitted: true, tag: 1, .. }) => Some(packet_id.get()),
+        _ => None,
+    };
+    batch.iter().filter_map(id).next_back().unwrap()
 }
