@@ -25,7 +25,7 @@ impl Ours {
 impl Client for Ours {
     const NAME: &'static str = "mqtt-session";
     const HOUSE: House = House::Ours;
-    type Message = Publish;
+    type Message = Command;
 
     fn connected(version: Version) -> Self {
         let config = Config {
@@ -47,18 +47,18 @@ impl Client for Ours {
         client
     }
 
-    fn message(qos: QoS, topic: &'static str, payload: &Bytes) -> Publish {
-        let topic = TopicName::new(topic).expect("a legal topic");
-        Publish { qos, ..Publish::new(topic, payload.clone()) }
+    fn message(qos: QoS, topic: &'static str, payload: &Bytes) -> Command {
+        let topic = TopicName::from_static(topic).expect("a legal topic");
+        Command::Publish { tag: 0, publish: Publish { qos, ..Publish::new(topic, payload.clone()) } }
     }
 
     fn id(nth: usize) -> u16 {
         (nth % 0xFFFF) as u16 + 1
     }
 
-    fn publish(&mut self, messages: Vec<Publish>) {
-        for (publish, tag) in messages.into_iter().zip(0..) {
-            self.session.submit(Command::Publish { tag, publish }).expect("the window has room");
+    fn publish(&mut self, messages: Vec<Command>) {
+        for command in messages {
+            self.session.submit(command).expect("the window has room");
         }
     }
 
