@@ -243,11 +243,11 @@ impl InboundFlows {
         if flow.serial != token.serial || flow.progress != Progress::Told {
             return None;
         }
-        let allowed = reason.allowed_in(PacketKind::Puback, Side::Client);
-        flow.progress = Progress::Answered(match reason.is_error() {
-            _ if allowed => reason,
-            true => ReasonCode::UnspecifiedError,
-            false => ReasonCode::Success,
+        flow.progress = Progress::Answered(match reason {
+            ReasonCode::Success => reason,
+            _ if reason.allowed_in(PacketKind::Puback, Side::Client) => reason,
+            _ if reason.is_error() => ReasonCode::UnspecifiedError,
+            _ => ReasonCode::Success,
         });
         if flow.qos == QoS::ExactlyOnce {
             flow.batch = news.journal.touch(Key::Received(token.packet_id));
@@ -325,9 +325,11 @@ impl InboundFlows {
             if known_here {
                 return Err(Violation::PacketIdInUse);
             }
+            order.charge()?;
+            self.remove(packet_id, order, news);
+        } else {
+            order.charge()?;
         }
-        order.charge()?;
-        self.remove(packet_id, order, news);
         let token = Token { packet_id, serial: self.next_serial };
         self.next_serial += 1;
         let batch = match qos {
@@ -359,6 +361,7 @@ impl InboundFlows {
         }
     }
 
+    #[inline]
     fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder, news: &mut News) {
         if let Some(flow) = self.flows.remove(packet_id) {
             if flow.has_record() {
