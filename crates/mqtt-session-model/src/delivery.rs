@@ -37,8 +37,13 @@ pub enum Step {
     Acknowledge(usize),
     /// The link is cut, and opened again.
     Cut,
+    /// What the store was given is stored.
+    Commit,
     /// The client's process dies, and begins again from its store.
-    Restart,
+    Restart {
+        /// Whether what was being written is stored.
+        written: bool,
+    },
     /// So many milliseconds pass.
     Pass(u64),
     /// The server loses its session.
@@ -53,19 +58,20 @@ impl Step {
             3..=5 => Self::Deliver(qos),
             6..=9 => Self::HearAtServer(usize::from(a) % 40),
             10..=13 => Self::HearAtClient(usize::from(a) % 40),
-            14..=18 => Self::Flush,
+            14..=17 => Self::Flush,
+            18 => Self::Commit,
             19..=23 => Self::Serve(a % 4),
             24..=27 => Self::Acknowledge(usize::from(a) % 6),
             28 => Self::Cut,
-            29 => Self::Restart,
+            29 => Self::Restart { written: a >= 128 },
             30 => Self::Pass(u64::from(a) * 20),
             _ => Self::Forget,
         }
     }
 }
 
-/// Lives through the story that the bytes tell: the first says which version and whether the server may lose its
-/// session, each two that follow are a step.
+/// Lives through the story that the bytes tell: the first says which version, whether the server may lose its
+/// session and whether the client has a store, each two that follow are a step.
 ///
 /// # Panics
 ///
@@ -83,7 +89,7 @@ pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) {
     let [first, steps @ ..] = story else { return };
     let version = if first & 1 == 0 { Version::V311 } else { Version::V5 };
     let may_forget = first & 2 != 0;
-    let mut traffic = Traffic::new(version);
+    let mut traffic = Traffic::new(version, first & 4 != 0);
     for step in steps.as_chunks().0 {
         match Step::read(*step) {
             Step::Forget if !may_forget => {}
@@ -103,14 +109,25 @@ struct Traffic {
     published: BTreeMap<u64, QoS>,
     delivered: BTreeMap<u64, QoS>,
     restarted: bool,
+    /// The publishes that the store had not got when the process died.
+    lost: BTreeSet<u64>,
 }
 
 impl Traffic {
-    fn new(version: Version) -> Self {
+    fn new(version: Version, stores: bool) -> Self {
         let mut world = World::new(version, WINDOW, WINDOW);
+        if stores {
+            world = world.with_store();
+        }
         world.open();
         world.run(true);
-        Self { world, published: BTreeMap::new(), delivered: BTreeMap::new(), restarted: false }
+        Self {
+            world,
+            published: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            restarted: false,
+            lost: BTreeSet::new(),
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -136,9 +153,10 @@ impl Traffic {
                 world.cut();
                 world.open();
             }
-            Step::Restart => {
+            Step::Commit => _ = world.commit(),
+            Step::Restart { written } => {
                 self.restarted = true;
-                world.restart();
+                self.lost.extend(world.restart(written));
                 world.open();
             }
             Step::Pass(millis) => world.pass(Duration::from_millis(millis)),
@@ -152,6 +170,9 @@ impl Traffic {
                 world.hear_at_server(usize::MAX);
                 world.server.step();
                 world.hear_at_client(usize::MAX);
+                while world.commit() {
+                    world.flush();
+                }
             }
         }
         assert!(world.session.in_flight() <= WINDOW.into());
@@ -169,17 +190,17 @@ impl Traffic {
 
     fn check(&self, may_forget: bool) {
         let world = &self.world;
-        let mut ended = BTreeMap::new();
-        for (tag, end) in &world.ended {
-            assert!(ended.insert(*tag, *end).is_none(), "{tag} ended twice");
-        }
         for (tag, qos) in &self.published {
-            let Some(end) = ended.get(tag) else {
+            let copies = world.server.received.iter().filter(|(n, _)| n == tag).count();
+            if self.lost.contains(tag) {
+                assert_eq!(copies, 0, "{tag} was sent before it was stored");
+                continue;
+            }
+            let Some(end) = world.ended.get(tag) else {
                 // With the process its QoS 0 publishes end, and nobody is there to be told.
                 assert!(*qos == AtMostOnce && self.restarted, "{tag} did not end");
                 continue;
             };
-            let copies = world.server.received.iter().filter(|(n, _)| n == tag).count();
             match end {
                 End::Written => assert!(*qos == AtMostOnce && copies <= 1),
                 End::Acknowledged(_) => assert!(copies == 1 || *qos == AtLeastOnce && copies > 0),
@@ -190,7 +211,8 @@ impl Traffic {
         }
         for qos in [AtLeastOnce, ExactlyOnce] {
             if !may_forget {
-                check_delivery(&world.server.received, qos, &numbers(&self.published, qos));
+                let stored = numbers(&self.published, qos).into_iter().filter(|n| !self.lost.contains(n));
+                check_delivery(&world.server.received, qos, &stored.collect::<Vec<_>>());
                 check_delivery(&world.delivered, qos, &numbers(&self.delivered, qos));
             }
         }

@@ -31,6 +31,8 @@ pub struct Small {
     pub cuts: u32,
     /// How often the client's process may die.
     pub deaths: u32,
+    /// Whether it has a store, which takes its time. Without one a process leaves all behind that it knew.
+    pub stores: bool,
 }
 
 /// What was found.
@@ -56,18 +58,24 @@ enum Act {
     AcknowledgeLast,
     /// The link is cut, and opened again.
     Cut,
-    /// The client's process dies, and another one opens a link.
+    /// The store has what it was given.
+    Commit,
+    /// The client's process dies, and another one opens a link; what was being written is lost.
     Die,
+    /// The same, and it is not lost.
+    DieWritten,
 }
 
-const ACTS: [Act; 7] = [
+const ACTS: [Act; 9] = [
     Act::Publish,
     Act::ToServer,
     Act::ToClient,
     Act::AcknowledgeFirst,
     Act::AcknowledgeLast,
     Act::Cut,
+    Act::Commit,
     Act::Die,
+    Act::DieWritten,
 ];
 
 /// Looks at every state of the small world. In each, no message was lost, doubled or put out of order, and there is a
@@ -104,7 +112,8 @@ pub fn explore(small: &Small) -> Explored {
 struct Life {
     small: Small,
     world: World,
-    published: u64,
+    /// The publishes that are to be made, in order.
+    ahead: VecDeque<u64>,
     cuts: u32,
     deaths: u32,
     way: Vec<Act>,
@@ -114,10 +123,14 @@ impl Life {
     /// Connected, with a session on both sides.
     fn new(small: &Small) -> Self {
         let mut world = World::new(small.version, small.window, small.window);
+        if small.stores {
+            world = world.with_store();
+        }
         world.open();
         world.run(true);
         (1..=small.messages).for_each(|n| world.server.publish(n, small.qos));
-        Self { small: small.clone(), world, published: 0, cuts: 0, deaths: 0, way: Vec::new() }
+        let ahead = (1..=small.publishes).collect();
+        Self { small: small.clone(), world, ahead, cuts: 0, deaths: 0, way: Vec::new() }
     }
 
     fn lived(small: &Small, way: &[Act]) -> Self {
@@ -132,10 +145,9 @@ impl Life {
     fn act(&mut self, act: Act) -> bool {
         let world = &mut self.world;
         let happened = match act {
-            Act::Publish if self.published == self.small.publishes => false,
             Act::Publish => {
-                let taken = world.publish(self.published + 1, self.small.qos);
-                self.published += u64::from(taken);
+                let taken = self.ahead.front().is_some_and(|tag| world.publish(*tag, self.small.qos));
+                self.ahead.drain(..usize::from(taken));
                 taken
             }
             Act::ToServer => world.packet_to_server(),
@@ -154,10 +166,13 @@ impl Life {
                 world.open();
                 true
             }
-            Act::Die if self.deaths == self.small.deaths => false,
-            Act::Die => {
+            Act::Commit => world.commit(),
+            Act::DieWritten if !self.small.stores => false,
+            Act::Die | Act::DieWritten if self.deaths == self.small.deaths => false,
+            Act::Die | Act::DieWritten => {
                 self.deaths += 1;
-                world.restart();
+                let lost = world.restart(matches!(act, Act::DieWritten));
+                lost.into_iter().rev().for_each(|tag| self.ahead.push_front(tag));
                 world.open();
                 true
             }
@@ -185,15 +200,15 @@ impl Life {
         let all = |count| (1..=count).collect::<Vec<_>>();
         check_delivery(&self.world.server.received, self.small.qos, &all(self.small.publishes));
         check_delivery(&self.world.delivered, self.small.qos, &all(self.small.messages));
-        let acknowledged = |(_, end): &(u64, End)| matches!(end, End::Acknowledged(_));
-        assert!(self.world.ended.iter().all(acknowledged), "{:?} after {:?}", self.world.ended, self.way);
+        let acknowledged = |end: &End| matches!(end, End::Acknowledged(_));
+        assert!(self.world.ended.values().all(acknowledged), "{:?} after {:?}", self.world.ended, self.way);
         self.world.check_nothing_left();
     }
 
     /// A number that stands for everything in this state.
     fn fingerprint(&self) -> u64 {
         let mut hash = Hash(0xcbf2_9ce4_8422_2325);
-        let counts = (self.published, self.cuts, self.deaths);
+        let counts = (&self.ahead, self.cuts, self.deaths);
         write!(hash, "{counts:?} {:?}", self.world).expect("a hash takes everything");
         hash.0
     }

@@ -40,9 +40,10 @@ pub struct Years {
 #[must_use]
 pub fn soak(seed: u64, version: Version, years: u32) -> Years {
     let mut dice = Dice::new(seed);
-    let mut world = World::new(version, u16::MAX, 40).with_keep_alive(600);
+    let mut world = World::new(version, u16::MAX, 40).with_keep_alive(600).with_store();
     let mut told = Years::default();
     let mut awaited = [0; 3];
+    let mut lost = Vec::new();
     world.open();
     world.run(true);
     while world.age() < YEAR * years {
@@ -62,18 +63,20 @@ pub fn soak(seed: u64, version: Version, years: u32) -> Years {
                 awaited[qos as usize] += 1;
             }
         }
-        trouble(&mut dice, &mut world, &mut told);
+        trouble(&mut dice, &mut world, &mut told, &mut lost);
         world.live(Duration::from_secs(dice.below(1_800)));
         check_bounds(&world);
     }
     rest(&mut world);
+    let arrived = |tag: &&u64| world.server.received.iter().any(|(n, _)| n == *tag);
+    assert_eq!(lost.iter().find(arrived), None, "sent before it was stored");
     check_messages(&world, &awaited);
     check_identifiers(&mut world, told.published);
     told
 }
 
 /// Now and then, before all that was sent has arrived.
-fn trouble(dice: &mut Dice, world: &mut World, told: &mut Years) {
+fn trouble(dice: &mut Dice, world: &mut World, told: &mut Years, lost: &mut Vec<u64>) {
     world.flush();
     world.hear_at_server(dice.below(200) as usize);
     world.server.step();
@@ -82,7 +85,7 @@ fn trouble(dice: &mut Dice, world: &mut World, told: &mut Years) {
         0..=3 => world.cut(),
         4 => {
             told.restarts += 1;
-            world.restart();
+            lost.extend(world.restart(dice.below(2) == 0));
         }
         5 if world.session.phase() == Phase::Ready => {
             told.silences += 1;

@@ -1,12 +1,12 @@
 //! [`World`]: a session and an honest [`Server`], with a link between them that can be cut anywhere, and an
 //! application that takes notes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mqtt_session::codec::bytes::BytesMut;
 use mqtt_session::codec::{Decoder, QoS, ReasonCode, Side, Version};
-use mqtt_session::{Command, Config, Duty, Event, Inbound, Output, Phase, Session, Timestamp, Token};
+use mqtt_session::{Command, Config, Duty, Event, Inbound, Output, Phase, Record, Session, Timestamp, Token};
 
 use crate::messages::{connect, message};
 use crate::news::{End, News};
@@ -29,8 +29,9 @@ pub struct World {
     to_client: VecDeque<u8>,
     /// Whether the link swallows whatever is sent, and neither side knows.
     pub is_silent: bool,
-    /// Whether the client's process dies when the link is cut, and another goes on from its store.
-    pub is_mortal: bool,
+    store: Store,
+    /// The tags of publishes of QoS 1 and 2 that have not ended.
+    open: BTreeSet<u64>,
     /// How many more bytes arrive at the server on this connection.
     pub server_hears: usize,
     /// How many more bytes arrive at the client on this connection.
@@ -42,7 +43,7 @@ pub struct World {
     /// What it has yet to acknowledge.
     pub tokens: VecDeque<Token>,
     /// How its publishes ended.
-    pub ended: Vec<(u64, End)>,
+    pub ended: BTreeMap<u64, End>,
 }
 
 impl World {
@@ -63,13 +64,14 @@ impl World {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             is_silent: false,
-            is_mortal: false,
+            store: Store::default(),
+            open: BTreeSet::new(),
             server_hears: usize::MAX,
             client_hears: usize::MAX,
             used: BTreeSet::new(),
             delivered: Vec::new(),
             tokens: VecDeque::new(),
-            ended: Vec::new(),
+            ended: BTreeMap::new(),
         }
     }
 
@@ -77,6 +79,14 @@ impl World {
     #[must_use]
     pub fn with_keep_alive(mut self, keep_alive: u16) -> Self {
         self.keep_alive = keep_alive;
+        self
+    }
+
+    /// The same with a store that takes its time; without one, a process that dies leaves all behind that it knew.
+    #[must_use]
+    pub fn with_store(mut self) -> Self {
+        self.config.durable = true;
+        self.session = Session::new(self.config.clone());
         self
     }
 
@@ -100,25 +110,41 @@ impl World {
 
     /// The link is cut; what was on the way is lost.
     pub fn cut(&mut self) {
-        if self.is_mortal {
-            return self.restart();
-        }
         self.session.handle_closed(self.now);
         self.forget_link();
         self.take_notes();
     }
 
-    /// The process dies, and another one goes on from what is stored; the application knows nothing but which messages
-    /// it has made use of.
-    pub fn restart(&mut self) {
-        self.session = Store::of(&self.session).restore(self.config.clone(), self.now);
+    /// The process dies, and another one goes on from what is stored, perhaps with what was being `written`; the
+    /// application knows nothing but which messages it has made use of. The publishes that the store had not got.
+    pub fn restart(&mut self, written: bool) -> Vec<u64> {
+        if !self.config.durable {
+            self.store = Store::of(&self.session);
+        }
+        self.store.crash(written);
+        self.session = self.store.restore(self.config.clone(), self.now);
         self.tokens.clear();
         self.forget_link();
+        let kept: BTreeSet<u64> = self.session.snapshot().filter_map(|record| tag(&record)).collect();
+        let lost = self.open.difference(&kept).copied().collect();
+        self.open = kept;
+        lost
+    }
+
+    /// What is being written is stored. False if nothing is.
+    pub fn commit(&mut self) -> bool {
+        let committed = self.store.commit(&mut self.session, self.now);
+        self.take_notes();
+        committed
     }
 
     /// Publishes if there is room.
     pub fn publish(&mut self, tag: u64, qos: QoS) -> bool {
-        self.session.submit(Command::Publish { tag, publish: message(tag, qos) }).is_ok()
+        let taken = self.session.submit(Command::Publish { tag, publish: message(tag, qos) }).is_ok();
+        if taken && qos != QoS::AtMostOnce {
+            self.open.insert(tag);
+        }
+        taken
     }
 
     /// The application acknowledges the message at this place of those that it has yet to acknowledge. False if there
@@ -143,6 +169,7 @@ impl World {
         self.to_server.extend(self.output.chunks().flatten());
         self.output.advance(length);
         self.session.handle_written(self.now, length);
+        self.store.begin(&mut self.session, self.now);
         self.take_notes();
         length > 0
     }
@@ -197,7 +224,7 @@ impl World {
                 // One that the server's loss has made void is nobody's any more.
                 busy |= self.acknowledge(0);
             }
-            if !busy {
+            if !busy && !self.commit() {
                 return;
             }
         }
@@ -263,11 +290,25 @@ impl World {
             }
             match News::of(&event) {
                 News::Message { n, qos } => self.delivered.push((n, qos)),
-                News::Ended { tag, end } => self.ended.push((tag, end)),
+                // What the store had not got of an end is told again.
+                News::Ended { tag, .. } if self.ended.contains_key(&tag) => {
+                    assert!(self.config.durable && self.open.remove(&tag), "{tag} ended twice");
+                }
+                News::Ended { tag, end } => {
+                    self.open.remove(&tag);
+                    self.ended.insert(tag, end);
+                }
                 News::Connected { .. } | News::Disconnected(_) | News::Answered { tag: None } => {}
                 other => panic!("not expected: {other:?}"),
             }
         }
+    }
+}
+
+fn tag(record: &Record) -> Option<u64> {
+    match record {
+        Record::Publish { tag, .. } => Some(*tag),
+        _ => None,
     }
 }
 

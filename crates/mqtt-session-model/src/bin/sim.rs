@@ -85,16 +85,23 @@ fn worlds() -> ExitCode {
     let mut states = 0;
     for version in [V311, V5] {
         for qos in [AtLeastOnce, ExactlyOnce] {
-            let small = |publishes, messages, cuts, deaths| Small {
+            let small = Small {
                 version,
                 qos,
                 window: 2,
-                publishes,
-                messages,
-                cuts,
-                deaths,
+                publishes: 0,
+                messages: 0,
+                cuts: 2,
+                deaths: 2,
+                stores: false,
             };
-            for small in [small(3, 0, 2, 2), small(0, 3, 2, 2), small(2, 2, 1, 1)] {
+            for small in [
+                Small { publishes: 3, ..small.clone() },
+                Small { messages: 3, ..small.clone() },
+                Small { publishes: 2, messages: 2, cuts: 1, deaths: 1, ..small.clone() },
+                Small { publishes: 2, stores: true, ..small.clone() },
+                Small { messages: 2, stores: true, ..small.clone() },
+            ] {
                 let explored = explore(&small);
                 println!("{small:?}: {explored:?}");
                 states += explored.states;

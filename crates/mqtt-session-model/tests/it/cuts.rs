@@ -1,8 +1,6 @@
 //! The flagship: QoS 1 and QoS 2 exchanges in both directions, cut after every byte of either direction, with and
 //! without a restart of the client's process, and resumed.
 
-use std::collections::BTreeSet;
-
 use mqtt_session::codec::QoS::{self, AtLeastOnce, ExactlyOnce};
 use mqtt_session::codec::Version;
 use mqtt_session_model::delivery::check_delivery;
@@ -11,40 +9,50 @@ use mqtt_session_model::world::World;
 
 const MESSAGES: [u64; 2] = [1, 2];
 
+/// What a cut is to the client's process, which has a store that takes its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Process {
+    GoesOn,
+    /// It dies, and another one goes on from what is stored, with what was being written.
+    DiesWritten,
+    /// The same, without.
+    DiesUnwritten,
+}
+
 /// One kind of exchange.
 #[derive(Clone, Copy, Debug)]
 struct Exchange {
     version: Version,
     qos: QoS,
-    /// Whether the client's process dies with each cut, and another one goes on from what it stored.
-    dies: bool,
+    process: Process,
     /// Whether the application acknowledges only after the cut.
     late: bool,
 }
 
 impl Exchange {
     fn all() -> impl Iterator<Item = Self> {
-        let bits = |n: u32| [n & 1 != 0, n & 2 != 0, n & 4 != 0, n & 8 != 0];
-        (0..16).map(bits).map(|[v5, qos2, dies, late]| Self {
-            version: if v5 { Version::V5 } else { Version::V311 },
-            qos: if qos2 { ExactlyOnce } else { AtLeastOnce },
-            dies,
-            late,
+        let processes = [Process::GoesOn, Process::DiesWritten, Process::DiesUnwritten];
+        processes.into_iter().flat_map(|process| {
+            (0..8).map(move |n: u32| Self {
+                version: if n & 1 == 0 { Version::V311 } else { Version::V5 },
+                qos: if n & 2 == 0 { AtLeastOnce } else { ExactlyOnce },
+                late: n & 4 == 0,
+                process,
+            })
         })
     }
 
     /// Messages go both ways. The first connections are cut when so many bytes have arrived at the server and at the
     /// client, the last one is whole. How many bytes arrived on the last connection that was cut.
     fn run(self, cuts: &[(usize, usize)]) -> (usize, usize) {
-        let mut world = World::new(self.version, 10, 10);
-        world.is_mortal = self.dies;
+        let mut world = World::new(self.version, 10, 10).with_store();
         world.open();
         world.run(true);
         for n in MESSAGES {
             assert!(world.publish(n, self.qos));
             world.server.publish(n, self.qos);
         }
-        let mut arrived = (0, 0);
+        let (mut arrived, mut lost) = ((0, 0), Vec::new());
         for (number, (at_server, at_client)) in cuts.iter().copied().enumerate() {
             if number > 0 {
                 world.open();
@@ -52,15 +60,24 @@ impl Exchange {
             (world.server_hears, world.client_hears) = (at_server, at_client);
             world.run(!self.late);
             arrived = (at_server - world.server_hears, at_client - world.client_hears);
-            world.cut();
+            lost.extend(match self.process {
+                Process::GoesOn => {
+                    world.cut();
+                    Vec::new()
+                }
+                Process::DiesWritten => world.restart(true),
+                Process::DiesUnwritten => world.restart(false),
+            });
         }
         world.open();
         world.run(true);
+        // What the store had not got was never sent, and is published anew.
+        lost.iter().for_each(|n| assert!(world.publish(*n, self.qos)));
+        world.run(true);
         check_delivery(&world.server.received, self.qos, &MESSAGES);
         check_delivery(&world.delivered, self.qos, &MESSAGES);
-        let ended: BTreeSet<_> = world.ended.iter().map(|(tag, _)| *tag).collect();
-        assert!(ended.len() == world.ended.len() && ended.iter().eq(&MESSAGES), "{:?}", world.ended);
-        assert!(world.ended.iter().all(|(_, end)| matches!(end, End::Acknowledged(_))), "{:?}", world.ended);
+        assert!(world.ended.keys().eq(&MESSAGES), "{:?}", world.ended);
+        assert!(world.ended.values().all(|end| matches!(end, End::Acknowledged(_))), "{:?}", world.ended);
         world.check_nothing_left();
         arrived
     }

@@ -13,8 +13,16 @@ fn check(small: &Small, at_least: usize) {
 }
 
 /// Nobody does anything.
-const SMALL: Small =
-    Small { version: V5, qos: ExactlyOnce, window: 2, publishes: 0, messages: 0, cuts: 2, deaths: 1 };
+const SMALL: Small = Small {
+    version: V5,
+    qos: ExactlyOnce,
+    window: 2,
+    publishes: 0,
+    messages: 0,
+    cuts: 2,
+    deaths: 1,
+    stores: false,
+};
 
 #[test]
 fn publishing() {
@@ -36,4 +44,14 @@ fn receiving() {
 fn publishing_and_receiving() {
     check(&Small { publishes: 2, messages: 2, cuts: 1, deaths: 0, ..SMALL }, 15_000);
     check(&Small { publishes: 1, messages: 1, ..SMALL }, 3_500);
+}
+
+/// The store takes its time, and the process dies before it has what it was given, or after.
+#[test]
+fn with_a_store() {
+    check(&Small { publishes: 2, cuts: 1, stores: true, ..SMALL }, 2_500);
+    check(&Small { messages: 2, cuts: 1, stores: true, ..SMALL }, 3_000);
+    check(&Small { publishes: 2, cuts: 0, deaths: 2, stores: true, ..SMALL }, 800);
+    check(&Small { messages: 2, cuts: 0, deaths: 2, stores: true, ..SMALL }, 800);
+    check(&Small { publishes: 1, messages: 1, cuts: 1, stores: true, ..SMALL }, 5_500);
 }
