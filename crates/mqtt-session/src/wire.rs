@@ -120,8 +120,8 @@ impl Wire {
         reason: ReasonCode,
         news: &mut News,
     ) {
-        let ack = Ack { reason: expressible(self.version, reason), ..Ack::new(kind, packet_id) };
         let version = self.version;
+        let ack = Ack::new(kind, packet_id).with_reason(expressible(version, reason));
         self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
     }
 
@@ -200,18 +200,11 @@ impl Wire {
             publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= self.max_packet_size)
         });
         let is_large = publish.payload.len() >= LARGE_PAYLOAD;
-        let shared = out.shared();
-        let aliased = match naming {
-            Naming::Name => None,
-            Naming::Set(alias) => Some(publish.setting_alias(alias)),
-            Naming::Alias(alias) => Some(publish.by_alias(alias)),
-        };
-        match (aliased, is_large) {
-            (None, false) => publish.encode(version, shared),
-            (None, true) => publish.encode_head(version, shared),
-            (Some(aliased), false) => aliased.encode(version, shared),
-            (Some(aliased), true) => aliased.encode_head(version, shared),
-        }?;
+        if naming == Naming::Name && !is_large {
+            encode_usual(publish, version, out.shared())?;
+        } else {
+            encode_unusual(publish, naming, is_large, version, out.shared())?;
+        }
         let payload = if is_large { publish.payload.len() } else { 0 };
         let encoded = &out.shared()[start..];
         record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(&publish.topic));
@@ -258,6 +251,35 @@ impl fmt::Debug for Wire {
 #[inline]
 pub(crate) fn expressible(version: Version, reason: ReasonCode) -> ReasonCode {
     if version == Version::V5 { reason } else { ReasonCode::Success }
+}
+
+/// Encodes a publish as it is. This and the next are calls of their own, so that the compiler unfolds all of the usual
+/// encoding in one place, and none of it in several.
+#[inline(never)]
+fn encode_usual(publish: &Publish, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    publish.encode(version, out)
+}
+
+/// Encodes a publish with an alias, or without its large payload.
+#[inline(never)]
+fn encode_unusual(
+    publish: &Publish,
+    naming: Naming,
+    is_large: bool,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Result<usize, EncodeError> {
+    let aliased = match naming {
+        Naming::Name => None,
+        Naming::Set(alias) => Some(publish.setting_alias(alias)),
+        Naming::Alias(alias) => Some(publish.by_alias(alias)),
+    };
+    match (aliased, is_large) {
+        (None, false) => publish.encode(version, out),
+        (None, true) => publish.encode_head(version, out),
+        (Some(aliased), false) => aliased.encode(version, out),
+        (Some(aliased), true) => aliased.encode_head(version, out),
+    }
 }
 
 #[inline(always)]
