@@ -170,6 +170,8 @@ impl Traffic {
                 world.hear_at_server(usize::MAX);
                 world.server.step();
                 world.hear_at_client(usize::MAX);
+                // And so does its store: a process that dies before that goes on with the lost session.
+                world.flush();
                 while world.commit() {
                     world.flush();
                 }
