@@ -1,4 +1,4 @@
-//! `cargo xtask bench codec` and `cargo xtask bench session`: ours beside those of other houses, which live in a
+//! `cargo xtask bench codec`, `bench session` and `bench e2e`: ours beside those of other houses, which live in a
 //! workspace of their own so that nobody else ever builds them.
 
 use anyhow::Result;
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What there is to compare.
-pub(crate) const SUBJECTS: [&str; 2] = ["codec", "session"];
+pub(crate) const SUBJECTS: [&str; 3] = ["codec", "session", "e2e"];
 
 /// Builds the benchmark and hands it its arguments. The table goes into the target folder unless `--out` says
 /// otherwise.

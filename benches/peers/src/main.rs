@@ -1,10 +1,11 @@
-//! Our codec and session beside those of other houses, on the same inputs: `cargo xtask bench codec`, `cargo xtask
-//! bench session`.
+//! Our codec, session and clients beside those of other houses, on the same work: `cargo xtask bench codec`, `cargo xtask
+//! bench session`, `cargo xtask bench e2e`.
 //!
 //! `mqtt-peers codec|session [--filter TEXT] [--rounds N] [--count] [--out FILE]` prints one table: medians of
 //! interleaved rounds in nanoseconds a packet or message, or with `--count` instructions, which valgrind counts in a
 //! run of its own for each candidate (`--one ROW CANDIDATE`).
 
+mod e2e;
 mod floor;
 mod inputs;
 mod measure;
@@ -20,10 +21,16 @@ use measure::Row;
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
+    let filter = value("--filter").map_or("", String::as_str);
+    if args.first().is_some_and(|subject| subject == "e2e") {
+        let rounds = value("--rounds").map_or(Ok(5), |text| text.parse())?;
+        let table = e2e::run(filter, rounds, args.iter().any(|arg| arg == "--quick"))?;
+        return value("--out").map_or(Ok(()), |file| Ok(fs::write(file, table)?));
+    }
     let (subject, mut rows) = match args.first().map(String::as_str) {
         Some("codec") => (&table::CODEC, rows::all()),
         Some("session") => (&table::SESSION, session::rows()),
-        _ => return Err("codec or session?".into()),
+        _ => return Err("codec, session or e2e?".into()),
     };
     if let Some(at) = args.iter().position(|arg| arg == "--one") {
         let [row, candidate] =
@@ -31,7 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows[row].candidates[candidate].once();
         return Ok(());
     }
-    let filter = value("--filter").map_or("", String::as_str);
     let rounds = value("--rounds").map_or(Ok(200), |text| text.parse())?;
     let count = args.iter().any(|arg| arg == "--count");
     let mut lines = table::head(subject, count);

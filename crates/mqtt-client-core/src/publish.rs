@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::codec::{InvalidTopic, Publish, PublishProperties, QoS, TopicName};
-use crate::publishing::PublishResult;
+use crate::publishing::{Admission, PublishResult};
 use crate::slots::Tag;
 use crate::{Client, Delivered, NotSent, PublishError};
 
@@ -81,11 +81,24 @@ impl PublishBuilder {
     }
 
     pub(crate) fn start(self, wait: bool) -> Result<Completion, PublishError> {
+        let qos = self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos);
+        let (client, admission) = self.submit(wait, false);
+        match admission {
+            Admission::Ended(Err(error)) => Err(error),
+            Admission::Ended(Ok(_)) => Ok(Completion { client, tag: None, qos, admitted: true }),
+            Admission::Admitted(tag) => Ok(Completion { client, tag: Some(tag), qos, admitted: true }),
+            Admission::Waiting(tag) => Ok(Completion { client, tag: Some(tag), qos, admitted: false }),
+        }
+    }
+
+    /// `forget`: whether nothing but the admission is of interest.
+    fn submit(self, wait: bool, forget: bool) -> (Client, Admission) {
         let PublishBuilder { client, publish, timeout } = self;
-        let publish = publish.map_err(|invalid| PublishError::NotSent(NotSent::InvalidTopic(invalid)))?;
-        let qos = publish.qos;
-        let tag = client.shared().run(|core| core.publish(publish, wait, timeout))?;
-        Ok(Completion { client, tag: Some(tag), qos })
+        let admission = match publish {
+            Ok(publish) => client.shared().run(|core| core.publish(publish, wait, timeout, forget)),
+            Err(invalid) => Admission::Ended(Err(PublishError::NotSent(NotSent::InvalidTopic(invalid)))),
+        };
+        (client, admission)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Publish)) -> Self {
@@ -101,7 +114,15 @@ impl IntoFuture for PublishBuilder {
     type IntoFuture = Publishing;
 
     fn into_future(self) -> Publishing {
-        Publishing { completion: Some(self.start(true)) }
+        let qos = self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos);
+        let (client, admission) = self.submit(true, qos == QoS::AtMostOnce);
+        let open = |tag, admitted| State::Open(Completion { client, tag: Some(tag), qos, admitted });
+        let state = match admission {
+            Admission::Ended(result) => State::Ended(result),
+            Admission::Admitted(tag) => open(tag, true),
+            Admission::Waiting(tag) => open(tag, false),
+        };
+        Publishing { state }
     }
 }
 
@@ -109,24 +130,31 @@ impl IntoFuture for PublishBuilder {
 #[derive(Debug)]
 #[must_use = "a message's outcome tells whether it arrived"]
 pub struct Publishing {
-    completion: Option<Result<Completion, PublishError>>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Ended(PublishResult),
+    Open(Completion),
+    Told,
 }
 
 impl Future for Publishing {
     type Output = PublishResult;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
-        match self.completion.take() {
-            None => Poll::Pending,
-            Some(Err(error)) => Poll::Ready(Err(error)),
-            Some(Ok(mut completion)) => {
+        match std::mem::replace(&mut self.state, State::Told) {
+            State::Told => Poll::Pending,
+            State::Ended(result) => Poll::Ready(result),
+            State::Open(mut completion) => {
                 let polled = if completion.qos == QoS::AtMostOnce {
                     completion.poll_queued(context)
                 } else {
                     Pin::new(&mut completion).poll(context)
                 };
                 if polled.is_pending() {
-                    self.completion = Some(Ok(completion));
+                    self.state = State::Open(completion);
                 }
                 polled
             }
@@ -163,11 +191,13 @@ pub struct Completion {
     /// `None` once the outcome was given.
     tag: Option<Tag>,
     qos: QoS,
+    /// It was admitted when it was submitted.
+    admitted: bool,
 }
 
 impl Completion {
     fn poll_admitted(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(tag) = self.tag else { return Poll::Ready(()) };
+        let Some(tag) = self.tag.filter(|_| !self.admitted) else { return Poll::Ready(()) };
         self.client.shared().poll(context, |core, waker| core.poll_admitted(tag, waker))
     }
 

@@ -83,6 +83,15 @@ enum SlotStage {
     Ended(PublishResult),
 }
 
+/// How far a message has come when it was submitted.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// To its end, or as far as anybody asks.
+    Ended(PublishResult),
+    Admitted(Tag),
+    Waiting(Tag),
+}
+
 #[derive(Debug)]
 struct Flush {
     epoch: Epoch,
@@ -149,6 +158,22 @@ impl Publishing {
         Ok(tag)
     }
 
+    /// How far the message has come. `forget`: nobody asks for more than its admission.
+    pub(crate) fn admission(&mut self, tag: Tag, forget: bool) -> Admission {
+        match self.slots.get_mut(tag) {
+            Some(Slot { stage: SlotStage::Waiting(_), .. }) => Admission::Waiting(tag),
+            Some(slot) if forget && !matches!(slot.stage, SlotStage::Ended(_)) => {
+                slot.detached = true;
+                Admission::Ended(Ok(Delivered::Queued))
+            }
+            Some(_) if forget => match self.poll_ended(tag, &mut None) {
+                Poll::Ready(result) => Admission::Ended(result),
+                Poll::Pending => Admission::Admitted(tag),
+            },
+            _ => Admission::Admitted(tag),
+        }
+    }
+
     /// Ready once the message is admitted, or has ended without that.
     pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
         match self.slots.get_mut(tag) {
@@ -173,9 +198,10 @@ impl Publishing {
         }
     }
 
-    /// Nobody asks any more. What has not been admitted is taken back; anything else goes on.
-    pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) {
-        let Some(slot) = self.slots.get_mut(tag) else { return };
+    /// Nobody asks any more. What has not been admitted is taken back, and may have been in the way of others: then true.
+    /// Anything else goes on.
+    pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) -> bool {
+        let Some(slot) = self.slots.get_mut(tag) else { return false };
         match slot.stage {
             SlotStage::Admitted(_) | SlotStage::Handed | SlotStage::GivenUp(_) => slot.detached = true,
             SlotStage::Ended(_) => drop(self.slots.remove(tag)),
@@ -185,8 +211,10 @@ impl Publishing {
                     effects.discard(entry.publish);
                 }
                 self.end(tag, Err(PublishError::NotSent(NotSent::TimedOut)), effects);
+                return true;
             }
         }
+        false
     }
 
     /// Admits what there is room for, and hands the session what it takes now. Returns whether it took anything.

@@ -8,7 +8,7 @@ use crate::codec::{PacketId, Publish, QoS, ReasonCode, SubscribeFilter, TopicFil
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
-use crate::publishing::PublishResult;
+use crate::publishing::{Admission, PublishResult};
 use crate::session::{Command, Connected, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
@@ -26,13 +26,15 @@ pub(crate) struct PingSlot {
 }
 
 impl Core {
-    /// Takes a message on its way. `wait`: whether it may wait for admission.
+    /// Takes a message on its way. `wait`: whether it may wait for admission. `forget`: whether nothing but that is of
+    /// interest.
     pub(crate) fn publish(
         &mut self,
         mut publish: Publish,
         wait: bool,
         timeout: Option<Duration>,
-    ) -> Result<Tag, PublishError> {
+        forget: bool,
+    ) -> Admission {
         // The session will choose one; until then any makes the packet whole, for its length and its faults.
         publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
         let cost = match (self.refuses_calls(), publish.encoded_len(self.options.version).map(cost_of)) {
@@ -47,10 +49,14 @@ impl Core {
                 Err(why)
             }
         };
-        let tag = started.map_err(PublishError::NotSent)?;
-        self.attend();
-        self.pump();
-        Ok(tag)
+        match started {
+            Err(why) => Admission::Ended(Err(PublishError::NotSent(why))),
+            Ok(tag) => {
+                self.attend();
+                self.publishing.pump(self.now, &mut self.session, &mut self.effects);
+                self.publishing.admission(tag, forget)
+            }
+        }
     }
 
     pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
@@ -62,8 +68,9 @@ impl Core {
     }
 
     pub(crate) fn detach_publish(&mut self, tag: Tag) {
-        self.publishing.detach(tag, &mut self.effects);
-        self.pump();
+        if self.publishing.detach(tag, &mut self.effects) {
+            self.pump();
+        }
     }
 
     /// Opens a stream, and asks for its filters. Returns the stream and the call.

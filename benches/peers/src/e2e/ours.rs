@@ -1,0 +1,95 @@
+//! Our adapters at work.
+
+use std::error::Error;
+
+use bytes::Bytes;
+use mqtt_blocking::Wait;
+use mqtt_codec::{QoS, Version};
+
+use super::{PAYLOAD, TOPIC, Work, sink::Sink};
+
+fn options(sink: &Sink, window: u16) -> Result<mqtt_tokio::Options, Box<dyn Error>> {
+    let options = mqtt_tokio::Options::builder().url(&format!("mqtt://{}", sink.addr()));
+    Ok(options.version(Version::V311).max_in_flight(window).build()?)
+}
+
+fn payload() -> Bytes {
+    Bytes::from_static(&[7; PAYLOAD])
+}
+
+pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let done = sink.done();
+    runtime.block_on(async {
+        match work {
+            Work::Publish { qos, window, tasks } => {
+                let client = mqtt_tokio::connect(options(sink, window)?).await?;
+                let publishing: Vec<_> = (0..tasks)
+                    .map(|_| {
+                        let client = client.clone();
+                        runtime.spawn(async move {
+                            for _ in 0..messages / tasks as u64 {
+                                let message = client.publish(TOPIC, payload()).qos(qos);
+                                match qos {
+                                    QoS::AtMostOnce => drop(message.await?),
+                                    _ => drop(message.enqueue().await?),
+                                }
+                            }
+                            Ok::<_, mqtt_tokio::PublishError>(())
+                        })
+                    })
+                    .collect();
+                for task in publishing {
+                    task.await??;
+                }
+                sink.wait(std::time::Duration::from_secs(60))?;
+            }
+            Work::Receive { window, .. } => {
+                let client = mqtt_tokio::connect(options(sink, window)?).await?;
+                let mut stream = client.subscribe(TOPIC).await?;
+                for _ in 0..messages {
+                    stream.recv().await.ok_or("the stream ended")?;
+                }
+                if matches!(work, Work::Receive { qos: QoS::AtMostOnce, .. }) {
+                    done.set();
+                }
+                sink.wait(std::time::Duration::from_secs(60))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+    match work {
+        Work::Publish { qos, window, tasks } => {
+            let client = mqtt_blocking::connect(options(sink, window)?)?;
+            std::thread::scope(|scope| {
+                for _ in 0..tasks {
+                    scope.spawn(|| {
+                        for _ in 0..messages / tasks as u64 {
+                            let message = client.publish(TOPIC, payload()).qos(qos);
+                            match qos {
+                                QoS::AtMostOnce => drop(message.wait().expect("sent")),
+                                _ => drop(message.enqueue().wait().expect("admitted")),
+                            }
+                        }
+                    });
+                }
+            });
+            sink.wait(std::time::Duration::from_secs(60))?;
+        }
+        Work::Receive { qos, window } => {
+            let client = mqtt_blocking::connect(options(sink, window)?)?;
+            let mut stream = client.subscribe(TOPIC).wait()?;
+            for _ in 0..messages {
+                stream.next().ok_or("the stream ended")?;
+            }
+            if qos == QoS::AtMostOnce {
+                sink.done().set();
+            }
+            sink.wait(std::time::Duration::from_secs(60))?;
+        }
+    }
+    Ok(())
+}
