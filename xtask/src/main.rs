@@ -43,6 +43,9 @@ Usage: cargo xtask <chore>
   bench codec|session [--count] [--filter TEXT] [--out FILE]
                                    our codec or session beside those of other houses: one table, in nanoseconds or
                                    instructions
+  bench e2e [--quick] [--rounds N] [--filter TEXT] [--out FILE]
+                                   whole clients over loopback beside rumqttc, in messages a second; fails below the
+                                   gates
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   sim --seeds N [--from SEED]      the session's proof at length: stories from N seeds beside its model and on a bad
                                    link, every way through small worlds, a hundred years of virtual time
