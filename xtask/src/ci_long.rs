@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 
-use crate::{bare_metal, fuzz, install, second_broker, shell::cargo, sim, stage::Stages, tshark};
+use crate::{
+    bare_metal, constant_time, fuzz, install, second_broker, shell::cargo, sim, stage::Stages, tshark,
+};
 
 /// How long each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
@@ -16,6 +18,7 @@ pub(crate) fn run(filter: Option<String>) -> Result<()> {
     stages.run("a second opinion on our bytes: tshark", tshark::run)?;
     stages.run("a second broker: ejabberd", second_broker::run)?;
     stages.run("simulated time", || sim::run(SIM_SEEDS, 0))?;
+    stages.run("constant time", constant_time::run)?;
     stages.run("bare metal", bare_metal::run)?;
     stages.run("licences, bans, sources", deny)?;
     stages.run("fuzzing with the address sanitizer", || fuzz::run(&fuzz::targets()?, FUZZ_SECONDS, false))?;

@@ -9,6 +9,7 @@ mod bare_metal;
 mod bench;
 mod ci;
 mod ci_long;
+mod constant_time;
 mod fuzz;
 mod install;
 mod manifest;
@@ -49,6 +50,7 @@ Usage: cargo xtask <chore>
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   sim --seeds N [--from SEED]      the session's proof at length: stories from N seeds beside its model and on a bad
                                    link, every way through small worlds, a hundred years of virtual time
+  sim --count                      that a packet costs the same with 10 and with 65,535 messages under way
   sim --lockstep|--delivery SEED|HEX
                                    one story, told step by step
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
@@ -101,6 +103,9 @@ fn run(args: Vec<String>) -> Result<()> {
             args.finish().and_then(|()| vectors::run(file.as_ref()))
         }
         Some("sim") => {
+            if args.flag("--count") {
+                return args.finish().and_then(|()| constant_time::run());
+            }
             for kind in ["lockstep", "delivery"] {
                 if let Some(story) = args.value(&format!("--{kind}"))? {
                     return args.finish().and_then(|()| sim::story(kind, &story));

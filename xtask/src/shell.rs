@@ -110,6 +110,16 @@ impl Cmd {
         String::from_utf8(output.stdout).with_context(|| format!("not text: {}", self.shown))
     }
 
+    /// Runs it and gives back what it complained; what it printed is dropped.
+    pub(crate) fn complaints(mut self) -> Result<String> {
+        let output = self.command.output().with_context(|| format!("cannot start: {}", self.shown))?;
+        let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            bail!("{}: {}\n{complaints}", output.status, self.shown);
+        }
+        Ok(complaints)
+    }
+
     /// Runs it in silence, as a question.
     pub(crate) fn succeeds(mut self) -> bool {
         let silent = self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -7,6 +7,7 @@
 //! | [`server`], [`world`] | an honest server, and a link to it that can be cut anywhere |
 //! | [`delivery`] | random traffic in that world: what was promised about each message holds |
 //! | [`explore`](mod@explore) | every way through small worlds |
+//! | [`steady`] | a session with so many messages under way, to count what one more costs |
 //! | [`soak`](mod@soak) | years on a flaky link |
 //!
 //! Stories are bytes ([`step`]): property tests, the fuzz target `session` and `cargo xtask sim` tell them.
@@ -20,6 +21,7 @@ pub mod reference;
 pub mod seeds;
 pub mod server;
 pub mod soak;
+pub mod steady;
 pub mod step;
 pub mod store;
 pub mod world;

@@ -3,7 +3,7 @@
 //! Packet identifiers are mostly handed out in sequence and given back in nearly the same order, but any of them
 //! can stay in use for ever. So the table is a ring in pages of 64 cells: a page exists only while one of its
 //! identifiers is in use, emptied pages are reused, and an identifier that is never given back costs its page and
-//! one bit that the search for the next free one skips.
+//! one bit that the search for the next free one skips. Of pages that are full it skips 64 at a time.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -16,6 +16,9 @@ const PAGE_CELLS: usize = 64;
 /// The number of pages, of which the first has no cell for the identifier 0.
 const PAGES: usize = 65_536 / PAGE_CELLS;
 
+/// The words that hold one bit for each page.
+const WORDS: usize = PAGES / 64;
+
 /// How many emptied pages are kept for reuse: enough for a window of 1,024 identifiers.
 const SPARE_PAGES: usize = 17;
 
@@ -25,6 +28,8 @@ pub(crate) struct IdTable<T> {
     pages: Vec<Option<Box<Page<T>>>>,
     spare: Vec<Box<Page<T>>>,
     len: usize,
+    /// One bit for each page, set while none of its identifiers is free.
+    full: [u64; WORDS],
 }
 
 #[derive(Debug)]
@@ -42,7 +47,7 @@ impl<T> Page<T> {
 
 impl<T> IdTable<T> {
     pub(crate) const fn new() -> Self {
-        Self { pages: Vec::new(), spare: Vec::new(), len: 0 }
+        Self { pages: Vec::new(), spare: Vec::new(), len: 0, full: [0; WORDS] }
     }
 
     /// How many identifiers are in use.
@@ -66,15 +71,18 @@ impl<T> IdTable<T> {
     /// Puts `value` under `id`, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, id: PacketId, value: T) {
-        let (page, cell) = place(id);
-        if page >= self.pages.len() {
-            self.pages.resize_with(page + 1, || None);
+        let (number, cell) = place(id);
+        if number >= self.pages.len() {
+            self.pages.resize_with(number + 1, || None);
         }
         let spare = &mut self.spare;
-        let page = self.pages[page].get_or_insert_with(|| spare.pop().unwrap_or_else(Page::new));
+        let page = self.pages[number].get_or_insert_with(|| spare.pop().unwrap_or_else(Page::new));
         self.len += usize::from(page.used >> cell & 1 == 0);
         page.used |= 1 << cell;
         page.cells[cell] = Some(value);
+        if page.used | no_identifier(number) == u64::MAX {
+            self.full[number / 64] |= 1 << (number % 64);
+        }
     }
 
     /// Takes the value of `id` out, which is free from then on.
@@ -90,14 +98,15 @@ impl<T> IdTable<T> {
         id: PacketId,
         check: impl FnOnce(&T) -> Result<(), E>,
     ) -> Result<Option<T>, E> {
-        let (page, cell) = place(id);
-        let Some(slot) = self.pages.get_mut(page) else { return Ok(None) };
+        let (number, cell) = place(id);
+        let Some(slot) = self.pages.get_mut(number) else { return Ok(None) };
         let Some(page) = slot else { return Ok(None) };
         let Some(value) = &page.cells[cell] else { return Ok(None) };
         check(value)?;
         let value = page.cells[cell].take();
         page.used &= !(1 << cell);
         self.len -= 1;
+        self.full[number / 64] &= !(1 << (number % 64));
         if page.used == 0 {
             self.spare.extend(slot.take());
             self.spare.truncate(SPARE_PAGES);
@@ -113,15 +122,27 @@ impl<T> IdTable<T> {
 
     fn search_free(&self, from: PacketId) -> Option<PacketId> {
         let (first_page, first_cell) = place(from);
-        let before_from = (1_u64 << first_cell) - 1;
-        let candidates = (0..=PAGES).map(|n| {
-            let page = (first_page + n) % PAGES;
-            let skipped = if n == 0 { before_from } else { 0 };
-            (page, self.free_cells(page) & !skipped)
-        });
-        let (page, free) = candidates.into_iter().find(|(_, free)| *free != 0)?;
+        let behind = self.free_cells(first_page) & (u64::MAX << first_cell);
+        let (page, free) = if behind == 0 {
+            // The last page to be found is the first one again, for what is free before `from`.
+            let page = self.page_with_room((first_page + 1) % PAGES)?;
+            (page, self.free_cells(page))
+        } else {
+            (first_page, behind)
+        };
         let id = page * PAGE_CELLS + free.trailing_zeros() as usize;
         u16::try_from(id).ok().and_then(PacketId::new)
+    }
+
+    /// The first page at or after `from` that is not full, going round once.
+    fn page_with_room(&self, from: usize) -> Option<usize> {
+        let (first_word, first_bit) = (from / 64, from % 64);
+        (0..=WORDS).find_map(|n| {
+            let word = (first_word + n) % WORDS;
+            let asked = if n == 0 { u64::MAX << first_bit } else { u64::MAX };
+            let room = !self.full[word] & asked;
+            (room != 0).then(|| word * 64 + room.trailing_zeros() as usize)
+        })
     }
 
     /// All pairs in order of their identifiers.
@@ -136,11 +157,16 @@ impl<T> IdTable<T> {
     }
 
     /// One bit for each cell of a page that is free and belongs to an identifier.
-    fn free_cells(&self, page: usize) -> u64 {
-        let used = self.pages.get(page).and_then(Option::as_ref).map_or(0, |page| page.used);
-        let no_identifier = u64::from(page == 0);
-        !(used | no_identifier)
+    fn free_cells(&self, number: usize) -> u64 {
+        let used = self.pages.get(number).and_then(Option::as_ref).map_or(0, |page| page.used);
+        !(used | no_identifier(number))
     }
+}
+
+/// One bit for each cell of a page that belongs to no identifier: the first of all.
+#[inline]
+fn no_identifier(page: usize) -> u64 {
+    u64::from(page == 0)
 }
 
 #[inline]

@@ -9,6 +9,7 @@ use mqtt_session::codec::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::codec::Version::{V5, V311};
 use mqtt_session_model::explore::{Small, explore};
 use mqtt_session_model::soak::soak;
+use mqtt_session_model::steady::{Flow, Steady};
 use mqtt_session_model::step::STEP_BYTES;
 use mqtt_session_model::{delivery, lockstep, seeds};
 
@@ -16,6 +17,9 @@ const USAGE: &str = "\
 Usage: sim seeds FROM COUNT    stories from so many seeds
        sim worlds              every way through small worlds, larger ones than the tests go through
        sim years SEED          a hundred years on a flaky link, in each version
+       sim steady FLOW COUNT ROUNDS
+                               so many rounds of publish-1, publish-2, receive-1 or receive-2 (publish-1-shuffled: that
+                               end in any order), for valgrind
        sim lockstep SEED|HEX   one story beside the model, told step by step
        sim delivery SEED|HEX   one story of messages on a bad link
 ";
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
             delivery::tell(&story, &mut |step| println!("{step:?}"));
             ExitCode::SUCCESS
         }),
+        ["steady", flow, count, rounds] => steady(flow, count, rounds),
         _ => None,
     };
     is_done.unwrap_or_else(|| {
@@ -117,6 +122,23 @@ fn years(seed: u64) -> ExitCode {
         println!("{version}, seed {seed}: {:?}", soak(seed, version, 100));
     }
     ExitCode::SUCCESS
+}
+
+/// So many rounds with so many messages under way.
+fn steady(flow: &str, count: &str, rounds: &str) -> Option<ExitCode> {
+    let (flow, shuffled) = flow.strip_suffix("-shuffled").map_or((flow, false), |flow| (flow, true));
+    let (outgoing, qos) = match flow {
+        "publish-1" => (true, AtLeastOnce),
+        "publish-2" => (true, ExactlyOnce),
+        "receive-1" => (false, AtLeastOnce),
+        "receive-2" => (false, ExactlyOnce),
+        _ => return None,
+    };
+    let flow = Flow { outgoing, qos, shuffled };
+    let mut steady = Steady::new(flow, count.parse().ok()?);
+    let rounds: u32 = rounds.parse().ok()?;
+    (0..rounds).for_each(|_| steady.round());
+    Some(ExitCode::SUCCESS)
 }
 
 /// A seed's story, or the one that these hex digits are.
