@@ -100,3 +100,17 @@ pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
+
+/// What both adapters show as their own: one list for both. Not part of the public API.
+#[doc(hidden)]
+pub mod exports {
+    pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
+    pub use crate::{
+        Acknowledge, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
+        Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
+        Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
+        Options, OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing,
+        Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder,
+        SubscribeError, Subscribing, Unsubscribing,
+    };
+}

@@ -33,6 +33,7 @@
 mod broker;
 mod clock;
 mod link;
+mod peer;
 mod proxy;
 mod rng;
 mod server;
@@ -45,6 +46,7 @@ pub use broker::{
 };
 pub use clock::Clock;
 pub use link::{CutAfter, Link, LinkConfig};
+pub use peer::{play, play_accepted};
 pub use proxy::{Dribble, Proxy, ProxyConfig};
 pub use server::Server;
 pub use world::World;

@@ -42,15 +42,8 @@
 //! [`Client::disconnect`] first. Time is tokio's alone, so a client stands still in a runtime whose clock is paused.
 
 pub use mqtt_client_core as core;
-pub use mqtt_client_core::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
-pub use mqtt_client_core::{
-    Acknowledge, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
-    Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
-    Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
-    Options, OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing,
-    Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder,
-    SubscribeError, Subscribing, Unsubscribing,
-};
+#[doc(inline)]
+pub use mqtt_client_core::exports::*;
 
 mod client;
 mod dial;

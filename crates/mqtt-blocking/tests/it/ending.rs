@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mqtt_blocking::{Client, ConnectError, Event, Failure, Offline, Options, PublishError, QoS, Wait};
-use mqtt_testkit::{BrokerConfig, Server};
+use mqtt_testkit::{BrokerConfig, Server, play_accepted};
 
-use crate::peer::play_accepted;
 use crate::{PATIENCE, soon};
 
 #[test]

@@ -1,7 +1,6 @@
 //! What is this adapter's own: its thread, its sockets, its ways to wait. What both adapters promise, `mqtt-scenarios` tests.
 
 mod ending;
-mod peer;
 mod transport;
 mod waiting;
 

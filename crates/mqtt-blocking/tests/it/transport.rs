@@ -9,10 +9,9 @@ use mqtt_blocking::{
     Client, ClientError, ConnectError, Endpoint, Failure, Indeterminate, Offline, Options, PublishError, QoS,
     ReasonCode, Reconnect, Wait,
 };
-use mqtt_testkit::{BrokerConfig, Server};
+use mqtt_testkit::{BrokerConfig, Server, play_accepted};
 use socket2::{Domain, Socket, Type};
 
-use crate::peer::play_accepted;
 use crate::{PATIENCE, soon};
 
 fn failure(outcome: Result<Client, ClientError>) -> Failure {

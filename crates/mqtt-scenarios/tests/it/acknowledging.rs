@@ -1,7 +1,7 @@
 //! Messages that count as received only when the application has done its work.
 
-use mqtt_client_core::Acknowledge;
 use mqtt_client_core::codec::QoS;
+use mqtt_client_core::{Acknowledge, SubscribeBuilder};
 use mqtt_scenarios::{Adapter, Bed, Case, Client, Subscription, until};
 
 scenarios!(
@@ -9,6 +9,10 @@ scenarios!(
     a_message_that_is_dropped_unanswered_comes_back,
     what_was_not_worked_off_comes_to_the_next_process,
 );
+
+fn by_hand<S: From<mqtt_client_core::Subscription>>(builder: SubscribeBuilder<S>) -> SubscribeBuilder<S> {
+    builder.acknowledge(Acknowledge::ByHand)
+}
 
 fn messages_are_acknowledged_by_hand_in_any_order<A: Adapter>(case: &Case<A>) {
     for bed in Bed::each() {
@@ -54,12 +58,10 @@ fn a_message_that_is_dropped_unanswered_comes_back<A: Adapter>(case: &Case<A>) {
 fn what_was_not_worked_off_comes_to_the_next_process<A: Adapter>(case: &Case<A>) {
     for bed in Bed::each() {
         let (topic, id) = (case.unique("work"), case.unique("worker"));
-        let by_hand = |builder: mqtt_client_core::SubscribeBuilder<_>| {
-            builder.acknowledge(Acknowledge::ByHand).keep_on_drop(true)
-        };
+        let kept = |builder| by_hand(builder).keep_on_drop(true);
         let boss = case.connect(bed.url());
         let worker = case.connect_with(case.persistent(bed.url(), &id));
-        let mut work = worker.subscribe_with(&topic, by_hand).unwrap();
+        let mut work = worker.subscribe_with(&topic, kept).unwrap();
         for n in 0..2_u8 {
             boss.send(&topic, n.to_string(), QoS::AtLeastOnce).unwrap();
         }
@@ -71,7 +73,7 @@ fn what_was_not_worked_off_comes_to_the_next_process<A: Adapter>(case: &Case<A>)
 
         let heir = case.client(case.persistent(bed.url(), &id));
         heir.connect().unwrap();
-        let mut work = heir.subscribe_with(&topic, by_hand).unwrap();
+        let mut work = heir.subscribe_with(&topic, kept).unwrap();
         let message = work.message();
         assert_eq!(message.text(), "1");
         assert!(message.acknowledge());

@@ -2,11 +2,10 @@
 
 use std::thread;
 
-use mqtt_testkit::{BrokerConfig, Server};
+use mqtt_testkit::{BrokerConfig, Server, play_accepted};
 use mqtt_tokio::{Client, ConnectError, Event, Failure, Offline, Options, PublishError, QoS};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::peer::play_accepted;
 use crate::soon;
 
 fn runtime() -> Runtime {

@@ -2,7 +2,6 @@
 
 mod ending;
 mod futures;
-mod peer;
 mod transport;
 
 use std::time::Duration;

@@ -5,14 +5,13 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mqtt_testkit::{BrokerConfig, Server};
+use mqtt_testkit::{BrokerConfig, Server, play_accepted};
 use mqtt_tokio::{
     Client, ClientError, ConnectError, Endpoint, Failure, Indeterminate, Offline, Options, PublishError, QoS,
     ReasonCode, Reconnect,
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::peer::play_accepted;
 use crate::soon;
 
 fn failure(outcome: Result<Client, ClientError>) -> Failure {
