@@ -11,6 +11,22 @@ use crate::streams::Share;
 
 /// When a stream acknowledges its QoS 1 and 2 messages. A message that several streams match is acknowledged after all of
 /// them have done with it.
+///
+/// ```
+/// use std::future::poll_fn;
+/// use mqtt_client_core::{Acknowledge, Client, SubscribeError, Subscription};
+///
+/// /// Does each job, and has the broker keep it until it is done.
+/// async fn work(client: &Client, mut job: impl FnMut(&[u8]) -> bool) -> Result<(), SubscribeError> {
+///     let mut jobs: Subscription = client.subscribe("jobs/#").acknowledge(Acknowledge::ByHand).await?;
+///     while let Some(message) = poll_fn(|context| jobs.poll_next(context)).await {
+///         if job(message.payload()) {
+///             message.acknowledge();
+///         } // Otherwise it comes again.
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acknowledge {

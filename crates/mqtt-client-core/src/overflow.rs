@@ -4,6 +4,15 @@
 ///
 /// Only messages of which nothing was ever sent can be dropped or superseded; each of them ends with its own
 /// [`NotSent`](crate::NotSent), and is counted in [`Stats`](crate::Stats). Nothing ever goes silently.
+///
+/// ```
+/// use mqtt_client_core::{Options, Overflow};
+///
+/// // Readings of many sensors, of which only the latest matter, and at most 1,000 of them or a megabyte.
+/// let options =
+///     Options::builder().url("mqtt://localhost").max_queued(1_000, 1 << 20).overflow(Overflow::KeepLatest).build()?;
+/// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {

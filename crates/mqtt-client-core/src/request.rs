@@ -22,6 +22,26 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `topic/response/<requester>/<number>`; a responder subscribes to `topic/request/+/+`.
 ///
 /// Dropping the future gives the request up; what was sent was sent.
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::time::Duration;
+/// use mqtt_client_core::{Client, RequestError, Subscription};
+///
+/// async fn temperature(client: &Client) -> Result<String, RequestError> {
+///     let response = client.request("oven/temperature", "").timeout(Duration::from_secs(2)).await?;
+///     Ok(response.text().into_owned())
+/// }
+///
+/// /// The other side (5.0), on a subscription to `oven/temperature`.
+/// async fn serve(client: &Client, mut requests: Subscription) {
+///     while let Some(request) = poll_fn(|context| requests.poll_next(context)).await {
+///         if let Ok(response) = client.respond(&request, "180") {
+///             let _ = response.await;
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a request is sent only when this is awaited"]
 pub struct RequestBuilder {
