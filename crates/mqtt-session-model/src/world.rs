@@ -224,7 +224,9 @@ impl World {
                 // One that the server's loss has made void is nobody's any more.
                 busy |= self.acknowledge(0);
             }
-            if !busy && !self.commit() {
+            // A link that is about to be cut finds the store at work.
+            let is_used_up = self.server_hears == 0 || self.client_hears == 0;
+            if !busy && (is_used_up || !self.commit()) {
                 return;
             }
         }
