@@ -41,7 +41,11 @@ impl Bed {
         Bed { name: "in-process", url: server.url(), broker: Broker::InProcess(server) }
     }
 
-    fn mosquitto() -> Self {
+    /// A new mosquitto.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn mosquitto() -> Self {
         let mosquitto = Mosquitto::start();
         Bed { name: "mosquitto", url: mosquitto.url(), broker: Broker::Mosquitto { _running: mosquitto } }
     }

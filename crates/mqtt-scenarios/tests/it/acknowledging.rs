@@ -14,8 +14,9 @@ fn by_hand<S: From<mqtt_client_core::Subscription>>(builder: SubscribeBuilder<S>
     builder.acknowledge(Acknowledge::ByHand)
 }
 
+// ejabberd sends a session one message at a time: with it there is no order to choose.
 fn messages_are_acknowledged_by_hand_in_any_order<A: Adapter>(case: &Case<A>) {
-    for bed in Bed::each() {
+    for bed in [Bed::in_process(), Bed::mosquitto()] {
         let topic = case.unique("work");
         let client = case.connect(bed.url());
         let by_hand =
@@ -65,9 +66,10 @@ fn what_was_not_worked_off_comes_to_the_next_process<A: Adapter>(case: &Case<A>)
         for n in 0..2_u8 {
             boss.send(&topic, n.to_string(), QoS::AtLeastOnce).unwrap();
         }
-        let (done, unfinished) = (work.message(), work.message());
+        let done = work.message();
         assert!(done.acknowledge());
-        until("the first is acknowledged", || worker.stats().unacknowledged_messages == 1);
+        let unfinished = work.message();
+        until("only the second is open", || worker.stats().unacknowledged_messages == 1);
         worker.disconnect();
         drop((unfinished, work, worker));
 
