@@ -100,7 +100,7 @@ impl Core {
             subscriptions: Subscriptions::new(),
             streams: Streams::new(&options),
             pings: Slots::new(),
-            replies: Replies::new(options.version, random.next()),
+            replies: Replies::new(random.next()),
             listeners: Listeners::new(),
             waiting: Slots::new(),
             not_sent: Vec::new(),

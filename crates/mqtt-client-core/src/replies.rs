@@ -31,7 +31,6 @@ const RESPONSE: &str = "response";
 /// All open requests.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    version: Version,
     requester: u64,
     next_number: u64,
     /// Where responses arrive, once there has been a request.
@@ -67,9 +66,8 @@ enum State {
 }
 
 impl Replies {
-    pub(crate) fn new(version: Version, requester: u64) -> Self {
+    pub(crate) fn new(requester: u64) -> Self {
         Replies {
-            version,
             requester,
             next_number: 0,
             stream: None,
@@ -84,12 +82,13 @@ impl Replies {
     /// not been done; [`path_asked`](Self::path_asked) is told the operation.
     pub(crate) fn begin(
         &mut self,
+        version: Version,
         publish: &mut Publish,
         timeout: Duration,
     ) -> Result<(Tag, Option<SubscribeFilter>), RequestError> {
         let number = self.next_number;
         self.next_number += 1;
-        let filter = self.address(publish, number)?;
+        let filter = self.address(version, publish, number)?;
         let tag = self.slots.insert(Slot { number, state: State::Path, waker: None, ends: Ends::default() });
         self.by_number.insert(number, tag);
         self.limits.begin(tag, Limit::Timeout, timeout);
@@ -99,7 +98,7 @@ impl Replies {
             None => {
                 let options = SubscriptionOptions {
                     qos: QoS::ExactlyOnce,
-                    retain_handling: match self.version {
+                    retain_handling: match version {
                         Version::V5 => RetainHandling::DoNotSend,
                         Version::V311 => RetainHandling::SendAtSubscribe,
                     },
@@ -151,8 +150,14 @@ impl Replies {
     }
 
     /// A message came on the stream of responses. Given back if it answers no open request.
-    pub(crate) fn arrived(&mut self, publish: Publish, effects: &mut Effects) -> Option<Publish> {
-        let Some(tag) = self.number_of(&publish).and_then(|number| self.by_number.get(&number).copied())
+    pub(crate) fn arrived(
+        &mut self,
+        version: Version,
+        publish: Publish,
+        effects: &mut Effects,
+    ) -> Option<Publish> {
+        let Some(tag) =
+            self.number_of(version, &publish).and_then(|number| self.by_number.get(&number).copied())
         else {
             return Some(publish);
         };
@@ -235,9 +240,14 @@ impl Replies {
     }
 
     /// Tells the responder where to answer, and returns the filter that the answer will match.
-    fn address(&self, publish: &mut Publish, number: u64) -> Result<TopicFilter, RequestError> {
+    fn address(
+        &self,
+        version: Version,
+        publish: &mut Publish,
+        number: u64,
+    ) -> Result<TopicFilter, RequestError> {
         let requester = format!("{:016x}", self.requester);
-        if self.version == Version::V5 {
+        if version == Version::V5 {
             let topic = format!("{RESPONSE}/{requester}");
             let correlation = [self.requester.to_be_bytes(), number.to_be_bytes()].concat();
             publish.properties.set_response_topic(&topic_name(&topic)?);
@@ -252,8 +262,8 @@ impl Replies {
     }
 
     /// Which request a message says that it answers.
-    fn number_of(&self, publish: &Publish) -> Option<u64> {
-        if self.version == Version::V5 {
+    fn number_of(&self, version: Version, publish: &Publish) -> Option<u64> {
+        if version == Version::V5 {
             let (requester, number) = publish.properties.correlation_data()?.split_first_chunk()?;
             let ours = u64::from_be_bytes(*requester) == self.requester;
             return number.try_into().ok().filter(|_| ours).map(u64::from_be_bytes);

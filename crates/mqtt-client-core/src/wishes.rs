@@ -172,7 +172,7 @@ impl Core {
         if let Some(offline) = self.refuses_calls() {
             return Err(RequestError::Offline(offline));
         }
-        let (request, path) = self.replies.begin(publish, timeout)?;
+        let (request, path) = self.replies.begin(self.options.version, publish, timeout)?;
         if let Some(path) = path {
             let streams = &mut self.streams;
             let stream = *self.replies.stream.get_or_insert_with(|| streams.open(Acknowledge::OnDelivery));
@@ -199,7 +199,7 @@ impl Core {
         }
         while let Poll::Ready((Handed { publish, .. }, due)) = self.streams.poll_next(stream, &mut None) {
             self.settle(due);
-            if let Some(stray) = self.replies.arrived(publish, &mut self.effects) {
+            if let Some(stray) = self.replies.arrived(self.options.version, publish, &mut self.effects) {
                 self.streams.unclaimed_count += 1;
                 self.effects.discard(stray);
             }

@@ -8,7 +8,7 @@ use mqtt_client_core::{
     Message, NoResponseTopic, NotSent, Offline, Options, PublishError, RequestError, Requesting,
     SubscribeError, Subscription,
 };
-use mqtt_testkit::Fault;
+use mqtt_testkit::{BrokerConfig, Fault};
 
 use crate::rig::Rig;
 
@@ -165,4 +165,19 @@ fn what_is_no_request_can_not_be_answered() {
         let message = rig.next(&mut stream).expect("a message");
         assert_eq!(rig.client.respond(&message, "y").err(), Some(NoResponseTopic), "{version} {topic}");
     }
+}
+
+/// The version that is spoken decides how a request is addressed, not the one that was asked for.
+#[test]
+fn requests_are_in_the_version_that_the_client_fell_back_to() {
+    let old = BrokerConfig { versions: vec![Version::V311], ..BrokerConfig::default() };
+    let mut rig = Rig::with_broker(Options::builder().fall_back(true), old);
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("in the older version");
+    let mut requests = rig.subscribe("add/request/+/+");
+    let mut open = ask(&rig, "1");
+    assert!(rig.poll(&mut open).is_none() && rig.poll(&mut open).is_none());
+    let request = rig.next(&mut requests).expect("the request");
+    answer(&mut rig, &request);
+    assert_eq!(rig.run(open).expect("a response").text(), "1!");
 }
