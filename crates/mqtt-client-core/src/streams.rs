@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::codec::{Publish, QoS, ReasonCode, Version};
+use crate::codec::{Publish, QoS, ReasonCode};
 use crate::effects::{Effects, park};
 use crate::session::{Inbound, Timestamp, Token};
 use crate::slots::{Slots, Tag};
-use crate::unread::{Budget, PINNED, StallWatch, unpinned};
+use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpinned};
 use crate::{Acknowledge, Options};
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
@@ -24,7 +24,6 @@ pub(crate) struct Streams {
     owed: Slab<Owed>,
     /// Messages that no stream matched, until one does or their grace ends; in order of arrival.
     unclaimed: VecDeque<(Timestamp, Inbound)>,
-    version: Version,
     capacity: usize,
     grace: Duration,
     /// Streams that get what no other one matches.
@@ -55,6 +54,8 @@ struct Stream {
 #[derive(Debug)]
 struct Delivery {
     publish: Publish,
+    /// What it takes of the budget for unread bytes.
+    cost: usize,
     owed: Option<Share>,
 }
 
@@ -88,7 +89,6 @@ impl Streams {
             streams: Slots::new(),
             owed: Slab::new(),
             unclaimed: VecDeque::new(),
-            version: options.version,
             capacity: options.stream_capacity,
             grace: options.unclaimed_grace,
             catch_alls: Vec::new(),
@@ -118,8 +118,8 @@ impl Streams {
     pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, effects: &mut Effects) {
         let Some(closed) = self.streams.remove(stream) else { return };
         self.catch_alls.retain(|other| *other != stream);
-        for Delivery { publish, owed } in closed.queue {
-            self.budget.release(&publish);
+        for Delivery { publish, cost, owed } in closed.queue {
+            self.budget.release(cost);
             match owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
                 Some((token, _)) => {
                     self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
@@ -161,11 +161,12 @@ impl Streams {
         });
         let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
+        let cost = cost_of(&publish);
         let mut due = None;
         for target in others {
-            due = due.or(self.enqueue(*target, Delivery { publish: publish.clone(), owed }, effects));
+            due = due.or(self.enqueue(*target, Delivery { publish: publish.clone(), cost, owed }, effects));
         }
-        due.or(self.enqueue(*last, Delivery { publish, owed }, effects))
+        due.or(self.enqueue(*last, Delivery { publish, cost, owed }, effects))
     }
 
     fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
@@ -180,7 +181,7 @@ impl Streams {
                 && let Some(oldest) = stream.queue.remove(oldest)
             {
                 stream.qos0 -= 1;
-                self.budget.release(&oldest.publish);
+                self.budget.release(oldest.cost);
                 self.dropped += 1;
                 effects.discard(oldest.publish);
             }
@@ -191,9 +192,9 @@ impl Streams {
         let share = if on_receipt { delivery.owed.take() } else { None };
         stream.settled += usize::from(share.is_some());
         if stream.queue.len() >= PINNED {
-            delivery.publish = unpinned(delivery.publish, self.version);
+            delivery.publish = unpinned(delivery.publish);
         }
-        self.budget.charge(&delivery.publish);
+        self.budget.charge(delivery.cost);
         stream.queue.push_back(delivery);
         effects.wake(&mut stream.waker);
         self.settle(share?, ReasonCode::Success)
@@ -210,11 +211,11 @@ impl Streams {
         let Some(delivery) = stream.queue.pop_front() else {
             return park(&mut stream.waker, waker);
         };
-        self.budget.release(&delivery.publish);
+        self.budget.release(delivery.cost);
         let by_hand = stream.acknowledge == Acknowledge::ByHand;
         stream.qos0 -= usize::from(delivery.is_qos0());
         stream.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
-        let Delivery { publish, owed } = delivery;
+        let Delivery { publish, owed, .. } = delivery;
         Poll::Ready(match owed {
             Some(share) if by_hand => (Handed { publish, share: Some(share) }, None),
             Some(share) => (Handed { publish, share: None }, self.settle(share, ReasonCode::Success)),
@@ -234,8 +235,9 @@ impl Streams {
     ) {
         publish.dup = true;
         if let Some(stream) = self.streams.get_mut(stream) {
-            self.budget.charge(&publish);
-            stream.queue.push_front(Delivery { publish, owed: Some(share) });
+            let cost = cost_of(&publish);
+            self.budget.charge(cost);
+            stream.queue.push_front(Delivery { publish, cost, owed: Some(share) });
             effects.wake(&mut stream.waker);
         } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
             self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);

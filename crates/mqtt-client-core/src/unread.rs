@@ -16,6 +16,9 @@ pub(crate) const PINNED: usize = 64;
 /// Messages above this size stay in the receive buffer, of which they are a good part.
 const LARGE: usize = 4096;
 
+/// The form of a packet that has room for all that a message may hold, whatever version brought it.
+const FORM: Version = Version::V5;
+
 /// The bytes of all unread messages, and how many there may be.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -28,12 +31,12 @@ impl Budget {
         Budget { limit, used: 0 }
     }
 
-    pub(crate) fn charge(&mut self, publish: &Publish) {
-        self.used += cost(publish);
+    pub(crate) fn charge(&mut self, cost: usize) {
+        self.used += cost;
     }
 
-    pub(crate) fn release(&mut self, publish: &Publish) {
-        self.used -= cost(publish);
+    pub(crate) fn release(&mut self, cost: usize) {
+        self.used -= cost;
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -50,21 +53,21 @@ impl Budget {
     }
 }
 
-fn cost(publish: &Publish) -> usize {
-    // In 5.0's form, which has room for all that a message may hold.
-    OVERHEAD + publish.encoded_len(Version::V5).unwrap_or(publish.payload.len())
+/// What an unread message takes of the budget.
+pub(crate) fn cost_of(publish: &Publish) -> usize {
+    OVERHEAD + publish.encoded_len(FORM).unwrap_or(publish.payload.len())
 }
 
 /// The same message in a buffer of its own, if it is small beside the one that it came in.
-pub(crate) fn unpinned(publish: Publish, version: Version) -> Publish {
+pub(crate) fn unpinned(publish: Publish) -> Publish {
     if publish.payload.len() > LARGE {
         return publish;
     }
     let mut bytes = Vec::new();
     let copy = publish
-        .encode(version, &mut bytes)
+        .encode(FORM, &mut bytes)
         .ok()
-        .and_then(|_| Decoder::new(version, Side::Server).decode(&Bytes::from(bytes)).ok());
+        .and_then(|_| Decoder::new(FORM, Side::Server).decode(&Bytes::from(bytes)).ok());
     match copy {
         Some(Packet::Publish(copy)) => copy,
         _ => publish,
