@@ -13,9 +13,10 @@ use mio::net::TcpStream;
 use mio::{Events, Token};
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{ClientError, Duty, Endpoint, Options};
+use mqtt_client_core::{ClientError, Duty, Endpoint, Options, Preparation, ProviderError};
 
 use crate::dial::{DialError, Dialing};
+use crate::prepare::Preparing;
 
 /// Bytes that one read takes at most.
 const READ: usize = 64 * 1024;
@@ -78,6 +79,7 @@ struct Driver {
 
 enum Link {
     Down,
+    Preparing(Preparing),
     Dialing(Dialing),
     Up(Socket),
 }
@@ -97,6 +99,7 @@ impl Driver {
     fn run(mut self) {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
+                Duty::Prepare(preparation) => self.prepare(preparation),
                 Duty::Dial(endpoint) => self.dial(&endpoint),
                 Duty::Wait { deadline, read } => {
                     // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
@@ -145,6 +148,15 @@ impl Driver {
         Ok(())
     }
 
+    fn prepare(&mut self, preparation: Preparation) {
+        match Preparing::start(preparation, &self.wake) {
+            Ok(preparing) => self.link = Link::Preparing(preparing),
+            Err(error) => {
+                self.core.handle_prepared(self.now(), Some(Err(ProviderError::temporary(error))));
+            }
+        }
+    }
+
     fn dial(&mut self, endpoint: &Endpoint) {
         match Dialing::start(endpoint, &self.wake) {
             Ok(dialing) => self.link = Link::Dialing(dialing),
@@ -154,13 +166,20 @@ impl Driver {
 
     /// The next step of an attempt. Returns whether the core was told anything, as the next two do.
     fn go_on(&mut self) -> bool {
-        if let Link::Dialing(dialing) = &mut self.link
-            && let Poll::Ready(dialed) = dialing.poll(self.poll.registry(), LINK)
-        {
-            self.dialed(dialed);
-            return true;
+        match &mut self.link {
+            Link::Preparing(preparing) => {
+                let Poll::Ready(answer) = preparing.poll() else { return false };
+                self.link = Link::Down;
+                self.core.handle_prepared(self.now(), answer);
+                true
+            }
+            Link::Dialing(dialing) => {
+                let Poll::Ready(dialed) = dialing.poll(self.poll.registry(), LINK) else { return false };
+                self.dialed(dialed);
+                true
+            }
+            Link::Down | Link::Up(_) => false,
         }
-        false
     }
 
     fn dialed(&mut self, dialed: Result<TcpStream, DialError>) {

@@ -41,6 +41,7 @@ pub use mqtt_client_core::exports::*;
 mod client;
 mod dial;
 mod driver;
+mod prepare;
 mod streams;
 mod wait;
 

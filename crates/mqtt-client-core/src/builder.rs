@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::{Binary, QoS, Text, TopicName, Version, Will};
+use crate::credentials::Credentials;
 use crate::endpoint::BrokerUrl;
 use crate::options::{Hook, Options};
 use crate::outbox::Bounds;
+use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
-use crate::{Endpoint, InvalidOptions, Overflow, Reconnect};
+use crate::{Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Reconnect};
 
 /// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
 const MAX_IN_FLIGHT_V311: u16 = 20;
@@ -62,8 +64,8 @@ impl Default for OptionsBuilder {
             clean_start: true,
             session_expiry: 0,
             keep_alive: 60,
-            username: None,
-            password: None,
+            credentials: Credentials::default(),
+            before_attempt: None,
             will: None,
             connect_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
@@ -195,18 +197,41 @@ impl OptionsBuilder {
 
     /// User name and password. In 5.0 the password may be a token. Default: none.
     pub fn credentials(mut self, username: &str, password: Option<&[u8]>) -> Self {
-        match Text::try_from(username) {
-            Ok(username) => self.options.username = Some(username),
-            Err(error) => return self.refuse("credentials", format!("user name: {error}")),
-        }
-        self.options.password = None;
-        match password.map(|password| Binary::try_from(password.to_vec())).transpose() {
-            Ok(password) => {
-                self.options.password = password;
+        match Credentials::new(username, password) {
+            Ok(credentials) => {
+                self.options.credentials = credentials;
                 self
             }
-            Err(error) => self.refuse("credentials", format!("password: {error}")),
+            Err(error) => self.fail(error),
         }
+    }
+
+    /// A function that is asked before each attempt at a connection what it uses: for tokens that expire, and brokers that are
+    /// looked up. It is given what the options say, and why the last connection ended, and gives it back as it is or with a
+    /// change. Its time counts as that of connecting ([`connect_timeout`](Self::connect_timeout)).
+    ///
+    /// In `mqtt-tokio` it is a task of its own, which must not block; in `mqtt-blocking` it has a thread of its own, and may.
+    /// Dropping it gives it up. Where there is one, a broker that ends an established connection over credentials or a
+    /// missing permission (5.0) is asked again with fresh ones; one that refuses fresh ones is not.
+    ///
+    /// ```
+    /// use mqtt_client_core::{Options, ProviderError};
+    ///
+    /// # async fn fresh_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let options = Options::builder().before_attempt(|attempt| async move {
+    ///     let token = fresh_token().await.map_err(ProviderError::temporary)?;
+    ///     Ok(attempt.with_credentials("device-7", Some(token.as_bytes()))?)
+    /// });
+    /// # options.build()?;
+    /// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+    /// ```
+    pub fn before_attempt<F, P>(mut self, provider: F) -> Self
+    where
+        F: Fn(Attempt) -> P + Send + Sync + 'static,
+        P: Future<Output = Result<Attempt, ProviderError>> + Send + 'static,
+    {
+        self.options.before_attempt = Some(Provider::new(provider));
+        self
     }
 
     /// What the broker publishes when this client is gone without having said goodbye. Default: nothing.
@@ -397,9 +422,6 @@ impl OptionsBuilder {
                 if chosen.is_some_and(|max| max > 0) {
                     return fault(option, "3.1.1 has no topic aliases");
                 }
-            }
-            if options.password.is_some() && options.username.is_none() {
-                return fault("credentials", "3.1.1 allows no password without a user name");
             }
         }
         if options.client_id.as_ref().is_some_and(Text::is_empty) && options.session_expiry > 0 {

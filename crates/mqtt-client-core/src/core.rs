@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use crate::backoff::{Backoff, SplitMix64};
 use crate::codec::{Connack, Publish, Text};
+use crate::credentials::Credentials;
 use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
@@ -20,7 +21,7 @@ use crate::slots::{Slots, Tag};
 use crate::streams::Streams;
 use crate::subscriptions::{Subscriptions, Unrestored};
 use crate::wishes::PingSlot;
-use crate::{Duty, Event, Failure, Options};
+use crate::{Attempt, Duty, Event, Failure, Options, ProviderError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ pub(crate) struct Core {
     pub(crate) backoff: Backoff,
     pub(crate) link: Link,
     pub(crate) destinations: Destinations,
+    /// Of the attempt that is under way.
+    pub(crate) credentials: Credentials,
+    /// How the connection before, or the attempt at one, ended.
+    pub(crate) last_failure: Option<Failure>,
     /// The next connection throws away what the broker holds.
     pub(crate) clean: bool,
     /// The driver holds a transport, or is making one.
@@ -89,6 +94,8 @@ impl Core {
             backoff: Backoff::new(reconnect.first_wait, reconnect.max_wait, random.next()),
             link: Link::Offline(None),
             destinations: Destinations::new(options.endpoints.clone(), options.max_redirects),
+            credentials: Credentials::default(),
+            last_failure: None,
             clean: options.clean_start,
             transport: false,
             was_connected: false,
@@ -115,6 +122,12 @@ impl Core {
             news: Vec::new(),
             options,
         }
+    }
+
+    pub(crate) fn handle_prepared(&mut self, now: Timestamp, answer: Option<Result<Attempt, ProviderError>>) {
+        self.facts(now);
+        self.prepared(answer.unwrap_or_else(|| Err(ProviderError::temporary("it panicked"))));
+        self.pump();
     }
 
     pub(crate) fn handle_dialed(&mut self, now: Timestamp) {

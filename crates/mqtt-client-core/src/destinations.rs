@@ -12,6 +12,8 @@ pub(crate) struct Destinations {
     failed: usize,
     /// Where a server sent the client for now ("use another server").
     elsewhere: Option<Endpoint>,
+    /// Where the application has sent this attempt.
+    provided: Option<Endpoint>,
     /// Redirects since the link was last stable.
     hops: u32,
     max_hops: u32,
@@ -19,12 +21,26 @@ pub(crate) struct Destinations {
 
 impl Destinations {
     pub(crate) fn new(list: Vec<Endpoint>, max_hops: u32) -> Self {
-        Destinations { list, at: 0, failed: 0, elsewhere: None, hops: 0, max_hops }
+        Destinations { list, at: 0, failed: 0, elsewhere: None, provided: None, hops: 0, max_hops }
     }
 
     /// Where the next attempt goes, or the present one has gone.
     pub(crate) fn current(&self) -> Endpoint {
-        self.elsewhere.as_ref().or(self.list.get(self.at)).cloned().unwrap_or_default()
+        let chosen = self.provided.as_ref().or(self.elsewhere.as_ref());
+        chosen.or(self.list.get(self.at)).cloned().unwrap_or_default()
+    }
+
+    /// The application has chosen where the present attempt goes.
+    pub(crate) fn provide(&mut self, endpoint: Endpoint) {
+        if endpoint != self.current() {
+            self.provided = Some(endpoint);
+        }
+    }
+
+    /// The present attempt, or the connection that came of it, is over: what was provided for it is void. Returns whether
+    /// anything was.
+    pub(crate) fn over(&mut self) -> bool {
+        self.provided.take().is_some()
     }
 
     /// A connection was accepted: what fails later starts a new round.
@@ -63,7 +79,7 @@ impl Destinations {
         self.hops += 1;
         self.elsewhere = None;
         match self.list.get_mut(self.at) {
-            Some(place) if for_good => *place = target,
+            Some(place) if for_good && self.provided.is_none() => *place = target,
             _ => self.elsewhere = Some(target),
         }
         true
@@ -120,6 +136,20 @@ mod tests {
         assert!(destinations.redirect("z", false));
         destinations.failed();
         assert_eq!(destinations.current(), Endpoint::tcp("y", 99), "moved for good");
+    }
+
+    #[test]
+    fn what_is_provided_counts_for_one_attempt() {
+        let mut destinations = destinations(&["a", "b"], 1);
+        destinations.provide(endpoint("a"));
+        assert!(!destinations.over(), "it is the list's own");
+        destinations.provide(endpoint("x"));
+        assert_eq!(destinations.current(), endpoint("x"));
+        assert!(destinations.redirect("y", true), "for good, but it was not the list's");
+        assert!(destinations.over());
+        assert_eq!(destinations.current(), endpoint("y"));
+        destinations.failed();
+        assert_eq!(destinations.current(), endpoint("a"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::options::{Hook, Options};
 use crate::session::{Direction, Output, PacketTrace, Timestamp};
 use crate::shared::Shared;
-use crate::{Client, ConnectError, Duty, Event, Failure, Offline};
+use crate::{Attempt, Client, ConnectError, Duty, Event, Failure, Offline, ProviderError};
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
 ///
@@ -46,6 +46,11 @@ impl Driver {
     /// The transport that [`Duty::Dial`] asked for is open.
     pub fn handle_dialed(&mut self, now: Timestamp) {
         self.run(|core| core.handle_dialed(now));
+    }
+
+    /// The answer to [`Duty::Prepare`]; `None` if there will be none, because it panicked.
+    pub fn handle_prepared(&mut self, now: Timestamp, answer: Option<Result<Attempt, ProviderError>>) {
+        self.run(|core| core.handle_prepared(now, answer));
     }
 
     /// There will be no transport: what was being done (`resolving`, `connecting`), and why it failed.

@@ -1,11 +1,14 @@
 //! What the core asks of its driver.
 
-use crate::Endpoint;
 use crate::session::Timestamp;
+use crate::{Endpoint, Preparation};
 
 /// The driver's next step. It writes out the output that it holds in any case.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Duty {
+    /// Ask the application what the next attempt uses: await this, without stopping to look after wake-ups and the deadline of
+    /// the next [`Wait`](Self::Wait); then call [`handle_prepared`](crate::Driver::handle_prepared).
+    Prepare(Preparation),
     /// Resolve and connect, without stopping to look after wake-ups and the deadline of the next [`Wait`](Self::Wait);
     /// then call [`handle_dialed`](crate::Driver::handle_dialed) or
     /// [`handle_dial_failed`](crate::Driver::handle_dial_failed).
@@ -21,7 +24,7 @@ pub enum Duty {
     /// Reading had paused and goes on: call [`handle_input`](crate::Driver::handle_input) with what it left over, until it
     /// returns 0.
     Resume,
-    /// Give up the transport, or the attempt at one, discard its output, and call
+    /// Give up the transport, or the attempt at one, or the asking for it; discard its output, and call
     /// [`handle_closed`](crate::Driver::handle_closed).
     Close,
     /// The client has ended; drop the driver.

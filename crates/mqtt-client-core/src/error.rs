@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
 use crate::session::{ProtocolError, Refusal};
-use crate::{Endpoint, InvalidUrl};
+use crate::{Endpoint, InvalidUrl, ProviderError};
 
 /// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,7 +21,10 @@ pub enum Failure {
         /// The system's own word.
         error: Arc<io::Error>,
     },
-    /// From the name look-up to the CONNACK it took longer than the connect timeout.
+    /// The function that says what an attempt uses had no answer
+    /// ([`before_attempt`](crate::OptionsBuilder::before_attempt)).
+    Provider(ProviderError),
+    /// From the name look-up, or the provider, to the CONNACK it took longer than the connect timeout.
     ConnectTimeout(Duration),
     /// The broker said no in its CONNACK.
     Refused(Box<Connack>),
@@ -66,11 +69,24 @@ impl Failure {
             | Failure::Closed
             | Failure::PingTimeout
             | Failure::WriteTimeout => FailureClass::Network,
+            Failure::Provider(error) if !error.is_permanent() => FailureClass::Network,
             Failure::Protocol(_) if was_ready => FailureClass::Network,
-            Failure::Protocol(_) | Failure::Invalid(_) | Failure::DriverEnded => FailureClass::Permanent,
+            Failure::Provider(_) | Failure::Protocol(_) | Failure::Invalid(_) | Failure::DriverEnded => {
+                FailureClass::Permanent
+            }
             Failure::Refused(connack) => class_of(connack.reason),
             Failure::Disconnected(disconnect) => class_of(disconnect.reason),
         }
+    }
+
+    /// Whether the broker found fault with who the client is.
+    pub(crate) fn is_about_credentials(&self) -> bool {
+        let reason = match self {
+            Failure::Refused(connack) => connack.reason,
+            Failure::Disconnected(disconnect) => disconnect.reason,
+            _ => return false,
+        };
+        matches!(reason, ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized)
     }
 }
 
@@ -98,6 +114,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
+            Failure::Provider(error) => write!(f, "preparing to connect: {error}"),
             Failure::ConnectTimeout(after) => write!(f, "no CONNACK within {after:?}"),
             Failure::Refused(connack) => {
                 write!(

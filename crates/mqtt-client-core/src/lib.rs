@@ -48,6 +48,7 @@ mod backoff;
 mod builder;
 mod client;
 mod core;
+mod credentials;
 mod destinations;
 mod driver;
 mod duty;
@@ -63,6 +64,7 @@ mod message;
 mod options;
 mod outbox;
 mod overflow;
+mod provider;
 mod publish;
 mod publishing;
 mod reconnect;
@@ -94,6 +96,7 @@ pub use flush::Flushing;
 pub use message::Message;
 pub use options::{Options, SESSION_NEVER_EXPIRES};
 pub use overflow::Overflow;
+pub use provider::{Attempt, Preparation, Preparing, ProviderError};
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
 pub use publishing::Delivered;
 pub use reconnect::Reconnect;
@@ -106,11 +109,11 @@ pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, S
 pub mod exports {
     pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
     pub use crate::{
-        Acknowledge, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
+        Acknowledge, Attempt, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
         Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
         Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
-        Options, OptionsBuilder, Overflow, PingError, Pinging, PublishBuilder, PublishError, Publishing,
-        Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats, SubscribeBuilder,
-        SubscribeError, Subscribing, Unsubscribing,
+        Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
+        Publishing, Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats,
+        SubscribeBuilder, SubscribeError, Subscribing, Unsubscribing,
     };
 }

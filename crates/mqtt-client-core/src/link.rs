@@ -6,7 +6,7 @@ use crate::codec::{Disconnect, ReasonCode, Version};
 use crate::core::Core;
 use crate::error::FailureClass;
 use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
-use crate::{ConnectError, Duty, Event, Failure, Offline, RequestError};
+use crate::{Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError};
 
 /// Where the client stands.
 #[derive(Debug)]
@@ -15,8 +15,12 @@ pub(crate) enum Link {
     Offline(Option<Offline>),
     /// Waiting for the next attempt.
     Backoff { until: Timestamp },
-    /// The driver is to dial.
+    /// The next attempt is due.
     Dial,
+    /// The application is asked what it uses.
+    Preparing { deadline: Timestamp },
+    /// The driver is to dial.
+    Prepared { deadline: Timestamp },
     /// The driver dials.
     Dialing { deadline: Timestamp },
     /// CONNECT is sent.
@@ -47,6 +51,7 @@ impl Core {
         if matches!(self.link, Link::Offline(_)) && !self.abandoned {
             self.backoff.reset();
             (self.was_connected, self.clean) = (false, self.options.clean_start);
+            self.last_failure = None;
             self.drain = None;
             self.link = Link::Dial;
             self.attend();
@@ -88,9 +93,24 @@ impl Core {
         self.is_over().or((!waits).then_some(Offline::NotConnected))
     }
 
+    /// The application has said what the attempt uses, or could not.
+    pub(crate) fn prepared(&mut self, answer: Result<Attempt, ProviderError>) {
+        self.transport = false;
+        let Link::Preparing { deadline } = self.link else { return };
+        match answer {
+            Ok(Attempt { endpoint, credentials, .. }) => {
+                self.destinations.provide(endpoint);
+                self.credentials = credentials;
+                self.link = Link::Prepared { deadline };
+            }
+            Err(error) => self.link_ended(Failure::Provider(error)),
+        }
+    }
+
     pub(crate) fn dialed(&mut self) {
         let Link::Dialing { deadline } = self.link else { return };
-        let connect = self.options.connect(&self.client_id, self.clean);
+        let credentials = std::mem::take(&mut self.credentials);
+        let connect = self.options.connect(&self.client_id, self.clean, credentials);
         match self.session.handle_opened(self.now, connect) {
             Ok(()) => self.link = Link::Handshake { deadline },
             Err(rejected) => self.link_ended(Failure::Invalid(Box::new(rejected.refusal))),
@@ -140,13 +160,28 @@ impl Core {
             Link::Leaving { .. } => return self.left(),
             _ => false,
         };
+        if matches!(self.link, Link::Preparing { .. }) {
+            self.tell_attempt(); // One that has an outcome has to have begun.
+        }
         self.connected = None;
-        let class = failure.class(was_up);
+        self.last_failure = Some(failure.clone());
+        let class = match failure.class(was_up) {
+            // What was good once has expired, and the next attempt brings something new.
+            FailureClass::Permanent
+                if was_up && failure.is_about_credentials() && self.options.before_attempt.is_some() =>
+            {
+                FailureClass::Network
+            }
+            class => class,
+        };
         let may_retry = (self.was_connected || policy.retry_initial)
             && policy.max_retries.is_none_or(|max| self.backoff.failures() < max)
             && (class != FailureClass::Permanent || policy.retry_permanent);
         let endpoint = self.destinations.current();
-        if self.follows(&failure) || class != FailureClass::Permanent && self.destinations.failed() {
+        // Where the application chose the broker, or could not, the fault is none of the next one's in the list.
+        let follows = self.follows(&failure);
+        let chosen = self.destinations.over() || matches!(failure, Failure::Provider(_));
+        if follows || class != FailureClass::Permanent && !chosen && self.destinations.failed() {
             self.link = Link::Dial;
             self.tell(Event::Failed { endpoint, failure, retry_in: Duration::ZERO });
             return self.attend();
@@ -272,7 +307,12 @@ impl Core {
         }
         match self.link {
             Link::Backoff { until } if until <= self.now => self.link = Link::Dial,
-            Link::Dialing { deadline } | Link::Handshake { deadline } if deadline <= self.now => {
+            Link::Preparing { deadline }
+            | Link::Prepared { deadline }
+            | Link::Dialing { deadline }
+            | Link::Handshake { deadline }
+                if deadline <= self.now =>
+            {
                 self.link_ended(Failure::ConnectTimeout(self.options.connect_timeout));
             }
             _ => {}
@@ -324,14 +364,26 @@ impl Core {
             Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
             Link::Dial => {
                 let deadline = self.now + self.options.connect_timeout;
-                self.link = Link::Dialing { deadline };
-                self.transport = true;
                 self.failure = None;
-                let (endpoint, number) = (self.destinations.current(), self.backoff.failures() + 1);
-                self.tell(Event::Attempt { endpoint: endpoint.clone(), number });
-                Duty::Dial(endpoint)
+                self.destinations.over();
+                let credentials = self.options.credentials.clone();
+                let Some(provider) = &self.options.before_attempt else {
+                    self.credentials = credentials;
+                    return self.dial(deadline);
+                };
+                let attempt = Attempt {
+                    endpoint: self.destinations.current(),
+                    number: self.backoff.failures() + 1,
+                    failure: self.last_failure.clone(),
+                    credentials,
+                };
+                let preparation = Preparation::new(provider, attempt);
+                self.link = Link::Preparing { deadline };
+                self.transport = true;
+                Duty::Prepare(preparation)
             }
-            Link::Dialing { deadline } => {
+            Link::Prepared { deadline } => self.dial(deadline),
+            Link::Preparing { deadline } | Link::Dialing { deadline } => {
                 Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false }
             }
             Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { .. } => {
@@ -349,6 +401,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn dial(&mut self, deadline: Timestamp) -> Duty {
+        self.link = Link::Dialing { deadline };
+        self.transport = true;
+        self.tell_attempt();
+        Duty::Dial(self.destinations.current())
+    }
+
+    fn tell_attempt(&mut self) {
+        let (endpoint, number) = (self.destinations.current(), self.backoff.failures() + 1);
+        self.tell(Event::Attempt { endpoint, number });
     }
 
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::backoff::SplitMix64;
 use crate::builder::OptionsBuilder;
-use crate::codec::{Binary, Connect, Text, Version, Will};
+use crate::codec::{Connect, Text, Version, Will};
+use crate::credentials::Credentials;
 use crate::outbox::Bounds;
+use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
 use crate::{Endpoint, InvalidOptions, Overflow, Reconnect};
@@ -50,8 +52,9 @@ pub struct Options {
     /// Seconds, as in CONNECT.
     pub(crate) session_expiry: u32,
     pub(crate) keep_alive: u16,
-    pub(crate) username: Option<Text>,
-    pub(crate) password: Option<Binary>,
+    pub(crate) credentials: Credentials,
+    /// Asked before each attempt what it uses.
+    pub(crate) before_attempt: Option<Provider>,
     pub(crate) will: Option<Will>,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain_timeout: Duration,
@@ -108,7 +111,7 @@ impl Options {
     }
 
     /// The CONNECT of an attempt. `clean`: whether it throws away what the broker holds (5.0).
-    pub(crate) fn connect(&self, client_id: &Text, clean: bool) -> Connect {
+    pub(crate) fn connect(&self, client_id: &Text, clean: bool, credentials: Credentials) -> Connect {
         let mut connect = Connect::new(self.version, client_id.clone());
         connect.clean_start = match self.version {
             // Clean Session is 1 exactly when nothing is to be kept; there it asks for both ends of the session at once.
@@ -116,8 +119,7 @@ impl Options {
             Version::V5 => clean,
         };
         connect.keep_alive = self.keep_alive;
-        connect.username = self.username.clone();
-        connect.password = self.password.clone();
+        Credentials { username: connect.username, password: connect.password } = credentials;
         connect.will = self.will.clone();
         if self.version == Version::V5 && self.session_expiry > 0 {
             connect.properties.set_session_expiry_interval(self.session_expiry);

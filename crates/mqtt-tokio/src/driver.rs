@@ -11,11 +11,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{ClientError, Duty, Options};
+use mqtt_client_core::{Attempt, ClientError, Duty, Options, Preparation, ProviderError};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::dial::{DialError, Dialing, dial};
@@ -61,6 +62,7 @@ struct Driver {
 
 enum Link {
     Down,
+    Preparing(JoinSet<Prepared>),
     Dialing(Dialing),
     Up {
         stream: TcpStream,
@@ -71,11 +73,16 @@ enum Link {
     },
 }
 
+/// What the application's provider says.
+type Prepared = Result<Attempt, ProviderError>;
+
 /// What a wait has brought: everything that was ready at that moment, so that nothing can starve anything else.
 #[derive(Default)]
 struct Ready {
     woken: bool,
     due: bool,
+    /// `None` inside: the provider has panicked.
+    prepared: Option<Option<Prepared>>,
     dialed: Option<Result<TcpStream, DialError>>,
     read: Option<io::Result<usize>>,
     written: Option<io::Result<usize>>,
@@ -91,6 +98,7 @@ impl Driver {
     async fn run(mut self, wake: &Notify) {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
+                Duty::Prepare(preparation) => self.link = Link::Preparing(prepare(preparation)),
                 Duty::Dial(endpoint) => self.link = Link::Dialing(dial(endpoint)),
                 Duty::Wait { deadline, read } => {
                     let ready = self.wait(wake, deadline, read).await;
@@ -126,6 +134,10 @@ impl Driver {
             };
             match &mut self.link {
                 Link::Down => {}
+                Link::Preparing(provider) => {
+                    let joined = done(provider.poll_join_next(context));
+                    ready.prepared = joined.map(|joined| joined.and_then(Result::ok));
+                }
                 Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
                 Link::Up { stream, broken, unconfirmed } => {
                     if read {
@@ -149,6 +161,10 @@ impl Driver {
     fn tell(&mut self, ready: Ready) {
         if ready.due {
             self.core.handle_timeout(self.now());
+        }
+        if let Some(answer) = ready.prepared {
+            self.link = Link::Down;
+            self.core.handle_prepared(self.now(), answer);
         }
         match ready.dialed {
             Some(Ok(stream)) => {
@@ -213,8 +229,17 @@ impl Driver {
 
 impl Ready {
     fn is_any(&self) -> bool {
-        self.woken || self.due || self.dialed.is_some() || self.read.is_some() || self.written.is_some()
+        let moved = self.read.is_some() || self.written.is_some();
+        self.woken || self.due || self.prepared.is_some() || self.dialed.is_some() || moved
     }
+}
+
+/// Asks the application in a task of its own, which neither takes the driver's time nor, panicking, its life. Dropping it
+/// aborts it.
+fn prepare(preparation: Preparation) -> JoinSet<Prepared> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { preparation.await });
+    tasks
 }
 
 fn done<T>(polled: Poll<T>) -> Option<T> {

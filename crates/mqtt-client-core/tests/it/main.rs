@@ -4,6 +4,7 @@ mod acknowledging;
 mod connecting;
 mod destinations;
 mod overflow;
+mod providing;
 mod publishing;
 mod requests;
 mod rig;

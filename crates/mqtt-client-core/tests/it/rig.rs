@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use mqtt_client_core::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Version};
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Subscription,
+    Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Preparing, Subscription,
 };
 use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
 
@@ -37,6 +37,7 @@ pub(crate) struct Rig {
     driver: Driver,
     output: Output,
     input: BytesMut,
+    preparing: Option<Preparing>,
     connection: Option<ConnId>,
     /// Of another client, which only publishes.
     elsewhere: Option<ConnId>,
@@ -72,6 +73,7 @@ impl Rig {
             driver,
             output: Output::new(),
             input: BytesMut::new(),
+            preparing: None,
             connection: None,
             elsewhere: None,
             deadline: None,
@@ -220,6 +222,10 @@ impl Rig {
 
     fn step(&mut self) -> bool {
         match self.driver.poll_io(self.now, &mut self.output) {
+            Duty::Prepare(preparation) => {
+                self.preparing = Some(preparation.into_future());
+                true
+            }
             Duty::Dial(endpoint) => {
                 self.dials.push(self.now);
                 let down = self.down.contains(&endpoint.host());
@@ -236,6 +242,7 @@ impl Rig {
                 true
             }
             Duty::Close => {
+                self.preparing = None;
                 if let Some(connection) = self.connection.take() {
                     self.carry_up(connection);
                     self.broker.handle_closed(self.now, connection);
@@ -253,6 +260,13 @@ impl Rig {
             }
             Duty::Wait { deadline, read } => {
                 (self.deadline, self.read) = (deadline, read);
+                if let Some(preparing) = &mut self.preparing
+                    && let Poll::Ready(answer) = preparing.as_mut().poll(&mut context())
+                {
+                    self.preparing = None;
+                    self.driver.handle_prepared(self.now, Some(answer));
+                    return true;
+                }
                 self.connection.is_some_and(|connection| self.carry(connection))
             }
         }

@@ -38,6 +38,7 @@ mod interop;
 mod leaving;
 mod liveness;
 mod offline;
+mod providing;
 mod publishing;
 mod reconnecting;
 mod requests;

@@ -265,6 +265,11 @@ impl Broker {
         })
     }
 
+    /// Takes these user names and passwords from the next CONNECT on, instead of those of the configuration.
+    pub fn set_users(&mut self, users: BTreeMap<String, Vec<u8>>) {
+        self.config.users = users;
+    }
+
     /// Sends what [`FaultMatch::withhold`] holds back of a client. Returns whether it was connected.
     pub fn release(&mut self, client_id: &str) -> bool {
         self.with_client(client_id, |connection, _, inst| connection.release_withheld(inst))

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use mqtt_client_core::{Client, Driver, Duty, Options};
+use mqtt_client_core::{Client, Driver, Duty, Options, Preparing};
 use mqtt_session::{Output, Timestamp};
 
 use crate::broker::ConnId;
@@ -19,6 +20,7 @@ pub(super) struct Station {
     driver: Option<Driver>,
     /// Raised by the core when it wants to be asked for duties.
     wake: Arc<Flag>,
+    waker: Waker,
     transport: Transport,
     output: Output,
     input: BytesMut,
@@ -31,17 +33,23 @@ pub(super) struct Station {
 
 enum Transport {
     None,
-    Dialing { until: Timestamp, link: LinkConfig },
+    /// The application is asked what the attempt uses.
+    Preparing(Preparing),
+    Dialing {
+        until: Timestamp,
+        link: LinkConfig,
+    },
     Open(ConnId),
 }
 
 impl Station {
     pub(super) fn new(options: Options, seed: u64) -> (Client, Self) {
         let (wake, waker) = Flag::raised();
-        let (client, driver) = Driver::new(options, seed, waker);
+        let (client, driver) = Driver::new(options, seed, waker.clone());
         let station = Self {
             driver: Some(driver),
             wake,
+            waker,
             transport: Transport::None,
             output: Output::new(),
             input: BytesMut::new(),
@@ -56,7 +64,7 @@ impl Station {
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
         let dialing = match self.transport {
             Transport::Dialing { until, .. } => Some(until),
-            Transport::None | Transport::Open(_) => None,
+            Transport::None | Transport::Preparing(_) | Transport::Open(_) => None,
         };
         self.deadline.into_iter().chain(dialing)
     }
@@ -76,6 +84,10 @@ impl Station {
                 self.reading = read;
             }
             Duty::Resume => self.parse(now, &mut driver),
+            Duty::Prepare(preparation) => {
+                self.transport = Transport::Preparing(preparation.into_future());
+                self.news = true;
+            }
             Duty::Dial(_) => {
                 let link = network.dial(now);
                 self.transport = Transport::Dialing { until: now + link.delay * 2, link };
@@ -100,8 +112,15 @@ impl Station {
             driver.handle_timeout(now);
             self.news = true;
         }
-        match &self.transport {
+        match &mut self.transport {
             Transport::None => {}
+            Transport::Preparing(preparing) => {
+                if let Poll::Ready(answer) = preparing.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                    self.transport = Transport::None;
+                    driver.handle_prepared(now, Some(answer));
+                    self.news = true;
+                }
+            }
             Transport::Dialing { until, .. } if *until > now => {}
             Transport::Dialing { link, .. } => {
                 match network.open(now, link.clone()) {
