@@ -18,6 +18,7 @@ mod peers;
 mod second_broker;
 mod shell;
 mod sim;
+mod soak;
 mod source;
 mod spec;
 mod stage;
@@ -53,6 +54,8 @@ Usage: cargo xtask <chore>
   sim --count                      that a packet costs the same with 10 and with 65,535 messages under way
   sim --lockstep|--delivery SEED|HEX
                                    one story, told step by step
+  soak [--seconds N]               both adapters on a bad link between network namespaces, against mosquitto (ten
+                                   minutes; needs root)
   tidy [--fix]                     rules that no compiler checks; --fix copies the examples into the README
   spec [--lower]                   normative statements that no test cites; --lower records a smaller number
 ";
@@ -114,6 +117,10 @@ fn run(args: Vec<String>) -> Result<()> {
             let (seeds, from) = (args.number("--seeds")?, args.number("--from")?);
             let Some(seeds) = seeds else { bail!("how many? --seeds N") };
             args.finish().and_then(|()| sim::run(seeds, from.unwrap_or(0)))
+        }
+        Some("soak") => {
+            let seconds = args.number("--seconds")?.unwrap_or(soak::SECONDS);
+            args.finish().and_then(|()| soak::run(seconds))
         }
         Some("tidy") => {
             let fix = args.flag("--fix");
