@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use mio::net::TcpStream;
@@ -97,6 +97,7 @@ struct Socket {
 
 impl Driver {
     fn run(mut self) {
+        self.core.handle_wall_clock(self.now(), wall_clock());
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.prepare(preparation),
@@ -113,6 +114,7 @@ impl Driver {
                     }
                     if deadline.is_some_and(|deadline| deadline <= self.now()) {
                         self.core.handle_timeout(self.now());
+                        self.core.handle_wall_clock(self.now(), wall_clock());
                     }
                 }
                 Duty::Resume => self.parse(),
@@ -308,4 +310,9 @@ impl Driver {
         self.output.clear();
         self.core.handle_closed(self.now(), failure);
     }
+}
+
+/// One that is set to before 1970 says nothing; neither does it tell of a machine's sleep.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

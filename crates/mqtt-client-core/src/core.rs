@@ -20,6 +20,7 @@ use crate::session::{self, Connected, Inbound, Output, PacketTrace, Session, Tim
 use crate::slots::{Slots, Tag};
 use crate::streams::Streams;
 use crate::subscriptions::{Subscriptions, Unrestored};
+use crate::suspend::SuspendWatch;
 use crate::wishes::PingSlot;
 use crate::{Attempt, Duty, Event, Failure, Options, ProviderError};
 use std::task::Waker;
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     /// The streams of the message at hand; kept for its memory.
     targets: Vec<Tag>,
     pub(crate) reconnects: u64,
+    pub(crate) suspend: SuspendWatch,
     /// The latest time the driver has told.
     pub(crate) now: Timestamp,
     /// Something was asked that the driver has to see.
@@ -115,6 +117,7 @@ impl Core {
             withheld: false,
             targets: Vec::new(),
             reconnects: 0,
+            suspend: SuspendWatch::default(),
             now: Timestamp::ZERO,
             attention: false,
             parked: false,
@@ -195,6 +198,14 @@ impl Core {
             self.session.acknowledge(token, crate::codec::ReasonCode::Success);
         }
         self.pump();
+    }
+
+    pub(crate) fn handle_wall_clock(&mut self, now: Timestamp, wall: Duration) {
+        self.facts(now);
+        if self.suspend.look(now, wall) {
+            self.check_link();
+            self.pump();
+        }
     }
 
     pub(crate) fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {

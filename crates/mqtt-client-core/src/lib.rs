@@ -77,6 +77,7 @@ mod slots;
 mod streams;
 mod subscribe;
 mod subscriptions;
+mod suspend;
 mod time_limits;
 mod unread;
 mod wishes;

@@ -6,6 +6,7 @@ use crate::codec::{Disconnect, ReasonCode, Version};
 use crate::core::Core;
 use crate::error::FailureClass;
 use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
+use crate::slots::NOBODY;
 use crate::{Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError};
 
 /// Where the client stands.
@@ -243,6 +244,15 @@ impl Core {
         self.attend();
     }
 
+    /// The machine has slept: the broker may have gone, or be back. A refused ping has one on its way that says as much.
+    pub(crate) fn check_link(&mut self) {
+        match self.link {
+            Link::Up { .. } => drop(self.session.submit(Command::Ping { tag: NOBODY })),
+            Link::Backoff { .. } => self.link = Link::Dial,
+            _ => {}
+        }
+    }
+
     /// The connection that was to be left is gone.
     fn left(&mut self) {
         self.connected = None;
@@ -418,7 +428,10 @@ impl Core {
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
         let drain =
             self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
-        let others = [drain, self.streams.next_time(), self.publishing.next_time(), self.replies.next_time()];
+        let waking = matches!(self.link, Link::Up { .. } | Link::Backoff { .. });
+        let look = self.suspend.next().filter(|_| waking);
+        let others =
+            [drain, look, self.streams.next_time(), self.publishing.next_time(), self.replies.next_time()];
         deadlines.into_iter().chain(others).flatten().min()
     }
 

@@ -5,6 +5,9 @@ use slab::Slab;
 /// What the session echoes: a slot, and how often it had been used before.
 pub(crate) type Tag = crate::session::Tag;
 
+/// The tag of what nobody waits for: no slot ever has it.
+pub(crate) const NOBODY: Tag = 0;
+
 /// A slab whose keys are never valid again once their value is gone.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {

@@ -6,7 +6,7 @@ use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use mqtt_client_core as core;
@@ -96,6 +96,7 @@ impl Driver {
     }
 
     async fn run(mut self, wake: &Notify) {
+        self.core.handle_wall_clock(self.now(), wall_clock());
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.link = Link::Preparing(prepare(preparation)),
@@ -161,6 +162,7 @@ impl Driver {
     fn tell(&mut self, ready: Ready) {
         if ready.due {
             self.core.handle_timeout(self.now());
+            self.core.handle_wall_clock(self.now(), wall_clock());
         }
         if let Some(answer) = ready.prepared {
             self.link = Link::Down;
@@ -232,6 +234,11 @@ impl Ready {
         let moved = self.read.is_some() || self.written.is_some();
         self.woken || self.due || self.prepared.is_some() || self.dialed.is_some() || moved
     }
+}
+
+/// One that is set to before 1970 says nothing; neither does it tell of a machine's sleep.
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Asks the application in a task of its own, which neither takes the driver's time nor, panicking, its life. Dropping it

@@ -9,5 +9,6 @@ mod publishing;
 mod requests;
 mod rig;
 mod subscribing;
+mod suspending;
 mod time_limits;
 mod unread;

@@ -34,6 +34,8 @@ pub(crate) struct Rig {
     /// How many bytes the transport takes at once.
     pub(crate) mtu: usize,
     pub(crate) stopped: bool,
+    /// How much further the wall clock has come, if the driver looks at it.
+    slept: Option<Duration>,
     driver: Driver,
     output: Output,
     input: BytesMut,
@@ -70,6 +72,7 @@ impl Rig {
             down: Vec::new(),
             mtu: usize::MAX,
             stopped: false,
+            slept: None,
             driver,
             output: Output::new(),
             input: BytesMut::new(),
@@ -184,6 +187,20 @@ impl Rig {
         if let Some(connection) = self.connection.take() {
             self.broker.handle_closed(self.now, connection);
             self.drop_link();
+        }
+    }
+
+    /// The machine sleeps: only the wall clock goes on.
+    pub(crate) fn suspend(&mut self, time: Duration) {
+        let slept = *self.slept.get_or_insert(Duration::ZERO);
+        self.look_at_wall_clock();
+        self.slept = Some(slept + time);
+        self.settle();
+    }
+
+    fn look_at_wall_clock(&mut self) {
+        if let Some(slept) = self.slept {
+            self.driver.handle_wall_clock(self.now, self.now.saturating_since(Timestamp::ZERO) + slept);
         }
     }
 
@@ -313,6 +330,7 @@ impl Rig {
         let next = [self.deadline, self.broker.poll_deadline()].into_iter().flatten().min();
         self.now = next.map_or(end, |next| next.min(end)).max(self.now);
         self.driver.handle_timeout(self.now);
+        self.look_at_wall_clock();
         self.broker.handle_timeout(self.now);
     }
 }
