@@ -69,6 +69,10 @@ pub(crate) struct Core {
     /// The streams of the message at hand; kept for its memory.
     targets: Vec<Tag>,
     pub(crate) reconnects: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+    /// Of the latest PINGREQ that was answered.
+    pub(crate) round_trip: Option<Duration>,
     pub(crate) suspend: SuspendWatch,
     /// The latest time the driver has told.
     pub(crate) now: Timestamp,
@@ -117,6 +121,9 @@ impl Core {
             withheld: false,
             targets: Vec::new(),
             reconnects: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            round_trip: None,
             suspend: SuspendWatch::default(),
             now: Timestamp::ZERO,
             attention: false,
@@ -160,12 +167,14 @@ impl Core {
         }
         // A protocol error latches in the session, which closes the connection and names it in its last event.
         let consumed = self.session.handle_input(now, input).unwrap_or(0);
+        self.bytes_received += consumed as u64;
         self.pump();
         consumed
     }
 
     pub(crate) fn handle_written(&mut self, now: Timestamp, bytes: usize) {
         self.facts(now);
+        self.bytes_sent += bytes as u64;
         self.session.handle_written(now, bytes);
         self.pump();
     }

@@ -29,6 +29,10 @@ impl<T> LinkedQueue<T> {
         self.nodes.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn front(&self) -> Option<Key> {
         self.front
     }

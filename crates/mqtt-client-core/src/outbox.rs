@@ -160,6 +160,11 @@ impl Outbox {
         self.queue.is_empty()
     }
 
+    /// How many are queued, admitted or not.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Admitted messages and bytes that have not ended, in the session or before it.
     pub(crate) fn used(&self) -> Bounds {
         self.used

@@ -51,12 +51,15 @@ pub(crate) struct Republish {
     pub(crate) qos2: bool,
 }
 
-/// Messages that were given up before anything of them was sent.
+/// Messages that did not arrive, by what became of them instead.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) dropped: u64,
     pub(crate) superseded: u64,
     pub(crate) expired: u64,
+    pub(crate) refused: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) lost: u64,
 }
 
 #[derive(Debug)]
@@ -126,6 +129,7 @@ impl Publishing {
     ) -> Result<Tag, NotSent> {
         let full = !self.outbox.has_room(cost);
         if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
+            self.counts.refused += 1;
             effects.discard(publish);
             return Err(NotSent::QueueFull);
         }
@@ -299,6 +303,7 @@ impl Publishing {
             self.replay.push(Entry { tag, cost: slot.cost, publish, sent: !unsent });
             return;
         }
+        self.counts.lost += u64::from(publish.qos == QoS::AtMostOnce);
         let error = match (publish.qos, stage) {
             (QoS::AtMostOnce, Stage::Unsent) => PublishError::NotSent(NotSent::LinkLost),
             (QoS::AtMostOnce, _) => PublishError::Indeterminate(Indeterminate::LinkLost),
@@ -373,6 +378,11 @@ impl Publishing {
 
     pub(crate) fn stop_flushing(&mut self, tag: Tag) {
         self.flushes.remove(tag);
+    }
+
+    /// Messages that the session has not been given yet, admitted or not.
+    pub(crate) fn queued(&self) -> usize {
+        self.outbox.len()
     }
 
     /// Admitted messages that have not ended.
@@ -467,7 +477,10 @@ impl Publishing {
                         self.counts.expired += 1;
                         PublishError::NotSent(NotSent::Expired)
                     }
-                    Limit::Timeout => PublishError::NotSent(NotSent::TimedOut),
+                    Limit::Timeout => {
+                        self.counts.timed_out += 1;
+                        PublishError::NotSent(NotSent::TimedOut)
+                    }
                 };
                 self.end(tag, Err(error), effects);
             }

@@ -1,11 +1,16 @@
 //! Figures about a client, and what it leaves behind.
 
+use std::time::Duration;
+
 use crate::codec::Publish;
 
-/// A look at the counters.
+/// A look at the figures: what there is now, and what has been counted since the client was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Publishes that wait here: for room in the queue, for a connection, for their turn. With
+    /// [`in_flight`](Self::in_flight) these are nearly all that have not ended.
+    pub queued_publishes: usize,
     /// Publishes that are admitted and have not ended: queued, or sent and unacknowledged.
     pub pending_publishes: usize,
     /// What these take of the byte bound ([`max_queued`](crate::OptionsBuilder::max_queued)): their packets, and 128 bytes
@@ -17,6 +22,12 @@ pub struct Stats {
     pub superseded_publishes: u64,
     /// Publishes whose Message Expiry Interval ended before they were sent.
     pub expired_publishes: u64,
+    /// Publishes that were refused because the queue was full ([`NotSent::QueueFull`](crate::NotSent::QueueFull)).
+    pub refused_publishes: u64,
+    /// Publishes of which nothing was sent within their time limit.
+    pub timed_out_publishes: u64,
+    /// QoS 0 publishes that went down with a link.
+    pub lost_publishes: u64,
     /// QoS 1 and 2 publishes in the session: sent, or to be sent again, and not acknowledged.
     pub in_flight: usize,
     /// What unread messages take of their byte budget ([`max_unread_bytes`](crate::OptionsBuilder::max_unread_bytes)).
@@ -29,6 +40,13 @@ pub struct Stats {
     pub unclaimed_messages: u64,
     /// Connections after the first one.
     pub reconnects: u64,
+    /// Bytes that transports have taken, over all connections.
+    pub bytes_sent: u64,
+    /// Bytes that have come in, over all connections: whole packets only.
+    pub bytes_received: u64,
+    /// How long the latest answer to a PINGREQ took, the keep alive's own or one that [`ping`](crate::Client::ping) asked for.
+    /// It shows how fast the link is, and how busy its two ends are. `None` before the first.
+    pub round_trip: Option<Duration>,
 }
 
 /// What `disconnect` could not bring out in time.

@@ -238,6 +238,7 @@ impl Core {
     }
 
     pub(crate) fn pinged(&mut self, tag: Option<Tag>, round_trip: Option<Duration>) {
+        self.round_trip = round_trip.or(self.round_trip);
         if let Some(slot) = tag.and_then(|tag| self.pings.get_mut(tag)) {
             slot.result = Some(round_trip.ok_or(PingError::LinkLost));
             self.effects.wake(&mut slot.waker);
@@ -289,17 +290,24 @@ impl Core {
 
     pub(crate) fn stats(&self) -> Stats {
         Stats {
+            queued_publishes: self.publishing.queued(),
             pending_publishes: self.publishing.pending(),
             pending_bytes: self.publishing.pending_bytes(),
             dropped_publishes: self.publishing.counts.dropped,
             superseded_publishes: self.publishing.counts.superseded,
             expired_publishes: self.publishing.counts.expired,
+            refused_publishes: self.publishing.counts.refused,
+            timed_out_publishes: self.publishing.counts.timed_out,
+            lost_publishes: self.publishing.counts.lost,
             in_flight: self.session.in_flight(),
             unread_bytes: self.streams.budget.used(),
             unacknowledged_messages: self.session.inbound_unacknowledged(),
             dropped_messages: self.streams.dropped,
             unclaimed_messages: self.streams.unclaimed_count,
             reconnects: self.reconnects,
+            bytes_sent: self.bytes_sent,
+            bytes_received: self.bytes_received,
+            round_trip: self.round_trip,
         }
     }
 

@@ -3,6 +3,7 @@
 mod acknowledging;
 mod connecting;
 mod destinations;
+mod figures;
 mod overflow;
 mod providing;
 mod publishing;
