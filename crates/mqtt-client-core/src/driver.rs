@@ -9,19 +9,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::core::Core;
-use crate::options::{Hook, Options};
-use crate::session::{Direction, Output, PacketTrace, Timestamp};
+use crate::log::{self, Log};
+use crate::options::Options;
+use crate::session::{Output, Timestamp};
 use crate::shared::Shared;
-use crate::{Attempt, Client, ConnectError, Duty, Event, Failure, Offline, ProviderError};
+use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError};
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
 ///
 /// Time is the caller's: timestamps count from an epoch of its own and do not go back. None of the methods blocks.
 pub struct Driver {
     shared: Arc<Shared>,
-    client_id: String,
-    hook: Option<Hook>,
-    records: Vec<PacketTrace>,
+    log: Log,
     trace: bool,
 }
 
@@ -31,17 +30,17 @@ impl Driver {
     /// `seed` decides the jitter and a generated client id: the adapters draw it from the system, a simulation chooses it.
     /// `wake` is woken, from any thread, when the driver waits and should look at [`poll_io`](Self::poll_io) again.
     pub fn new(mut options: Options, seed: u64, wake: Waker) -> (Client, Driver) {
-        let logs = tracing::enabled!(target: "mqtt::packet", tracing::Level::TRACE);
+        let logs = log::wants_packets();
         options.session.trace |= logs;
         if let Some(fall_back) = &mut options.fall_back {
             fall_back.trace |= logs;
         }
         let (hook, trace) = (options.packet_hook.take(), options.session.trace);
         let core = Core::new(options, seed);
-        let client_id = core.client_id.as_str().to_owned();
+        let log = Log::new(core.client_id.as_str().to_owned(), hook);
         let shared = Shared::new(core, wake);
         let client = Client::new(Arc::clone(&shared));
-        (client, Driver { shared, client_id, hook, records: Vec::new(), trace })
+        (client, Driver { shared, log, trace })
     }
 
     /// The transport that [`Duty::Dial`] asked for is open.
@@ -94,48 +93,22 @@ impl Driver {
 
     /// One step under the lock, then the news it made: the log lines, and the packet hook.
     fn run<T>(&mut self, step: impl FnOnce(&mut Core) -> T) -> T {
-        let Driver { shared, records, trace, .. } = self;
+        let Driver { shared, log, trace } = self;
         let (result, news) = shared.run(|core| {
             let result = step(core);
             if *trace {
-                core.take_trace(records);
+                core.take_trace(&mut log.records);
             }
             (result, std::mem::take(&mut core.news))
         });
-        self.log(&news);
+        log.say(&news);
         result
-    }
-
-    fn log(&mut self, news: &[Event]) {
-        for record in self.records.drain(..) {
-            let direction = match record.direction {
-                Direction::Outbound => "-out->",
-                Direction::Inbound => "<-in--",
-            };
-            tracing::trace!(
-                target: "mqtt::packet",
-                client_id = self.client_id,
-                direction,
-                at_us = record.at.as_micros(),
-                kind = %record.kind,
-                len = record.len,
-                flags = record.flags,
-                packet_id = record.packet_id.map(|id| id.get()),
-                topic = record.topic.as_ref().map(|topic| topic.as_str()),
-            );
-            if let Some(Hook(hook)) = &self.hook {
-                hook(&record);
-            }
-        }
-        for event in news {
-            tracing::info!(target: "mqtt", client_id = self.client_id, "{event}");
-        }
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Driver").field("client_id", &self.log.client_id()).finish_non_exhaustive()
     }
 }
 
@@ -154,6 +127,6 @@ impl Drop for Driver {
             core.listeners.wake_all(&mut core.effects);
             std::mem::take(&mut core.news)
         });
-        self.log(&news);
+        self.log.say(&news);
     }
 }

@@ -60,6 +60,7 @@ mod facade;
 mod flush;
 mod link;
 mod linked;
+mod log;
 mod message;
 mod options;
 mod outbox;
