@@ -2,7 +2,8 @@
 
 use mqtt_client_core as core;
 
-use crate::{ClientError, Events, Options, Subscription, Wait, driver};
+use crate::transport::{Stream, connector};
+use crate::{ClientError, Endpoint, Events, Options, Subscription, Wait, driver};
 
 /// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
 ///
@@ -42,7 +43,35 @@ impl Client {
         O: TryInto<Options>,
         ClientError: From<O::Error>,
     {
-        let core = driver::spawn(options.try_into()?)?;
+        let core = driver::spawn(options.try_into()?, None)?;
+        Ok(Client { core })
+    }
+
+    /// A client that is not connected yet, and whose connections go over streams of the caller's own. Starts its thread.
+    ///
+    /// `open` is called for each attempt, with the endpoint whose turn it is, on a thread of its own, where it may block. Its
+    /// stream takes the place of the socket; what the endpoint's scheme asks for above that is added to it. An attempt that
+    /// takes longer than the connect timeout is left to its thread.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), mqtt_blocking::ClientError> {
+    /// let client = mqtt_blocking::Client::with_connector("mqtt://vsock", |_endpoint| {
+    ///     mio::net::TcpStream::connect(([127, 0, 0, 1], 1883).into())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The options make no sense, or there is no thread to be had.
+    pub fn with_connector<O, C, S>(options: O, open: C) -> Result<Self, ClientError>
+    where
+        O: TryInto<Options>,
+        ClientError: From<O::Error>,
+        C: Fn(&Endpoint) -> std::io::Result<S> + Send + Sync + 'static,
+        S: Stream + 'static,
+    {
+        let core = driver::spawn(options.try_into()?, Some(connector(open)))?;
         Ok(Client { core })
     }
 }

@@ -1,48 +1,41 @@
 //! The thread that moves a client's bytes. What they mean, and what follows from it, the core decides.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io;
 use std::mem;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
-use mio::net::TcpStream;
 use mio::{Events, Token};
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{ClientError, Duty, Endpoint, Options, Preparation, ProviderError};
 
-use crate::dial::{DialError, Dialing};
 use crate::prepare::Preparing;
+use crate::transport::{Connection, Connector, DialError, Dialing};
 
-/// Bytes that one read takes at most.
-const READ: usize = 64 * 1024;
-/// Slices that one write gathers at most.
-const SLICES: usize = 64;
-/// How long a closed connection is read for the peer's own end. A socket that is closed with unread input resets the
-/// connection, and the reset can overtake the last packet.
+/// How long a closed connection is read for the peer's own end.
 const LINGER: Duration = Duration::from_millis(500);
 
 const WAKE: Token = Token(0);
 const LINK: Token = Token(1);
 
 /// Starts a client's thread.
-pub(crate) fn spawn(options: Options) -> Result<core::Client, ClientError> {
+pub(crate) fn spawn(options: Options, connector: Option<Connector>) -> Result<core::Client, ClientError> {
     let seed = getrandom::u64().map_err(io::Error::from)?;
     let poll = mio::Poll::new()?;
     let wake = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
     let (client, core) = core::Driver::new(options, seed, Waker::from(Arc::new(WakeUp(Arc::clone(&wake)))));
     let driver = Driver {
         core,
+        connector,
         epoch: Instant::now(),
         poll,
         events: Events::with_capacity(8),
         wake,
         link: Link::Down,
-        chunk: vec![0; READ],
         input: BytesMut::new(),
         output: Output::new(),
     };
@@ -66,13 +59,12 @@ impl Wake for WakeUp {
 
 struct Driver {
     core: core::Driver,
+    connector: Option<Connector>,
     epoch: Instant,
     poll: mio::Poll,
     events: Events,
     wake: Arc<mio::Waker>,
     link: Link,
-    /// Where a read puts its bytes.
-    chunk: Vec<u8>,
     input: BytesMut,
     output: Output,
 }
@@ -86,7 +78,7 @@ enum Link {
 
 /// Readiness is told once, when it begins; it ends when a call would block.
 struct Socket {
-    stream: TcpStream,
+    connection: Connection,
     readable: bool,
     writable: bool,
     /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
@@ -101,7 +93,7 @@ impl Driver {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.prepare(preparation),
-                Duty::Dial(endpoint) => self.dial(&endpoint),
+                Duty::Dial(endpoint) => self.dial(endpoint),
                 Duty::Wait { deadline, read } => {
                     // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
                     let moved = self.go_on() | self.write() | (read && self.read());
@@ -132,7 +124,14 @@ impl Driver {
     }
 
     fn until(&self, deadline: Option<Timestamp>) -> Option<Duration> {
-        deadline.map(|deadline| deadline.saturating_since(self.now()))
+        let next_step = match &self.link {
+            Link::Dialing(dialing) => {
+                dialing.deadline().map(|at| at.saturating_duration_since(Instant::now()))
+            }
+            _ => None,
+        };
+        let deadline = deadline.map(|deadline| deadline.saturating_since(self.now()));
+        [deadline, next_step].into_iter().flatten().min()
     }
 
     /// Sleeps until something happens, and notes what.
@@ -159,10 +158,10 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, endpoint: &Endpoint) {
-        match Dialing::start(endpoint, &self.wake) {
+    fn dial(&mut self, endpoint: Endpoint) {
+        match Dialing::start(endpoint, self.core.transport(), self.connector.as_ref(), &self.wake) {
             Ok(dialing) => self.link = Link::Dialing(dialing),
-            Err(error) => self.dialed(Err(("resolving", error))),
+            Err(error) => self.dialed(Err(("connecting", error))),
         }
     }
 
@@ -184,11 +183,11 @@ impl Driver {
         }
     }
 
-    fn dialed(&mut self, dialed: Result<TcpStream, DialError>) {
+    fn dialed(&mut self, dialed: Result<Connection, DialError>) {
         match dialed {
-            Ok(stream) => {
+            Ok(connection) => {
                 self.link = Link::Up(Socket {
-                    stream,
+                    connection,
                     readable: true,
                     writable: true,
                     broken: None,
@@ -209,13 +208,7 @@ impl Driver {
         if self.output.is_empty() || !socket.writable || socket.broken.is_some() {
             return false;
         }
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(self.output.chunks()) {
-            *slice = IoSlice::new(chunk);
-            count += 1;
-        }
-        match socket.stream.write_vectored(&slices[..count]) {
+        match socket.connection.write(&self.output) {
             Ok(count) => {
                 socket.unconfirmed = false;
                 self.output.advance(count);
@@ -241,11 +234,10 @@ impl Driver {
         if !socket.readable {
             return false;
         }
-        match socket.stream.read(&mut self.chunk) {
+        match socket.connection.read(&mut self.input) {
             Ok(0) => self.closed(None),
-            Ok(count) => {
+            Ok(_) => {
                 socket.unconfirmed = true;
-                self.input.extend_from_slice(&self.chunk[..count]);
                 self.parse();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -258,16 +250,11 @@ impl Driver {
         true
     }
 
-    /// Has the system confirm at once what it has received. It would wait up to 40 ms for something to send along, and a
-    /// peer that gathers small packets while others are unconfirmed (Nagle's algorithm, which mosquitto leaves on) waits
-    /// with it.
     fn confirm(&mut self) {
         if let Link::Up(socket) = &mut self.link
             && mem::take(&mut socket.unconfirmed)
         {
-            // A system that can't loses time, nothing else.
-            #[cfg(target_os = "linux")]
-            let _ = socket2::SockRef::from(&socket.stream).set_tcp_quickack(true);
+            socket.connection.confirm();
         }
     }
 
@@ -286,12 +273,12 @@ impl Driver {
     }
 
     fn say_farewell(&mut self, end: Instant) -> io::Result<()> {
-        let Link::Up(Socket { stream, .. }) = &mut self.link else { return Ok(()) };
-        stream.shutdown(Shutdown::Write)?;
+        let Link::Up(Socket { connection, .. }) = &mut self.link else { return Ok(()) };
+        connection.close()?;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            match stream.read(&mut self.chunk) {
+            match connection.read(&mut self.input) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => self.input.clear(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.poll.poll(&mut self.events, Some(left))?;

@@ -39,12 +39,13 @@ pub use mqtt_client_core as core;
 pub use mqtt_client_core::exports::*;
 
 mod client;
-mod dial;
 mod driver;
 mod prepare;
 mod streams;
+mod transport;
 mod wait;
 
 pub use client::{Client, connect};
 pub use streams::{Events, RecvError, Subscription};
+pub use transport::Stream;
 pub use wait::{TimedOut, Wait};

@@ -11,7 +11,9 @@ use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
-use crate::{Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Reconnect};
+use crate::{
+    Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Reconnect, TcpOptions, TransportOptions,
+};
 
 /// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
 const MAX_IN_FLIGHT_V311: u16 = 20;
@@ -80,6 +82,7 @@ impl Default for OptionsBuilder {
             stream_capacity: 4096,
             max_unread_bytes: 256 << 20,
             stall_after: Duration::from_secs(30),
+            transport: TransportOptions::default(),
             session: Config::default(),
             packet_hook: None,
         };
@@ -88,7 +91,8 @@ impl Default for OptionsBuilder {
 }
 
 impl OptionsBuilder {
-    /// Endpoint and credentials from `mqtt://[user[:password]@]host[:port]`, percent-decoded. Default port: 1883.
+    /// Endpoint and credentials from `mqtt://[user[:password]@]host[:port]`, percent-decoded; the scheme decides how the broker
+    /// is reached, and the port when none is given: see [`Scheme`](crate::Scheme).
     pub fn url(mut self, url: &str) -> Self {
         match BrokerUrl::parse(url) {
             Ok(BrokerUrl { endpoint, username, password }) => {
@@ -250,6 +254,12 @@ impl OptionsBuilder {
         }
     }
 
+    /// How TCP sockets are set up. Default: see [`TcpOptions`].
+    pub fn tcp(mut self, tcp: TcpOptions) -> Self {
+        self.options.transport.tcp = tcp;
+        self
+    }
+
     /// The time from the name look-up to the CONNACK. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
@@ -397,6 +407,7 @@ impl OptionsBuilder {
         if let Some(error) = error {
             return Err(error);
         }
+        options.transport.check(&options.endpoints)?;
         let fault = |option, problem: &str| Err(InvalidOptions::Option { option, problem: problem.into() });
         if options.version == Version::V311 {
             match options.session_expiry {

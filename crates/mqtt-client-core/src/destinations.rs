@@ -1,6 +1,8 @@
 //! [`Destinations`]: which broker the next attempt goes to.
 
-use crate::{DEFAULT_PORT, Endpoint};
+use std::net::Ipv6Addr;
+
+use crate::Endpoint;
 
 /// The endpoints that may be tried, in order of preference, and where a server has sent the client instead.
 #[derive(Debug)]
@@ -74,7 +76,8 @@ impl Destinations {
     ///
     /// `for_good`: the server has moved, so that the new address takes the place of the old one.
     pub(crate) fn redirect(&mut self, reference: &str, for_good: bool) -> bool {
-        let target = reference.split_ascii_whitespace().find_map(address);
+        let current = self.current();
+        let target = reference.split_ascii_whitespace().find_map(|text| address(text, &current));
         let Some(target) = target.filter(|_| self.hops < self.max_hops) else { return false };
         self.hops += 1;
         self.elsewhere = None;
@@ -86,18 +89,30 @@ impl Destinations {
     }
 }
 
-/// A Server Reference: host and port, such as `broker.example`, `10.0.0.1:8883` or `[fe80::1]:1883` (5.0 section 4.11).
-fn address(text: &str) -> Option<Endpoint> {
-    format!("mqtt://{text}").parse().ok().or_else(|| {
+/// A Server Reference: host and port, such as `broker.example`, `10.0.0.1:8883` or `[fe80::1]:1883` (5.0 section 4.11). It
+/// is reached as the server that gave it is: no server can send a client from an encrypted connection to a plain one.
+fn address(text: &str, from: &Endpoint) -> Option<Endpoint> {
+    let (host, port) = match text.rsplit_once(':') {
         // An IPv6 address may stand without brackets where no port follows.
-        let bare = text.parse::<std::net::Ipv6Addr>().ok()?;
-        Some(Endpoint::tcp(bare.to_string(), DEFAULT_PORT))
-    })
+        _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
+        Some((host, port)) if !text.ends_with(']') => {
+            (host, Some(port.parse().ok().filter(|port| *port > 0)?))
+        }
+        _ => (text, None),
+    };
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
+        None => host,
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_address = host.parse::<Ipv6Addr>().is_ok() || host.bytes().all(fits);
+    (is_address && !host.is_empty()).then(|| from.moved(host.to_owned(), port))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DEFAULT_PORT;
 
     fn endpoint(host: &str) -> Endpoint {
         Endpoint::tcp(host, DEFAULT_PORT)
@@ -166,7 +181,20 @@ mod tests {
         check("::: other", Some(endpoint("other")));
         check("", None);
         check("a/b", None);
+        check("a:0", None);
+        check("a:b", None);
+        check("[a]", None);
         check("user@", None);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_redirect_never_leads_from_an_encrypted_connection_to_a_plain_one() {
+        let mut destinations = Destinations::new(vec![Endpoint::tls("a", 8883)], 2);
+        assert!(destinations.redirect("b", false));
+        assert_eq!(destinations.current(), Endpoint::tls("b", 8883));
+        assert!(destinations.redirect("c:443", true));
+        assert_eq!(destinations.current(), Endpoint::tls("c", 443));
     }
 
     #[test]

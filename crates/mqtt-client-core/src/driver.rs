@@ -13,7 +13,7 @@ use crate::log::{self, Log};
 use crate::options::Options;
 use crate::session::{Output, Timestamp};
 use crate::shared::Shared;
-use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError};
+use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError, TransportOptions};
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
 ///
@@ -21,6 +21,7 @@ use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError
 pub struct Driver {
     shared: Arc<Shared>,
     log: Log,
+    transport: Arc<TransportOptions>,
     trace: bool,
 }
 
@@ -36,11 +37,17 @@ impl Driver {
             fall_back.trace |= logs;
         }
         let (hook, trace) = (options.packet_hook.take(), options.session.trace);
+        let transport = Arc::new(options.transport.clone());
         let core = Core::new(options, seed);
         let log = Log::new(core.client_id.as_str().to_owned(), hook);
         let shared = Shared::new(core, wake);
         let client = Client::new(Arc::clone(&shared));
-        (client, Driver { shared, log, trace })
+        (client, Driver { shared, log, transport, trace })
+    }
+
+    /// How the options say that brokers are reached.
+    pub fn transport(&self) -> &Arc<TransportOptions> {
+        &self.transport
     }
 
     /// The transport that [`Duty::Dial`] asked for is open.

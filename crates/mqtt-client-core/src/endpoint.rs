@@ -8,36 +8,128 @@ use fluent_uri::Uri;
 /// The port of plain MQTT, used when a URL names none.
 pub const DEFAULT_PORT: u16 = 1883;
 
-/// A broker's address: host name or IP address, and port.
+/// How a broker is reached. The URL's scheme decides, and with it whether the connection is encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// `mqtt://`: TCP, not encrypted.
+    Mqtt,
+    /// `mqtts://`: TLS.
+    Mqtts,
+    /// `ws://`: WebSocket, not encrypted.
+    Ws,
+    /// `wss://`: WebSocket over TLS.
+    Wss,
+    /// `unix://`: a Unix socket.
+    Unix,
+}
+
+impl Scheme {
+    const ALL: [Scheme; 5] = [Scheme::Mqtt, Scheme::Mqtts, Scheme::Ws, Scheme::Wss, Scheme::Unix];
+
+    /// The scheme's name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Mqtt => "mqtt",
+            Scheme::Mqtts => "mqtts",
+            Scheme::Ws => "ws",
+            Scheme::Wss => "wss",
+            Scheme::Unix => "unix",
+        }
+    }
+
+    /// 1883, 8883, 80 or 443. A Unix socket has none: 0.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Mqtt => DEFAULT_PORT,
+            Scheme::Mqtts => 8883,
+            Scheme::Ws => 80,
+            Scheme::Wss => 443,
+            Scheme::Unix => 0,
+        }
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Mqtts | Scheme::Wss)
+    }
+
+    /// Whether MQTT goes in WebSocket frames.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Scheme::Ws | Scheme::Wss)
+    }
+
+    /// Whether this build has what the scheme needs: the features `tls` and `websocket`, or a system with Unix sockets.
+    pub fn is_available(self) -> bool {
+        (cfg!(feature = "tls") || !self.is_tls())
+            && (cfg!(feature = "websocket") || !self.is_websocket())
+            && (cfg!(unix) || self != Scheme::Unix)
+    }
+}
+
+/// A broker's address: how it is reached, host name or IP address, and port; the path of a WebSocket, or of a Unix socket.
 ///
 /// ```
-/// use mqtt_client_core::Endpoint;
+/// use mqtt_client_core::{Endpoint, Scheme};
 ///
 /// let endpoint: Endpoint = "mqtt://broker.example:2883".parse()?;
 /// assert_eq!((endpoint.host(), endpoint.port()), ("broker.example", 2883));
 /// assert_eq!("mqtt://[::1]".parse::<Endpoint>()?.to_string(), "mqtt://[::1]:1883");
+/// # #[cfg(unix)]
+/// assert_eq!("unix:///run/broker.sock".parse::<Endpoint>()?.scheme(), Scheme::Unix);
 /// # Ok::<(), mqtt_client_core::InvalidUrl>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
+    scheme: Scheme,
     host: String,
     port: u16,
+    path: String,
 }
 
 impl Endpoint {
     /// An endpoint reached over TCP. The host is a name, an IPv4 address, or an IPv6 address without brackets.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Endpoint { host: host.into(), port }
+        Endpoint { scheme: Scheme::Mqtt, host: host.into(), port, path: String::new() }
     }
 
-    /// The host name or address; IPv6 without brackets.
+    /// An endpoint reached over TLS. The host as in [`tcp`](Self::tcp); its certificate has to be made out to it.
+    #[cfg(feature = "tls")]
+    pub fn tls(host: impl Into<String>, port: u16) -> Self {
+        Endpoint { scheme: Scheme::Mqtts, ..Endpoint::tcp(host, port) }
+    }
+
+    /// A Unix socket.
+    #[cfg(unix)]
+    pub fn unix(path: impl Into<String>) -> Self {
+        Endpoint { scheme: Scheme::Unix, host: String::new(), port: 0, path: path.into() }
+    }
+
+    /// How it is reached.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host name or address; IPv6 without brackets. Empty for a Unix socket.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// The port; 0 for a Unix socket.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Path and query of a WebSocket, such as `/mqtt?token=secret`, or the file of a Unix socket; else empty.
+    ///
+    /// A query may hold a secret, so [`Display`](fmt::Display) and `Debug` leave it out.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Another host that is reached in the same way: encrypted if this one is. Its port is the scheme's, if there is none.
+    pub(crate) fn moved(&self, host: String, port: Option<u16>) -> Self {
+        Endpoint { host, port: port.unwrap_or(self.scheme.default_port()), ..self.clone() }
     }
 }
 
@@ -50,11 +142,19 @@ impl Default for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "mqtt://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "mqtt://{}:{}", self.host, self.port)
+        let Endpoint { scheme, host, port, path } = self;
+        let path = path.split('?').next().unwrap_or_default();
+        match scheme {
+            Scheme::Unix => write!(f, "unix://{path}"),
+            _ if host.contains(':') => write!(f, "{}://[{host}]:{port}{path}", scheme.name()),
+            _ => write!(f, "{}://{host}:{port}{path}", scheme.name()),
         }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
     }
 }
 
@@ -76,26 +176,44 @@ pub(crate) struct BrokerUrl {
 impl BrokerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let uri = Uri::parse(url).map_err(|error| InvalidUrl::Syntax { at: error.index() })?;
-        match uri.scheme().as_str().to_ascii_lowercase().as_str() {
-            "mqtt" => {}
-            scheme @ ("mqtts" | "ws" | "wss" | "unix") => {
-                return Err(InvalidUrl::TransportNotBuilt { scheme: scheme.to_owned() });
-            }
-            scheme => return Err(InvalidUrl::UnknownScheme { scheme: scheme.to_owned() }),
+        let name = uri.scheme().as_str().to_ascii_lowercase();
+        let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.name() == name) else {
+            return Err(InvalidUrl::UnknownScheme { scheme: name });
+        };
+        if !scheme.is_available() {
+            return Err(InvalidUrl::NotAvailable { scheme });
         }
         let authority = uri.authority().ok_or(InvalidUrl::NoHost)?;
         let host = authority.host();
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let host = percent_decoded(host).ok_or(InvalidUrl::NoHost)?;
-        if host.is_empty() {
-            return Err(InvalidUrl::NoHost);
+        let port = authority.port_to_u16().map_err(|_| InvalidUrl::BadPort)?;
+        let (path, query) = (uri.path().as_str(), uri.query().map(|query| query.as_str()));
+        if uri.fragment().is_some() || query.is_some() && !scheme.is_websocket() {
+            return Err(InvalidUrl::PathNotAllowed { scheme });
         }
-        if !matches!(uri.path().as_str(), "" | "/") || uri.query().is_some() || uri.fragment().is_some() {
-            return Err(InvalidUrl::PathNotAllowed);
-        }
-        let port = match authority.port_to_u16().map_err(|_| InvalidUrl::BadPort)? {
-            Some(0) => return Err(InvalidUrl::BadPort),
-            port => port.unwrap_or(DEFAULT_PORT),
+        let endpoint = match scheme {
+            Scheme::Unix if !host.is_empty() || port.is_some() || path.len() < 2 => {
+                return Err(InvalidUrl::NoSocket);
+            }
+            Scheme::Unix => {
+                let path = percent_decoded(path).ok_or(InvalidUrl::NoSocket)?;
+                Endpoint { scheme, host, port: 0, path }
+            }
+            _ if host.is_empty() => return Err(InvalidUrl::NoHost),
+            _ if port == Some(0) => return Err(InvalidUrl::BadPort),
+            _ => {
+                let port = port.unwrap_or(scheme.default_port());
+                let path = match (scheme.is_websocket(), path) {
+                    (true, path) => {
+                        let path = if path.is_empty() { "/" } else { path };
+                        query.map_or(path.to_owned(), |query| format!("{path}?{query}"))
+                    }
+                    (false, "" | "/") => String::new(),
+                    (false, _) => return Err(InvalidUrl::PathNotAllowed { scheme }),
+                };
+                Endpoint { scheme, host, port, path }
+            }
         };
         let (username, password) = match authority.userinfo() {
             None => (None, None),
@@ -107,7 +225,7 @@ impl BrokerUrl {
                 (Some(percent_decoded(user).ok_or(InvalidUrl::BadUserName)?), password)
             }
         };
-        Ok(BrokerUrl { endpoint: Endpoint { host, port }, username, password })
+        Ok(BrokerUrl { endpoint, username, password })
     }
 }
 
@@ -116,19 +234,19 @@ impl BrokerUrl {
 #[non_exhaustive]
 pub enum InvalidUrl {
     /// Not a URL at all.
-    #[error("not a URL (at byte {at}); expected mqtt://[user[:password]@]host[:port]")]
+    #[error("not a URL (at byte {at}); expected scheme://[user[:password]@]host[:port]")]
     Syntax {
         /// Where it stops being one.
         at: usize,
     },
-    /// A scheme of MQTT whose transport this version does not have.
-    #[error("{scheme}:// is not available in this version; only mqtt:// (TCP, unencrypted) is")]
-    TransportNotBuilt {
+    /// A scheme whose transport this build does not have: see [`Scheme::is_available`].
+    #[error("{}:// is not available in this build: its feature is off, or the system lacks it", scheme.name())]
+    NotAvailable {
         /// The scheme.
-        scheme: String,
+        scheme: Scheme,
     },
     /// A scheme that is not one of MQTT's.
-    #[error("unknown scheme {scheme}://; expected mqtt://")]
+    #[error("unknown scheme {scheme}://; expected mqtt, mqtts, ws, wss or unix")]
     UnknownScheme {
         /// The scheme.
         scheme: String,
@@ -142,9 +260,15 @@ pub enum InvalidUrl {
     /// The user name does not decode to UTF-8.
     #[error("the URL's user name is not UTF-8")]
     BadUserName,
-    /// A path, query or fragment, which mean nothing over TCP.
-    #[error("mqtt:// takes no path, query or fragment")]
-    PathNotAllowed,
+    /// A path, query or fragment, which mean nothing there.
+    #[error("{}:// takes no such path, query or fragment", scheme.name())]
+    PathNotAllowed {
+        /// The scheme.
+        scheme: Scheme,
+    },
+    /// `unix://` without the absolute path of a socket, or with a host or a port.
+    #[error("expected unix:///path/of/the/socket")]
+    NoSocket,
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
@@ -204,13 +328,44 @@ mod tests {
         check("localhost:1883", Err(InvalidUrl::UnknownScheme { scheme: "localhost".into() }));
         check("localhost", Err(InvalidUrl::Syntax { at: 9 }));
         check("http://h", Err(InvalidUrl::UnknownScheme { scheme: "http".into() }));
-        check("mqtts://h", Err(InvalidUrl::TransportNotBuilt { scheme: "mqtts".into() }));
+        #[cfg(not(feature = "tls"))]
+        check("mqtts://h", Err(InvalidUrl::NotAvailable { scheme: Scheme::Mqtts }));
+        #[cfg(not(feature = "websocket"))]
+        check("ws://h", Err(InvalidUrl::NotAvailable { scheme: Scheme::Ws }));
+        #[cfg(unix)]
+        for url in ["unix://h/a", "unix://", "unix:///", "unix://:1/a", "unix:///%ff"] {
+            check(url, Err(InvalidUrl::NoSocket));
+        }
         check("mqtt://", Err(InvalidUrl::NoHost));
         check("mqtt:h", Err(InvalidUrl::NoHost));
         check("mqtt://h:0", Err(InvalidUrl::BadPort));
         check("mqtt://h:70000", Err(InvalidUrl::BadPort));
-        check("mqtt://h/path", Err(InvalidUrl::PathNotAllowed));
+        check("mqtt://h/path", Err(InvalidUrl::PathNotAllowed { scheme: Scheme::Mqtt }));
+        check("mqtt://h?a", Err(InvalidUrl::PathNotAllowed { scheme: Scheme::Mqtt }));
         check("mqtt://%ff@h", Err(InvalidUrl::BadUserName));
+    }
+
+    #[test]
+    fn each_scheme_has_its_port_and_its_path() {
+        #[track_caller]
+        fn check(url: &str, parts: (Scheme, u16, &str), shown: &str) {
+            let endpoint: Endpoint = url.parse().unwrap();
+            assert_eq!((endpoint.scheme(), endpoint.port(), endpoint.path()), parts, "{url}");
+            assert_eq!(endpoint.to_string(), shown);
+            assert!(!format!("{endpoint:?}").contains("secret"));
+        }
+        check("mqtt://h", (Scheme::Mqtt, 1883, ""), "mqtt://h:1883");
+        #[cfg(feature = "tls")]
+        check("mqtts://h", (Scheme::Mqtts, 8883, ""), "mqtts://h:8883");
+        #[cfg(feature = "websocket")]
+        {
+            check("ws://h", (Scheme::Ws, 80, "/"), "ws://h:80/");
+            check("ws://[::1]:9001/mqtt", (Scheme::Ws, 9001, "/mqtt"), "ws://[::1]:9001/mqtt");
+        }
+        #[cfg(all(feature = "tls", feature = "websocket"))]
+        check("wss://h/a%20b?t=secret", (Scheme::Wss, 443, "/a%20b?t=secret"), "wss://h:443/a%20b");
+        #[cfg(unix)]
+        check("unix:///run/a%20b.sock", (Scheme::Unix, 0, "/run/a b.sock"), "unix:///run/a b.sock");
     }
 
     #[test]

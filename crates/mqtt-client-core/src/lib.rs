@@ -80,6 +80,7 @@ mod subscribe;
 mod subscriptions;
 mod suspend;
 mod time_limits;
+mod transport;
 mod unread;
 mod wishes;
 
@@ -88,7 +89,7 @@ pub use builder::OptionsBuilder;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
 pub use driver::Driver;
 pub use duty::Duty;
-pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl};
+pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl, Scheme};
 pub use error::{
     ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NoResponseTopic,
     NotSent, Offline, PingError, PublishError, RequestError, SubscribeError,
@@ -105,6 +106,7 @@ pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
+pub use transport::{RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, literal, race_order};
 
 /// What both adapters show as their own: one list for both. Not part of the public API.
 #[doc(hidden)]
@@ -115,7 +117,7 @@ pub mod exports {
         Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
         Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
         Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
-        Publishing, Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Stats,
-        SubscribeBuilder, SubscribeError, Subscribing, Unsubscribing,
+        Publishing, Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Scheme,
+        Stats, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, Unsubscribing,
     };
 }

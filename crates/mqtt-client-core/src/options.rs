@@ -13,7 +13,7 @@ use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
-use crate::{Endpoint, InvalidOptions, Overflow, Reconnect};
+use crate::{Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
 
 /// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
 pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
@@ -70,6 +70,7 @@ pub struct Options {
     pub(crate) stream_capacity: usize,
     pub(crate) max_unread_bytes: usize,
     pub(crate) stall_after: Duration,
+    pub(crate) transport: TransportOptions,
     pub(crate) session: Config,
     pub(crate) packet_hook: Option<Hook>,
 }

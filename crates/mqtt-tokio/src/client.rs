@@ -3,7 +3,8 @@
 use mqtt_client_core as core;
 use tokio::runtime::Handle;
 
-use crate::{ClientError, Events, Options, Subscription, driver};
+use crate::transport::{Stream, connector};
+use crate::{ClientError, Endpoint, Events, Options, Subscription, driver};
 
 /// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
 ///
@@ -55,7 +56,38 @@ impl Client {
         O: TryInto<Options>,
         ClientError: From<O::Error>,
     {
-        let core = driver::spawn(options.try_into()?, runtime)?;
+        let core = driver::spawn(options.try_into()?, None, runtime)?;
+        Ok(Client { core })
+    }
+
+    /// A client that is not connected yet, and whose connections go over streams of the caller's own, on the runtime that this
+    /// is called in.
+    ///
+    /// `open` is called for each attempt, with the endpoint whose turn it is. Its stream takes the place of the socket; what
+    /// the endpoint's scheme asks for above that is added to it. It falls under the connect timeout, and is dropped when that
+    /// is over. Writes that take a part are fine; a write or a flush that never gets ready is noticed by the write timeout.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), mqtt_tokio::ClientError> {
+    /// let client = mqtt_tokio::Client::with_connector("mqtt://vsock", |_endpoint| {
+    ///     tokio::net::TcpStream::connect("127.0.0.1:1883")
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The options make no sense, or no tokio runtime runs here.
+    pub fn with_connector<O, C, F, S>(options: O, open: C) -> Result<Self, ClientError>
+    where
+        O: TryInto<Options>,
+        ClientError: From<O::Error>,
+        C: Fn(Endpoint) -> F + Send + Sync + 'static,
+        F: Future<Output = std::io::Result<S>> + Send + 'static,
+        S: Stream + 'static,
+    {
+        let runtime = Handle::try_current().map_err(std::io::Error::other)?;
+        let core = driver::spawn(options.try_into()?, Some(connector(open)), &runtime)?;
         Ok(Client { core })
     }
 }

@@ -1,40 +1,37 @@
 //! The task that moves a client's bytes. What they mean, and what follows from it, the core decides.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{Attempt, ClientError, Duty, Options, Preparation, ProviderError};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::dial::{DialError, Dialing, dial};
+use crate::transport::{Connection, Connector, DialError, Dialing, dial};
 
-/// Room that is made for a read when little is left; the read takes what fits.
-const READ: usize = 64 * 1024;
-/// Slices that one write gathers at most.
-const SLICES: usize = 64;
-/// How long a closed connection is read for the peer's own end. A socket that is closed with unread input resets the
-/// connection, and the reset can overtake the last packet.
+/// How long a closed connection is read for the peer's own end.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// Starts a client's task.
-pub(crate) fn spawn(options: Options, runtime: &Handle) -> Result<core::Client, ClientError> {
+pub(crate) fn spawn(
+    options: Options,
+    connector: Option<Connector>,
+    runtime: &Handle,
+) -> Result<core::Client, ClientError> {
     let seed = getrandom::u64().map_err(io::Error::from)?;
     let wake = Arc::new(WakeUp(Notify::new()));
     let (client, driver) = core::Driver::new(options, seed, Waker::from(Arc::clone(&wake)));
-    runtime.spawn(async move { Driver::new(driver).run(&wake.0).await });
+    runtime.spawn(async move { Driver::new(driver, connector).run(&wake.0).await });
     Ok(client)
 }
 
@@ -53,6 +50,7 @@ impl Wake for WakeUp {
 
 struct Driver {
     core: core::Driver,
+    connector: Option<Connector>,
     epoch: Instant,
     link: Link,
     input: BytesMut,
@@ -65,7 +63,7 @@ enum Link {
     Preparing(JoinSet<Prepared>),
     Dialing(Dialing),
     Up {
-        stream: TcpStream,
+        stream: Connection,
         /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
         broken: Option<io::Error>,
         /// Bytes have come in, and nothing has gone out since that would have confirmed them.
@@ -83,16 +81,24 @@ struct Ready {
     due: bool,
     /// `None` inside: the provider has panicked.
     prepared: Option<Option<Prepared>>,
-    dialed: Option<Result<TcpStream, DialError>>,
+    dialed: Option<Result<Connection, DialError>>,
     read: Option<io::Result<usize>>,
     written: Option<io::Result<usize>>,
 }
 
 impl Driver {
-    fn new(core: core::Driver) -> Self {
+    fn new(core: core::Driver, connector: Option<Connector>) -> Self {
         let epoch = Instant::now();
         let sleep = Box::pin(sleep_until(epoch));
-        Driver { core, epoch, link: Link::Down, input: BytesMut::new(), output: Output::new(), sleep }
+        Driver {
+            core,
+            connector,
+            epoch,
+            link: Link::Down,
+            input: BytesMut::new(),
+            output: Output::new(),
+            sleep,
+        }
     }
 
     async fn run(mut self, wake: &Notify) {
@@ -100,7 +106,10 @@ impl Driver {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.link = Link::Preparing(prepare(preparation)),
-                Duty::Dial(endpoint) => self.link = Link::Dialing(dial(endpoint)),
+                Duty::Dial(endpoint) => {
+                    let options = Arc::clone(self.core.transport());
+                    self.link = Link::Dialing(dial(endpoint, options, self.connector.clone()));
+                }
                 Duty::Wait { deadline, read } => {
                     let ready = self.wait(wake, deadline, read).await;
                     self.tell(ready);
@@ -142,13 +151,13 @@ impl Driver {
                 Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
                 Link::Up { stream, broken, unconfirmed } => {
                     if read {
-                        ready.read = done(poll_read(stream, context, &mut self.input));
+                        ready.read = done(stream.poll_read(context, &mut self.input));
                     }
                     if broken.is_none() && !self.output.is_empty() {
-                        ready.written = done(poll_write(stream, context, &self.output));
+                        ready.written = done(stream.poll_write(context, &self.output));
                     }
                     if !ready.is_any() && mem::take(unconfirmed) {
-                        confirm(stream);
+                        stream.confirm();
                     }
                     *unconfirmed = ready.written.is_none() && (*unconfirmed || ready.read.is_some());
                 }
@@ -204,18 +213,8 @@ impl Driver {
         if let Link::Up { stream, .. } = &mut self.link
             && self.output.is_empty()
         {
-            let input = &mut self.input;
-            let farewell = async {
-                stream.shutdown().await?;
-                loop {
-                    input.clear();
-                    if poll_fn(|context| poll_read(stream, context, input)).await? == 0 {
-                        return io::Result::Ok(());
-                    }
-                }
-            };
             // A peer that does not close in time, or resets the connection, has nothing more to be told.
-            let _ = timeout(LINGER, farewell).await;
+            let _ = timeout(LINGER, stream.close()).await;
         }
     }
 
@@ -254,37 +253,4 @@ fn done<T>(polled: Poll<T>) -> Option<T> {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }
-}
-
-/// One read, which many packets can share.
-fn poll_read(
-    stream: &mut TcpStream,
-    context: &mut Context<'_>,
-    input: &mut BytesMut,
-) -> Poll<io::Result<usize>> {
-    if input.capacity() - input.len() < READ / 4 {
-        input.reserve(READ);
-    }
-    pin!(stream.read_buf(input)).poll(context)
-}
-
-/// Has the system confirm at once what it has received. It would wait up to 40 ms for something to send along, and a peer
-/// that gathers small packets while others are unconfirmed (Nagle's algorithm, which mosquitto leaves on) waits with it.
-fn confirm(stream: &TcpStream) {
-    // A system that can't loses time, nothing else.
-    #[cfg(target_os = "linux")]
-    let _ = stream.set_quickack(true);
-    #[cfg(not(target_os = "linux"))]
-    let _ = stream;
-}
-
-/// One write, which gathers many packets.
-fn poll_write(stream: &mut TcpStream, context: &mut Context<'_>, output: &Output) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
-        *slice = IoSlice::new(chunk);
-        count += 1;
-    }
-    Pin::new(stream).poll_write_vectored(context, &slices[..count])
 }

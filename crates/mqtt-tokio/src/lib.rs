@@ -46,9 +46,10 @@ pub use mqtt_client_core as core;
 pub use mqtt_client_core::exports::*;
 
 mod client;
-mod dial;
 mod driver;
 mod streams;
+mod transport;
 
 pub use client::{Client, connect};
 pub use streams::{Events, Subscription};
+pub use transport::Stream;

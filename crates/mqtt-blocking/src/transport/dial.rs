@@ -1,0 +1,140 @@
+//! From an endpoint to an open connection, step by step and without blocking the driver.
+
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::task::Poll;
+use std::thread;
+use std::time::Instant;
+
+#[cfg(unix)]
+use mio::net::UnixStream;
+use mio::{Registry, Token, Waker};
+use mqtt_client_core::{Endpoint, Scheme, TransportOptions, literal};
+
+use super::socket::Socket;
+use super::tcp::Race;
+use super::{Connection, Connector};
+
+/// What was being done, and why it failed.
+pub(crate) type DialError = (&'static str, io::Error);
+
+/// An attempt under way. Dropping it abandons the attempt; what hangs in its helper thread is left to that.
+pub(crate) struct Dialing {
+    options: Arc<TransportOptions>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// What blocks is under way on a thread of its own.
+    Preparing(Receiver<Result<Prepared, DialError>>),
+    Racing(Race),
+    Connected(Connection),
+    Ended,
+}
+
+/// What could be had without the driver.
+enum Prepared {
+    /// Where to connect to.
+    Addresses(Vec<SocketAddr>),
+    /// A socket that is connected, and not registered.
+    Socket(Socket),
+}
+
+impl Dialing {
+    /// Begins. Name look-ups, and whatever a connector of the user's does, run on a thread of their own, whose end wakes
+    /// `wake`.
+    pub(crate) fn start(
+        endpoint: Endpoint,
+        options: &Arc<TransportOptions>,
+        connector: Option<&Connector>,
+        wake: &Arc<Waker>,
+    ) -> io::Result<Self> {
+        let connector = connector.cloned();
+        let known = match connector {
+            None => literal(endpoint.host(), endpoint.port()),
+            Some(_) => None,
+        };
+        let stage = match known {
+            Some(address) => Stage::Racing(Race::new(vec![address], options.tcp())),
+            None => {
+                let (answer, prepared) = sync_channel(1);
+                let wake = Arc::clone(wake);
+                thread::Builder::new().name("mqtt-dial".into()).spawn(move || {
+                    // Neither matters if the attempt was abandoned, and a driver that can't be woken finds it at the deadline.
+                    let _ = answer.send(prepare(&endpoint, connector));
+                    let _ = wake.wake();
+                })?;
+                Stage::Preparing(prepared)
+            }
+        };
+        Ok(Dialing { options: Arc::clone(options), stage })
+    }
+
+    /// When time alone lets it go on.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Racing(race) => race.deadline(),
+            _ => None,
+        }
+    }
+
+    /// Goes as far as it can without waiting; sockets are registered under `token`.
+    pub(crate) fn poll(&mut self, registry: &Registry, token: Token) -> Poll<Result<Connection, DialError>> {
+        loop {
+            self.stage = match mem::replace(&mut self.stage, Stage::Ended) {
+                Stage::Preparing(prepared) => match prepared.try_recv() {
+                    Ok(Ok(prepared)) => self.prepared(prepared, registry, token)?,
+                    Ok(Err(error)) => return Poll::Ready(Err(error)),
+                    Err(TryRecvError::Empty) => {
+                        self.stage = Stage::Preparing(prepared);
+                        return Poll::Pending;
+                    }
+                    Err(TryRecvError::Disconnected) => return Poll::Ready(Err(helper_ended())),
+                },
+                Stage::Racing(mut race) => match race.poll(Instant::now(), registry, token) {
+                    Poll::Ready(stream) => Stage::Connected(Connection::new(Socket::Tcp(stream?))),
+                    Poll::Pending => {
+                        self.stage = Stage::Racing(race);
+                        return Poll::Pending;
+                    }
+                },
+                Stage::Connected(connection) => return Poll::Ready(Ok(connection)),
+                Stage::Ended => return Poll::Ready(Err(helper_ended())),
+            };
+        }
+    }
+
+    fn prepared(&self, prepared: Prepared, registry: &Registry, token: Token) -> Result<Stage, DialError> {
+        match prepared {
+            Prepared::Addresses(addresses) => Ok(Stage::Racing(Race::new(addresses, self.options.tcp()))),
+            Prepared::Socket(mut socket) => {
+                socket.register(registry, token).map_err(|error| ("connecting", error))?;
+                Ok(Stage::Connected(Connection::new(socket)))
+            }
+        }
+    }
+}
+
+/// What blocks.
+fn prepare(endpoint: &Endpoint, connector: Option<Connector>) -> Result<Prepared, DialError> {
+    let connecting = |error| ("connecting", error);
+    if let Some(open) = connector {
+        return Ok(Prepared::Socket(Socket::Own(open(endpoint).map_err(connecting)?)));
+    }
+    #[cfg(unix)]
+    if endpoint.scheme() == Scheme::Unix {
+        let stream = UnixStream::connect(endpoint.path()).map_err(connecting)?;
+        return Ok(Prepared::Socket(Socket::Unix(stream)));
+    }
+    match (endpoint.host(), endpoint.port()).to_socket_addrs() {
+        Ok(addresses) => Ok(Prepared::Addresses(addresses.collect())),
+        Err(error) => Err(("resolving", error)),
+    }
+}
+
+fn helper_ended() -> DialError {
+    ("connecting", io::Error::other("the thread that was to do it has ended"))
+}

@@ -1,0 +1,68 @@
+//! TCP: the addresses of a name raced, and the socket's settings.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mqtt_client_core::{RACE_DELAY, TcpOptions, race_order};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::DialError;
+use super::socket::Socket;
+
+/// Tries the addresses of a name: the next one as soon as one has failed, or has made no progress for a while (RFC 8305). The
+/// error is that of the last one to fail.
+pub(super) async fn connect(host: &str, port: u16, options: &TcpOptions) -> Result<Socket, DialError> {
+    let addresses = lookup_host((host, port)).await.map_err(|error| ("resolving", error))?;
+    let mut addresses = race_order(addresses.collect(), options.bind).into_iter();
+    let mut failure = ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut attempts = JoinSet::new();
+    loop {
+        match addresses.next() {
+            Some(address) => drop(attempts.spawn(open(address, options.clone()))),
+            None if attempts.is_empty() => return Err(failure),
+            None => {}
+        }
+        let ended = match addresses.len() {
+            0 => attempts.join_next().await,
+            _ => timeout(RACE_DELAY, attempts.join_next()).await.unwrap_or_default(),
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(Socket::Tcp(stream)),
+            Some(Ok(Err(error))) => failure = ("connecting", error),
+            Some(Err(error)) => failure = ("connecting", error.into()),
+            None => {}
+        }
+    }
+}
+
+async fn open(address: SocketAddr, options: TcpOptions) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    if let Some(local) = options.bind {
+        socket.bind(local)?;
+    }
+    if let Some(keep_alive) = options.keep_alive {
+        let probes = TcpKeepalive::new().with_time(keep_alive.idle);
+        #[cfg(not(any(target_os = "openbsd", target_os = "haiku")))]
+        let probes = probes.with_interval(keep_alive.interval).with_retries(keep_alive.count);
+        SockRef::from(&socket).set_tcp_keepalive(&probes)?;
+    }
+    let stream = socket.connect(address).await?;
+    if options.no_delay {
+        // A system that refuses this still has a link that works.
+        let _ = stream.set_nodelay(true);
+    }
+    Ok(stream)
+}
+
+/// Has the system confirm at once what it has received. It would wait up to 40 ms for something to send along, and a peer
+/// that gathers small packets while others are unconfirmed (Nagle's algorithm, which mosquitto leaves on) waits with it.
+pub(super) fn confirm(stream: &TcpStream) {
+    // A system that can't loses time, nothing else.
+    #[cfg(target_os = "linux")]
+    let _ = stream.set_quickack(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
