@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::codec::{Publish, ReasonCode};
+use crate::codec::ReasonCode;
+use crate::session::InboundPublish;
 use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::streams::Share;
@@ -48,12 +49,12 @@ pub(crate) struct Unanswered {
     shared: Arc<Shared>,
     stream: Tag,
     share: Share,
-    publish: Publish,
+    publish: InboundPublish,
     answered: AtomicBool,
 }
 
 impl Unanswered {
-    pub(crate) fn new(shared: Arc<Shared>, stream: Tag, share: Share, publish: Publish) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, stream: Tag, share: Share, publish: InboundPublish) -> Self {
         Unanswered { shared, stream, share, publish, answered: AtomicBool::new(false) }
     }
 

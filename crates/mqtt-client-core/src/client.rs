@@ -122,7 +122,7 @@ impl Client {
         request: &Message,
         payload: impl Into<Bytes>,
     ) -> Result<PublishBuilder, NoResponseTopic> {
-        let (topic, correlation) = response_address(request.packet()).ok_or(NoResponseTopic)?;
+        let (topic, correlation) = response_address(request).ok_or(NoResponseTopic)?;
         let mut response = Publish { qos: request.qos(), ..Publish::new(topic, payload) };
         if let Some(correlation) = correlation {
             response.properties.set_correlation_data(&correlation);

@@ -16,7 +16,7 @@ use crate::event::Listeners;
 use crate::link::{Drain, Link};
 use crate::publishing::Publishing;
 use crate::replies::Replies;
-use crate::session::{self, Connected, Inbound, Output, PacketTrace, Session, Timestamp};
+use crate::session::{self, Connected, Inbound, InboundPublish, Output, PacketTrace, Session, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::streams::Streams;
 use crate::subscriptions::{Subscriptions, Unrestored};
@@ -203,7 +203,7 @@ impl Core {
             let filters = self.subscriptions.filters_of(stream);
             self.tell(Event::ConsumerStalled { filters, unread });
         }
-        while let Some(token) = self.streams.expire_unclaimed(now, &mut self.effects) {
+        while let Some(token) = self.streams.expire_unclaimed(now) {
             self.session.acknowledge(token, crate::codec::ReasonCode::Success);
         }
         self.pump();
@@ -343,7 +343,7 @@ impl Core {
         let mut targets = mem::take(&mut self.targets);
         self.find_targets(&inbound.publish, &mut targets);
         if targets.is_empty() {
-            self.streams.keep_unclaimed(self.now, inbound, &mut self.effects);
+            self.streams.keep_unclaimed(self.now, inbound);
         } else if inbound.token.is_none() && self.streams.must_pause(&targets) {
             self.pause = Some(Pause { inbound, until });
         } else {
@@ -360,7 +360,7 @@ impl Core {
         }
     }
 
-    fn find_targets(&self, publish: &Publish, targets: &mut Vec<Tag>) {
+    fn find_targets(&self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
         self.subscriptions.route(publish, targets);
         if targets.is_empty() {
             targets.extend_from_slice(self.streams.catch_alls());

@@ -7,7 +7,7 @@ use crate::codec::Publish;
 /// Collected under the lock, carried out after it by dropping or [`run`](Self::run)ning it.
 ///
 /// A waker and a payload (`Bytes::from_owner`) are somebody else's code: run under the lock, they could call the client
-/// again and wait for ever.
+/// again and wait for ever. What came in is in buffers of the driver's, and harms nobody.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     wakers: Vec<Waker>,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::acknowledge::Unanswered;
-use crate::codec::{PacketId, Publish, PublishProperties, QoS, ReasonCode};
+use crate::codec::{PacketId, Publish, PublishPropertiesRef, QoS, ReasonCode};
+use crate::session::InboundPublish;
 
 /// A message that was received.
 ///
-/// Topic and payload are slices of the receive buffer, which they keep alive.
+/// It is a slice of the receive buffer, which it keeps alive; one that was unread for long has a buffer of its own.
 #[derive(Clone, Debug)]
 pub struct Message {
-    publish: Publish,
+    publish: InboundPublish,
     /// Present while it is for the reader to answer.
     unanswered: Option<Arc<Unanswered>>,
 }
@@ -25,48 +26,54 @@ impl PartialEq for Message {
 }
 
 impl Message {
-    pub(crate) fn new(publish: Publish, unanswered: Option<Unanswered>) -> Self {
+    pub(crate) fn new(publish: InboundPublish, unanswered: Option<Unanswered>) -> Self {
         Message { publish, unanswered: unanswered.map(Arc::new) }
     }
 
     /// The topic name.
     pub fn topic(&self) -> &str {
-        self.publish.topic.as_str()
+        self.publish.topic().as_str()
     }
 
-    /// The payload; cloning it copies nothing.
-    pub fn payload(&self) -> &Bytes {
-        &self.publish.payload
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        self.publish.payload()
+    }
+
+    /// The payload, sharing the message's buffer: this copies nothing.
+    pub fn to_payload(&self) -> Bytes {
+        self.publish.to_payload()
     }
 
     /// The payload as text, with U+FFFD where it is not UTF-8.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.publish.payload)
+        String::from_utf8_lossy(self.publish.payload())
     }
 
     /// The quality of service with which the broker sent it.
     pub fn qos(&self) -> QoS {
-        self.publish.qos
+        self.publish.qos()
     }
 
     /// Whether it is a retained message, sent because of a new subscription.
     pub fn retain(&self) -> bool {
-        self.publish.retain
+        self.publish.retain()
     }
 
     /// Whether the broker says that it has sent this message before. A QoS 2 message is handed over once all the same.
     pub fn dup(&self) -> bool {
-        self.publish.dup
+        self.publish.dup()
     }
 
     /// The packet identifier, for QoS 1 and 2.
     pub fn packet_id(&self) -> Option<PacketId> {
-        self.publish.packet_id
+        self.publish.packet_id()
     }
 
-    /// The properties (5.0).
-    pub fn properties(&self) -> &PublishProperties {
-        &self.publish.properties
+    /// The properties (5.0) as they came in. A Topic Alias may be among them, which [`topic`](Self::topic) has taken into
+    /// account.
+    pub fn properties(&self) -> PublishPropertiesRef<'_> {
+        self.publish.properties()
     }
 
     /// Acknowledges a message of a stream that leaves this to its reader ([`Acknowledge::ByHand`](crate::Acknowledge)). The
@@ -88,13 +95,8 @@ impl Message {
         self.unanswered.as_ref().is_some_and(|unanswered| unanswered.answer(reason))
     }
 
-    /// The PUBLISH packet as received.
-    pub fn packet(&self) -> &Publish {
-        &self.publish
-    }
-
-    /// The PUBLISH packet as received. Where that is for the reader to do, acknowledge the message first.
-    pub fn into_packet(self) -> Publish {
-        self.publish
+    /// The PUBLISH packet in its parts, as it would be without topic aliases; they share the message's buffer.
+    pub fn to_packet(&self) -> Publish {
+        self.publish.to_publish()
     }
 }

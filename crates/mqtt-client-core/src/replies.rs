@@ -17,10 +17,10 @@ use crate::codec::{
     Version,
 };
 use crate::effects::{Effects, park};
-use crate::session::Timestamp;
+use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::{RequestError, SubscribeError};
+use crate::{Message, RequestError, SubscribeError};
 
 /// The level of a 3.1.1 topic that makes it a request's.
 const REQUEST: &str = "request";
@@ -62,7 +62,7 @@ enum State {
     /// Responses could not arrive yet.
     Path,
     Open,
-    Ended(Result<Publish, RequestError>),
+    Ended(Result<InboundPublish, RequestError>),
 }
 
 impl Replies {
@@ -149,20 +149,17 @@ impl Replies {
         self.paths.remove(filter);
     }
 
-    /// A message came on the stream of responses. Given back if it answers no open request.
+    /// A message came on the stream of responses. False if it answers no open request.
     pub(crate) fn arrived(
         &mut self,
         version: Version,
-        publish: Publish,
+        publish: InboundPublish,
         effects: &mut Effects,
-    ) -> Option<Publish> {
-        let Some(tag) =
-            self.number_of(version, &publish).and_then(|number| self.by_number.get(&number).copied())
-        else {
-            return Some(publish);
-        };
+    ) -> bool {
+        let number = self.number_of(version, &publish);
+        let Some(tag) = number.and_then(|number| self.by_number.get(&number).copied()) else { return false };
         self.end(tag, Ok(publish), effects);
-        None
+        true
     }
 
     /// Ready once a response could arrive, or can't any more.
@@ -183,7 +180,7 @@ impl Replies {
         &mut self,
         tag: Tag,
         waker: &mut Option<Waker>,
-    ) -> Poll<Result<Publish, RequestError>> {
+    ) -> Poll<Result<InboundPublish, RequestError>> {
         let Some(slot) = self.slots.get_mut(tag) else { return Poll::Pending };
         if !matches!(slot.state, State::Ended(_)) {
             return park(&mut slot.waker, waker);
@@ -225,7 +222,7 @@ impl Replies {
         self.limits.next()
     }
 
-    fn end(&mut self, tag: Tag, result: Result<Publish, RequestError>, effects: &mut Effects) {
+    fn end(&mut self, tag: Tag, result: Result<InboundPublish, RequestError>, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
         slot.state = State::Ended(result);
         self.by_number.remove(&slot.number);
@@ -262,24 +259,29 @@ impl Replies {
     }
 
     /// Which request a message says that it answers.
-    fn number_of(&self, version: Version, publish: &Publish) -> Option<u64> {
+    fn number_of(&self, version: Version, publish: &InboundPublish) -> Option<u64> {
         if version == Version::V5 {
-            let (requester, number) = publish.properties.correlation_data()?.split_first_chunk()?;
+            let properties = publish.properties();
+            let (requester, number) = properties.correlation_data()?.split_first_chunk()?;
             let ours = u64::from_be_bytes(*requester) == self.requester;
             return number.try_into().ok().filter(|_| ours).map(u64::from_be_bytes);
         }
-        std::str::from_utf8(publish.topic.as_bytes().rsplit(|byte| *byte == b'/').next()?).ok()?.parse().ok()
+        std::str::from_utf8(publish.topic().as_bytes().rsplit(|byte| *byte == b'/').next()?)
+            .ok()?
+            .parse()
+            .ok()
     }
 }
 
 /// Where the response to a request goes, and what it must carry (5.0).
-pub(crate) fn response_address(request: &Publish) -> Option<(TopicName, Option<Binary>)> {
-    if let Some(topic) = request.properties.response_topic() {
-        let correlation = request.properties.correlation_data();
+pub(crate) fn response_address(request: &Message) -> Option<(TopicName, Option<Binary>)> {
+    let properties = request.properties();
+    if let Some(topic) = properties.response_topic() {
+        let correlation = properties.correlation_data();
         let correlation = correlation.map(|data| Binary::try_from(data.to_vec())).transpose().ok()?;
         return Some((TopicName::new(topic.as_str()).ok()?, correlation));
     }
-    let topic = request.topic.as_str();
+    let topic = request.topic();
     let mut levels = topic.rsplitn(4, '/');
     let (number, requester, verb, rest) = (levels.next()?, levels.next()?, levels.next()?, levels.next()?);
     let response = || format!("{rest}/{RESPONSE}/{requester}/{number}");

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::codec::{Publish, QoS, ReasonCode};
+use crate::codec::{QoS, ReasonCode};
 use crate::effects::{Effects, park};
-use crate::session::{Inbound, Timestamp, Token};
+use crate::session::{Inbound, InboundPublish, Timestamp, Token};
 use crate::slots::{Slots, Tag};
-use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpinned};
+use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
 use crate::{Acknowledge, Options};
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
@@ -53,7 +53,7 @@ struct Stream {
 
 #[derive(Debug)]
 struct Delivery {
-    publish: Publish,
+    publish: InboundPublish,
     /// What it takes of the budget for unread bytes.
     cost: usize,
     owed: Option<Share>,
@@ -78,7 +78,7 @@ pub(crate) type Due = (Token, ReasonCode);
 /// A message that a stream hands over.
 #[derive(Debug)]
 pub(crate) struct Handed {
-    pub(crate) publish: Publish,
+    pub(crate) publish: InboundPublish,
     /// The reader's share, if it acknowledges by hand.
     pub(crate) share: Option<Share>,
 }
@@ -115,16 +115,13 @@ impl Streams {
     }
 
     /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed.
-    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, effects: &mut Effects) {
+    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag) {
         let Some(closed) = self.streams.remove(stream) else { return };
         self.catch_alls.retain(|other| *other != stream);
         for Delivery { publish, cost, owed } in closed.queue {
             self.budget.release(cost);
-            match owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
-                Some((token, _)) => {
-                    self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
-                }
-                None => effects.discard(publish),
+            if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
+                self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
             }
         }
     }
@@ -172,10 +169,9 @@ impl Streams {
     fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
         let capacity = self.capacity;
         let Some(stream) = self.streams.get_mut(target) else {
-            effects.discard(delivery.publish);
             return self.settle(delivery.owed?, ReasonCode::Success);
         };
-        if delivery.publish.qos == QoS::AtMostOnce {
+        if delivery.is_qos0() {
             if stream.qos0 >= capacity
                 && let Some(oldest) = stream.queue.iter().position(Delivery::is_qos0)
                 && let Some(oldest) = stream.queue.remove(oldest)
@@ -183,7 +179,6 @@ impl Streams {
                 stream.qos0 -= 1;
                 self.budget.release(oldest.cost);
                 self.dropped += 1;
-                effects.discard(oldest.publish);
             }
             stream.qos0 += 1;
         }
@@ -192,7 +187,7 @@ impl Streams {
         let share = if on_receipt { delivery.owed.take() } else { None };
         stream.settled += usize::from(share.is_some());
         if stream.queue.len() >= PINNED {
-            delivery.publish = unpinned(delivery.publish);
+            unpin(&mut delivery.publish);
         }
         self.budget.charge(delivery.cost);
         stream.queue.push_back(delivery);
@@ -230,19 +225,17 @@ impl Streams {
         now: Timestamp,
         stream: Tag,
         share: Share,
-        mut publish: Publish,
+        publish: InboundPublish,
         effects: &mut Effects,
     ) {
-        publish.dup = true;
+        let publish = publish.repeated();
         if let Some(stream) = self.streams.get_mut(stream) {
             let cost = cost_of(&publish);
             self.budget.charge(cost);
             stream.queue.push_front(Delivery { publish, cost, owed: Some(share) });
             effects.wake(&mut stream.waker);
         } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
-            self.keep_unclaimed(now, Inbound { publish, token: Some(token) }, effects);
-        } else {
-            effects.discard(publish);
+            self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
         }
     }
 
@@ -261,12 +254,11 @@ impl Streams {
     }
 
     /// Keeps a message that no stream matches, for one that may come.
-    pub(crate) fn keep_unclaimed(&mut self, now: Timestamp, inbound: Inbound, effects: &mut Effects) {
+    pub(crate) fn keep_unclaimed(&mut self, now: Timestamp, inbound: Inbound) {
         if inbound.token.is_some() {
             self.unclaimed.push_back((now + self.grace, inbound));
         } else {
             self.unclaimed_count += 1;
-            effects.discard(inbound.publish);
         }
     }
 
@@ -281,11 +273,10 @@ impl Streams {
     }
 
     /// A message whose grace has ended: nobody wanted it.
-    pub(crate) fn expire_unclaimed(&mut self, now: Timestamp, effects: &mut Effects) -> Option<Token> {
+    pub(crate) fn expire_unclaimed(&mut self, now: Timestamp) -> Option<Token> {
         self.unclaimed.front().filter(|(until, _)| *until <= now)?;
         let (_, inbound) = self.unclaimed.pop_front()?;
         self.unclaimed_count += 1;
-        effects.discard(inbound.publish);
         inbound.token
     }
 
@@ -321,6 +312,6 @@ impl Streams {
 
 impl Delivery {
     fn is_qos0(&self) -> bool {
-        self.publish.qos == QoS::AtMostOnce
+        self.publish.qos() == QoS::AtMostOnce
     }
 }

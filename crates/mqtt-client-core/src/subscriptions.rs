@@ -6,13 +6,13 @@ use std::task::{Poll, Waker};
 use slab::Slab;
 
 use crate::codec::{
-    Publish, ReasonCode, SubscribeFilter, SubscribeProperties, SubscriptionId, SubscriptionOptions,
-    TopicFilter, UnsubscribeProperties,
+    ReasonCode, SubscribeFilter, SubscribeProperties, SubscriptionId, SubscriptionOptions, TopicFilter,
+    UnsubscribeProperties,
 };
 use crate::effects::{Effects, park};
 use crate::publishing::passes_with_time;
 use crate::router::Router;
-use crate::session::{Aborted, Command, Session};
+use crate::session::{Aborted, Command, InboundPublish, Session};
 use crate::slots::{Slots, Tag};
 use crate::{FilterRefused, Offline};
 
@@ -153,16 +153,16 @@ impl Subscriptions {
     ///
     /// Where the broker names its subscription identifiers, those decide: a copy that it sends for one subscription goes to
     /// that one alone. An identifier that does not fit the topic is an earlier process's, and the topic decides.
-    pub(crate) fn route(&self, publish: &Publish, targets: &mut Vec<Tag>) {
+    pub(crate) fn route(&self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
         targets.clear();
-        for identifier in publish.properties.subscription_identifiers() {
+        for identifier in publish.properties().subscription_identifiers() {
             let id = identifier.get() as usize - 1;
-            if let Some(entry) = self.entries.get(id).filter(|entry| entry.filter.matches(&publish.topic)) {
+            if let Some(entry) = self.entries.get(id).filter(|entry| entry.filter.matches(publish.topic())) {
                 extend_unique(targets, &entry.streams);
             }
         }
         if targets.is_empty() {
-            self.router.matches(publish.topic.as_bytes(), |id| {
+            self.router.matches(publish.topic().as_bytes(), |id| {
                 if let Some(entry) = self.entries.get(*id) {
                     extend_unique(targets, &entry.streams);
                 }

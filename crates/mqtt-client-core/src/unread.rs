@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::codec::{Decoder, Packet, Publish, Side, Version};
-use crate::session::Timestamp;
+use crate::session::{InboundPublish, Timestamp};
 
 /// What an unread message costs besides its own bytes.
 const OVERHEAD: usize = 128;
@@ -15,9 +12,6 @@ pub(crate) const PINNED: usize = 64;
 
 /// Messages above this size stay in the receive buffer, of which they are a good part.
 const LARGE: usize = 4096;
-
-/// The form of a packet that has room for all that a message may hold, whatever version brought it.
-const FORM: Version = Version::V5;
 
 /// The bytes of all unread messages, and how many there may be.
 #[derive(Debug)]
@@ -54,23 +48,14 @@ impl Budget {
 }
 
 /// What an unread message takes of the budget.
-pub(crate) fn cost_of(publish: &Publish) -> usize {
-    OVERHEAD + publish.encoded_len(FORM).unwrap_or(publish.payload.len())
+pub(crate) fn cost_of(publish: &InboundPublish) -> usize {
+    OVERHEAD + publish.size()
 }
 
-/// The same message in a buffer of its own, if it is small beside the one that it came in.
-pub(crate) fn unpinned(publish: Publish) -> Publish {
-    if publish.payload.len() > LARGE {
-        return publish;
-    }
-    let mut bytes = Vec::new();
-    let copy = publish
-        .encode(FORM, &mut bytes)
-        .ok()
-        .and_then(|_| Decoder::new(FORM, Side::Server).decode(&Bytes::from(bytes)).ok());
-    match copy {
-        Some(Packet::Publish(copy)) => copy,
-        _ => publish,
+/// Gives a message a buffer of its own, if it is small beside the one that it came in.
+pub(crate) fn unpin(publish: &mut InboundPublish) {
+    if publish.payload().len() <= LARGE {
+        *publish = publish.detached();
     }
 }
 

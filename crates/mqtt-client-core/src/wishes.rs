@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
 use crate::publishing::{Admission, PublishResult};
-use crate::session::{Command, Connected, Refusal};
+use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
@@ -143,7 +143,7 @@ impl Core {
     /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched.
     pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool) {
         self.subscriptions.drop_stream(stream, unsubscribe);
-        self.streams.close(self.now, stream, &mut self.effects);
+        self.streams.close(self.now, stream);
         self.route_unclaimed();
         self.retry_pause();
         self.resume_after_backlog();
@@ -158,7 +158,7 @@ impl Core {
     }
 
     /// A message that was left to its reader comes back unanswered.
-    pub(crate) fn hand_back(&mut self, stream: Tag, share: Share, publish: Publish) {
+    pub(crate) fn hand_back(&mut self, stream: Tag, share: Share, publish: InboundPublish) {
         self.streams.hand_back(self.now, stream, share, publish, &mut self.effects);
         self.route_unclaimed();
     }
@@ -199,9 +199,8 @@ impl Core {
         }
         while let Poll::Ready((Handed { publish, .. }, due)) = self.streams.poll_next(stream, &mut None) {
             self.settle(due);
-            if let Some(stray) = self.replies.arrived(self.options.version, publish, &mut self.effects) {
+            if !self.replies.arrived(self.options.version, publish, &mut self.effects) {
                 self.streams.unclaimed_count += 1;
-                self.effects.discard(stray);
             }
         }
     }

@@ -382,7 +382,7 @@ impl Lockstep {
     fn listen(&mut self) {
         while let Some(event) = self.session.poll_event() {
             if let Event::Message(inbound) = &event {
-                let number = crate::messages::number(&inbound.publish);
+                let number = crate::messages::number(inbound.publish.payload());
                 self.tokens.extend(inbound.token.map(|token| (token, number)));
             }
             let news = News::of(&event);

@@ -15,8 +15,8 @@ pub fn message(n: u64, qos: QoS) -> Publish {
 ///
 /// If it is not one of [`message`]'s.
 #[must_use]
-pub fn number(publish: &Publish) -> u64 {
-    let text = std::str::from_utf8(&publish.payload).expect("digits");
+pub fn number(payload: &[u8]) -> u64 {
+    let text = std::str::from_utf8(payload).expect("digits");
     text.parse().expect("every message has its number")
 }
 

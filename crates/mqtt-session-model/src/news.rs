@@ -69,7 +69,7 @@ impl News {
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let ended = |tag: &Tag, publish: &Publish, end| {
-            assert_eq!(number(publish), *tag, "the publish that came back is another one");
+            assert_eq!(number(&publish.payload), *tag, "the publish that came back is another one");
             Self::Ended { tag: *tag, end }
         };
         let request = |tag: &Tag, answered: bool| match answered {
@@ -80,7 +80,7 @@ impl News {
             Event::Connected(connected) => Self::Connected { session_present: connected.session_present },
             Event::Refused(_) => Self::Refused,
             Event::Message(inbound) => {
-                Self::Message { n: number(&inbound.publish), qos: inbound.publish.qos }
+                Self::Message { n: number(inbound.publish.payload()), qos: inbound.publish.qos() }
             }
             Event::Published { tag, publish, result } => ended(tag, publish, End::of(result)),
             Event::PublishLost { tag, publish, stage } => ended(tag, publish, End::Lost(*stage)),

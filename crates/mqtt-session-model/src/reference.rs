@@ -411,7 +411,7 @@ impl Reference {
     }
 
     fn publish(&mut self, publish: &Publish) -> Result<(), Violation> {
-        let (n, qos) = (number(publish), publish.qos);
+        let (n, qos) = (number(&publish.payload), publish.qos);
         let Some(id) = publish.packet_id.map(|id| id.get()) else {
             self.news.push_back(News::Message { n, qos });
             return Ok(());

@@ -173,7 +173,7 @@ impl Server {
 
     fn handle_publish(&mut self, publish: &Publish, connection: &mut Connection) {
         let session = self.session.as_mut().expect("there is a session");
-        let n = number(publish);
+        let n = number(&publish.payload);
         let Some(packet_id) = publish.packet_id else {
             self.received.push((n, AtMostOnce));
             return;

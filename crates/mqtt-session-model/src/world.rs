@@ -286,7 +286,7 @@ impl World {
         while let Some(event) = self.session.poll_event() {
             if let Event::Message(Inbound { token: Some(token), publish }) = &event {
                 self.tokens.push_back(*token);
-                if publish.qos == QoS::ExactlyOnce && !self.used.insert(token.delivery_id()) {
+                if publish.qos() == QoS::ExactlyOnce && !self.used.insert(token.delivery_id()) {
                     continue;
                 }
             }

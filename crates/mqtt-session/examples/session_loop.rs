@@ -151,7 +151,7 @@ impl Application {
                 self.published += 1;
             }
             Event::Message(inbound) => {
-                println!("received: {}", String::from_utf8_lossy(&inbound.publish.payload));
+                println!("received: {}", String::from_utf8_lossy(inbound.publish.payload()));
                 if let Some(token) = inbound.token {
                     session.acknowledge(token, ReasonCode::Success);
                 }

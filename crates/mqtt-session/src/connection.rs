@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf, BytesMut};
 use mqtt_codec::{
     Ack, AckKind, AckProperties, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind,
-    PacketRef, Publish, PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
+    PacketRef, PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
 };
 
 use crate::auth::Authentication;
@@ -21,8 +21,8 @@ use crate::send_queue::SendQueue;
 use crate::store::Key;
 use crate::wire::Wire;
 use crate::{
-    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, Limits, Output,
-    PacketTrace, Phase, ProtocolError, Tag, Timer, Timestamp, Violation,
+    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, InboundPublish, Limits,
+    Output, PacketTrace, Phase, ProtocolError, Tag, Timer, Timestamp, Violation,
 };
 
 /// How long the last output may take to be written before the transport is closed.
@@ -349,8 +349,7 @@ impl Connection {
         })
     }
 
-    /// A message. One with a topic alias, which has to be put right, is taken to pieces here; the others stay whole
-    /// until they are told.
+    /// A message.
     #[inline]
     fn message(
         &mut self,
@@ -358,38 +357,20 @@ impl Connection {
         kept: &mut Kept,
         news: &mut News,
     ) -> Result<(), ProtocolError> {
-        if frame.properties().topic_alias().is_some() {
-            return self.aliased_message(frame, kept, news);
-        }
-        let topic = || Some(Publish::from(frame.clone()).topic);
-        let bytes = frame.as_bytes();
-        record(PacketKind::Publish, bytes[0], bytes.len(), frame.packet_id(), topic, news);
-        let shown = self.show(frame.packet_id(), frame.qos(), frame.dup(), kept, news)?;
-        match shown {
-            Shown::New(token) => news.tell_message(frame, token),
-            Shown::Unstored(token, batch) => {
-                kept.inbound.hold(Inbound { publish: frame.into(), token: Some(token) }, batch);
-            }
-            Shown::Repeated => {}
-        }
-        Ok(())
-    }
-
-    fn aliased_message(
-        &mut self,
-        frame: PublishFrame,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<(), ProtocolError> {
         let (first_byte, len) = (frame.as_bytes()[0], frame.as_bytes().len());
-        let mut publish = Publish::from(frame);
-        let resolved = self.aliases.resolve(&mut publish);
-        let topic = || Some(publish.topic.clone());
-        record(PacketKind::Publish, first_byte, len, publish.packet_id, topic, news);
-        resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
-        let shown = self.show(publish.packet_id, publish.qos, publish.dup, kept, news)?;
-        match shown {
-            Shown::New(token) => news.tell(Event::Message(Inbound { publish, token })),
+        let resolved = match frame.properties().topic_alias() {
+            None => Ok(None),
+            Some(alias) => self.aliases.resolve(&frame, alias),
+        };
+        let topic = || match &resolved {
+            Ok(Some(topic)) => Some(TopicName::clone(topic)),
+            _ => Some(frame.to_topic()),
+        };
+        record(PacketKind::Publish, first_byte, len, frame.packet_id(), topic, news);
+        let topic = resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
+        let publish = InboundPublish::new(frame, topic);
+        match self.show(publish.packet_id(), publish.qos(), publish.dup(), kept, news)? {
+            Shown::New(token) => news.tell_message(publish, token),
             Shown::Unstored(token, batch) => {
                 kept.inbound.hold(Inbound { publish, token: Some(token) }, batch);
             }

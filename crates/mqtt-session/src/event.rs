@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use mqtt_codec::{Ack, Auth, Connack, Disconnect, Publish, Suback, Unsuback};
 
-use crate::{Limits, ProtocolError, Refusal, Tag, Token};
+use crate::{InboundPublish, Limits, ProtocolError, Refusal, Tag, Token};
 
 /// News for the application, from [`Session::poll_event`](crate::Session::poll_event).
 #[derive(Clone, Debug, PartialEq)]
@@ -91,8 +91,8 @@ pub struct Connected {
 /// The contents of [`Event::Message`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inbound {
-    /// The message. Topic and payload are slices of the receive buffer, which they keep alive.
-    pub publish: Publish,
+    /// The message, a slice of the receive buffer, which it keeps alive.
+    pub publish: InboundPublish,
     /// QoS 1 and 2: what to hand to [`Session::acknowledge`](crate::Session::acknowledge) when the message is
     /// taken care of. QoS 0: `None`.
     pub token: Option<Token>,
@@ -103,7 +103,7 @@ impl Inbound {
     /// delivered here; with QoS 1 it may have been, if its acknowledgement got lost.
     #[must_use]
     pub fn is_redelivery(&self) -> bool {
-        self.publish.dup
+        self.publish.dup()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::news::News;
 use crate::outbound::Epoch;
 use crate::store::{Batch, Key};
 use crate::wire::Wire;
-use crate::{Config, Event, Inbound, Violation};
+use crate::{Config, Inbound, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -176,7 +176,7 @@ impl InboundFlows {
     pub(crate) fn tell_stored(&mut self, news: &mut News) {
         while let Some((message, _)) = self.unstored.pop_front_if(|(_, batch)| news.journal.is_stored(*batch))
         {
-            news.tell(Event::Message(message));
+            news.tell_message(message.publish, message.token);
         }
     }
 

@@ -1,8 +1,10 @@
 //! [`InboundAliases`]: which topics the server's aliases stand for (5.0 section 3.3.2.3.4).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroU16;
 
-use mqtt_codec::{Publish, TopicName};
+use mqtt_codec::{PublishFrame, TopicName};
 
 use crate::Violation;
 
@@ -13,7 +15,7 @@ pub(crate) struct InboundAliases {
     /// What was announced as Topic Alias Maximum.
     maximum: u16,
     /// The alias n is the entry n - 1.
-    topics: Vec<Option<TopicName>>,
+    topics: Vec<Option<Arc<TopicName>>>,
 }
 
 impl InboundAliases {
@@ -21,11 +23,13 @@ impl InboundAliases {
         Self { maximum, topics: Vec::new() }
     }
 
-    /// Puts the topic name in an alias's place, or learns what the alias stands for. What is left is the message, as
-    /// it would be without aliases.
-    #[inline]
-    pub(crate) fn resolve(&mut self, publish: &mut Publish) -> Result<(), Violation> {
-        let Some(alias) = publish.properties.topic_alias() else { return Ok(()) };
+    /// The topic name that an alias stands for, if the message has none of its own; else learns what the alias stands for
+    /// from now on.
+    pub(crate) fn resolve(
+        &mut self,
+        message: &PublishFrame,
+        alias: NonZeroU16,
+    ) -> Result<Option<Arc<TopicName>>, Violation> {
         if alias.get() > self.maximum {
             return Err(Violation::TopicAlias { maximum: self.maximum });
         }
@@ -34,13 +38,12 @@ impl InboundAliases {
             self.topics.resize(number + 1, None);
         }
         match &mut self.topics[number] {
-            Some(topic) if publish.topic.is_empty() => publish.topic = topic.clone(),
-            None if publish.topic.is_empty() => return Err(Violation::UnknownTopicAlias),
-            Some(topic) if *topic == publish.topic => {}
+            Some(topic) if message.topic().is_empty() => return Ok(Some(topic.clone())),
+            None if message.topic().is_empty() => return Err(Violation::UnknownTopicAlias),
+            Some(topic) if topic.as_bytes() == message.topic().as_bytes() => {}
             // The name that is kept does not pin the buffer that the message came in.
-            topic => *topic = Some(publish.topic.detached()),
+            topic => *topic = Some(Arc::new(message.to_topic().detached())),
         }
-        publish.properties.clear_topic_alias();
-        Ok(())
+        Ok(None)
     }
 }

@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, PublishFrame, ReasonCode};
+use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, ReasonCode};
 
 use crate::held::{HeldPublishes, Place};
 use crate::store::Journal;
 use crate::trace::Trace;
-use crate::{Config, Event, Inbound, PublishEnd, Stage, Timestamp, Token};
+use crate::{Config, Event, Inbound, InboundPublish, PublishEnd, Stage, Timestamp, Token};
 
 /// The latest moment, the queue of events, the packet records and the changes to be stored: what every room of the
 /// session may write to.
@@ -20,7 +20,7 @@ pub(crate) struct News {
     now: Timestamp,
     notices: VecDeque<Notice>,
     /// The messages of [`Notice::Message`], in their order.
-    messages: VecDeque<PublishFrame>,
+    messages: VecDeque<InboundPublish>,
     /// The events of [`Notice::Other`], likewise.
     others: VecDeque<Event>,
     /// The ends of [`Notice::PublishEnded`], likewise.
@@ -32,7 +32,7 @@ pub(crate) struct News {
 /// Which event comes next.
 #[derive(Clone, Copy, Debug)]
 enum Notice {
-    /// [`Event::Message`] as it came in.
+    /// [`Event::Message`].
     Message(Option<Token>),
     /// [`Event::Published`] with an acknowledgement without properties.
     Acknowledged(Place, AckKind, PacketId, ReasonCode),
@@ -79,7 +79,7 @@ impl News {
 
     /// A message came in.
     #[inline]
-    pub(crate) fn tell_message(&mut self, message: PublishFrame, token: Option<Token>) {
+    pub(crate) fn tell_message(&mut self, message: InboundPublish, token: Option<Token>) {
         self.notices.push_back(Notice::Message(token));
         self.messages.push_back(message);
     }
@@ -124,7 +124,7 @@ impl News {
     pub(crate) fn next_event(&mut self, held: &mut HeldPublishes) -> Option<Event> {
         match self.notices.pop_front()? {
             Notice::Message(token) => {
-                Some(Event::Message(Inbound { publish: self.messages.pop_front()?.into(), token }))
+                Some(Event::Message(Inbound { publish: self.messages.pop_front()?, token }))
             }
             Notice::Acknowledged(place, kind, packet_id, reason) => {
                 let (tag, publish) = held.give_back(place);

@@ -126,6 +126,14 @@ impl PublishFrame {
         TextRef::from_parsed(&self.frame[start..start + usize::from(self.topic_len)])
     }
 
+    /// The topic, sharing the receive buffer.
+    #[inline]
+    #[must_use]
+    pub fn to_topic(&self) -> TopicName {
+        let start = usize::from(self.topic_at);
+        TopicName::from_parsed(self.frame.slice(start..start + usize::from(self.topic_len)))
+    }
+
     /// See [`Publish::properties`].
     #[inline]
     #[must_use]
@@ -154,6 +162,12 @@ impl PublishFrame {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.frame
+    }
+
+    /// The same message in memory of its own, so that keeping it does not keep the buffer that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { frame: Bytes::copy_from_slice(&self.frame), ..*self }
     }
 
     /// All parts, borrowed.

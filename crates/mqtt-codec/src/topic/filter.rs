@@ -83,8 +83,8 @@ impl TopicFilter {
     ///
     /// A filter that starts with a wildcard matches no topic that starts with `$` (`[MQTT-4.7.2-1]`).
     #[must_use]
-    pub fn matches(&self, topic: &TopicName) -> bool {
-        matching::matches(self.filter_bytes(), topic.as_bytes())
+    pub fn matches<'a>(&self, topic: impl Into<TextRef<'a>>) -> bool {
+        matching::matches(self.filter_bytes(), topic.into().as_bytes())
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::{
     ascii,
-    text::{self, InvalidText, Text, text_type},
+    text::{self, InvalidText, Text, TextRef, text_type},
 };
 
 /// The name that a message is published under: text without wildcards, one character at least.
@@ -49,6 +49,13 @@ impl TopicName {
     /// The levels between the slashes, as UTF-8 bytes; they may be empty.
     pub fn levels(&self) -> impl Iterator<Item = &[u8]> {
         self.as_bytes().split(|&byte| byte == b'/')
+    }
+}
+
+impl<'a> From<&'a TopicName> for TextRef<'a> {
+    #[inline]
+    fn from(name: &'a TopicName) -> Self {
+        Self::from_parsed(name.as_bytes())
     }
 }
 

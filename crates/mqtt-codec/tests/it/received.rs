@@ -27,11 +27,14 @@ fn check(version: Version, publish: &Publish) {
     assert_eq!(message.as_bytes(), frame);
     assert_eq!((message.dup(), message.qos(), message.retain()), (publish.dup, publish.qos, publish.retain));
     assert_eq!(message.topic().as_bytes(), publish.topic.as_bytes());
+    assert_eq!(message.to_topic(), publish.topic);
     assert_eq!(message.packet_id(), publish.packet_id);
     assert!(message.properties().iter().eq(publish.properties.iter()));
     assert_eq!(message.payload(), publish.payload);
     assert_eq!(message.to_payload(), publish.payload);
     assert_eq!(message.clone(), message);
+    assert_eq!(message.detached(), message);
+    assert_ne!(message.detached().as_bytes().as_ptr(), message.as_bytes().as_ptr());
     assert_eq!(&Publish::from(message.clone()), publish);
     assert_eq!(Bytes::from(message), frame);
 }

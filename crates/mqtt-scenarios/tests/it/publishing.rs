@@ -85,7 +85,7 @@ fn a_handler_may_publish_and_wait<A: Adapter>(case: &Case<A>) {
             for _ in 0..COUNT {
                 let request = requests.message();
                 let topic = request.topic().replace("request", "answer");
-                echo.send(&topic, request.payload().clone(), QoS::ExactlyOnce).unwrap();
+                echo.send(&topic, request.to_payload(), QoS::ExactlyOnce).unwrap();
             }
         });
         let asked: Vec<Completion> = (0..COUNT)

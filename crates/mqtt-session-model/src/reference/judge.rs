@@ -29,11 +29,15 @@ impl Reference {
         match packet {
             Packet::Connect(_) => {}
             Packet::Publish(publish) if publish.qos == QoS::AtMostOnce => {
-                assert_eq!(link.queue.pop_front(), Some(Next::Qos0(number(publish))), "order of submission");
-                link.qos0.push_back((number(publish), end));
+                assert_eq!(
+                    link.queue.pop_front(),
+                    Some(Next::Qos0(number(&publish.payload))),
+                    "order of submission"
+                );
+                link.qos0.push_back((number(&publish.payload), end));
             }
             Packet::Publish(publish) => {
-                let tag = number(publish);
+                let tag = number(&publish.payload);
                 let turn = link.resumed.pop_front().map(Next::Flow).or_else(|| link.queue.pop_front());
                 assert_eq!(turn, Some(Next::Flow(tag)), "order of submission");
                 let flow = self.flows.get_mut(&tag).expect("the publish is under way");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_session::codec::{Connack, Packet, Publish, QoS, ReasonCode, TopicName, Version};
-use mqtt_session::{Command, Config, Event, PublishEnd, Refusal, Violation};
+use mqtt_session::{Command, Config, Event, Inbound, PublishEnd, Refusal, Violation};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -171,8 +171,17 @@ fn receiving(topic_alias_maximum: u16) -> Rig {
 #[track_caller]
 fn check_message(rig: &mut Rig, sent: Publish, expected: Publish) {
     rig.peer_ok(sent);
-    let messages = rig.messages();
-    assert_eq!(messages.into_iter().map(|inbound| inbound.publish).collect::<Vec<_>>(), [expected]);
+    let [Inbound { publish: message, .. }] = &rig.messages()[..] else { panic!("one message") };
+    assert_eq!(message.topic().as_bytes(), expected.topic.as_bytes());
+    assert_eq!(message.to_topic(), expected.topic);
+    assert_eq!(message.payload(), expected.payload);
+    assert_eq!(
+        (message.qos(), message.dup(), message.retain()),
+        (expected.qos, expected.dup, expected.retain)
+    );
+    assert_eq!(*message, expected);
+    assert_eq!(message.detached(), *message);
+    assert_eq!(message.clone().repeated().to_publish(), Publish { dup: true, ..expected });
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl Exchange {
         let Some(event) = self.durable.rig.session.poll_event() else { return false };
         match event {
             Event::Message(Inbound { publish, token }) => {
-                self.tasks.push_back((token.unwrap(), number(&publish)));
+                self.tasks.push_back((token.unwrap(), number(&publish.to_publish())));
             }
             Event::Published { tag, result: PublishEnd::Acknowledged(_), .. } => {
                 self.application.outbox.retain(|n| *n != tag);

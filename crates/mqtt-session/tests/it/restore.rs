@@ -317,7 +317,7 @@ impl Life {
         let mut told = Vec::new();
         while let Some(event) = self.durable.rig.session.poll_event() {
             if let Event::Message(inbound @ Inbound { token: Some(token), .. }) = &event {
-                if inbound.publish.qos == ExactlyOnce {
+                if inbound.publish.qos() == ExactlyOnce {
                     self.held.push(inbound.clone());
                 } else {
                     self.durable.rig.session.acknowledge(*token, ReasonCode::Success);
