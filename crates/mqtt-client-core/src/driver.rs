@@ -100,7 +100,7 @@ impl Driver {
 
     /// One step under the lock, then the news it made: the log lines, and the packet hook.
     fn run<T>(&mut self, step: impl FnOnce(&mut Core) -> T) -> T {
-        let Driver { shared, log, trace } = self;
+        let Driver { shared, log, trace, .. } = self;
         let (result, news) = shared.run(|core| {
             let result = step(core);
             if *trace {
