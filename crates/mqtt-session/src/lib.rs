@@ -13,7 +13,7 @@
 //! | --- | --- | --- |
 //! | [`handle_opened`](Session::handle_opened), [`handle_input`](Session::handle_input), [`handle_written`](Session::handle_written), [`handle_closed`](Session::handle_closed), [`handle_timeout`](Session::handle_timeout) | driver | facts: a transport is open, bytes came, bytes left, the transport is gone, the deadline has come |
 //! | [`poll_io`](Session::poll_io) | driver | duties: bytes to write, and what to do besides ([`Duty`]) |
-//! | [`submit`](Session::submit), [`acknowledge`](Session::acknowledge) | application | wishes |
+//! | [`submit`](Session::submit), [`send`](Session::send), [`acknowledge`](Session::acknowledge) | application | wishes |
 //! | [`poll_event`](Session::poll_event) | application | news, one at a time |
 //! | [`poll_store`](Session::poll_store), [`handle_stored`](Session::handle_stored), [`handle_store_failed`](Session::handle_store_failed) | driver | only with [`Config::durable`]: [`Operation`]s for a store, and what became of them |
 //! | [`snapshot`](Session::snapshot), [`restore`](Session::restore) | driver | the session as [`Record`]s, and a session that goes on from them, in another process too |

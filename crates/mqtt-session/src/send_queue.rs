@@ -83,6 +83,12 @@ impl SendQueue {
         self.window
     }
 
+    /// Whether nothing here waits to be encoded.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next.is_empty() && self.resumed.is_empty()
+    }
+
     /// Bytes that wait here, publishes of QoS 1 and 2 excepted.
     #[inline]
     pub(crate) fn queued_bytes(&self) -> usize {

@@ -258,6 +258,25 @@ impl Session {
         }
     }
 
+    /// Sends a publish of QoS 0 of which nobody asks what becomes: it is encoded at once, the caller keeps it, and no event
+    /// tells of it. The result is where it ends among the bytes of this connection: the transport has all of it when
+    /// [`written`](Self::written) has come that far.
+    ///
+    /// The payload is copied, and a Message Expiry Interval is sent as it stands.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit); [`Refusal::Busy`] also while something that was submitted before waits for
+    /// [`poll_io`](Self::poll_io), and [`Refusal::QosNotSupported`] for another QoS than 0.
+    #[inline]
+    pub fn send(&mut self, publish: &Publish) -> Result<u64, Refusal> {
+        match &mut self.connection {
+            Some(connection) if publish.qos == QoS::AtMostOnce => connection.send(publish, &mut self.news),
+            Some(_) => Err(Refusal::QosNotSupported { qos: publish.qos, maximum: QoS::AtMostOnce }),
+            None => Err(Refusal::NotReady),
+        }
+    }
+
     /// Acknowledges a message: PUBACK or PUBREC leaves as soon as its turn has come. In 5.0 a `reason` of 0x80 or
     /// above refuses the message; 3.1.1 has no way to do so and acknowledges it. A reason that PUBACK may not carry
     /// counts as `Success` or `UnspecifiedError`.
@@ -320,6 +339,12 @@ impl Session {
     #[must_use]
     pub fn can_send_qos0(&self) -> bool {
         self.ready().is_some_and(Connection::has_room)
+    }
+
+    /// How many bytes of this connection the transport has taken.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.connection.as_ref().map_or(0, |connection| connection.wire.written())
     }
 
     /// What [`restore`](Self::restore) needs to go on from here: one record for the session, and one or two for each

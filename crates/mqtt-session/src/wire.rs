@@ -28,8 +28,8 @@ const HARD_CAP: usize = 1024 * 1024;
 /// What goes out on one connection.
 pub(crate) struct Wire {
     version: Version,
-    /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT. They go out
-    /// before any further publish.
+    /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT, and publishes that
+    /// were sent as they came. They go out before any further publish.
     staged: Vec<u8>,
     appended: u64,
     written: u64,
@@ -176,9 +176,13 @@ impl Wire {
     #[inline]
     pub(crate) fn flush(&mut self, out: &mut Output, now: Timestamp) {
         if !self.staged.is_empty() && out.len() < HIGH_WATER {
-            out.shared().extend_from_slice(&self.staged);
             let bytes = self.staged.len();
-            self.staged.clear();
+            if out.is_empty() {
+                core::mem::swap(out.shared(), &mut self.staged);
+            } else {
+                out.shared().extend_from_slice(&self.staged);
+                self.staged.clear();
+            }
             self.staged.shrink_to(HARD_CAP / 16);
             self.count(bytes, now);
         }
@@ -195,16 +199,9 @@ impl Wire {
     ) -> Result<(), EncodeError> {
         self.flush(out, news.now());
         let start = out.shared().len();
-        let version = self.version;
-        let naming = self.aliases.choose(publish.topic.as_bytes(), |alias| {
-            publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= self.max_packet_size)
-        });
         let is_large = publish.payload.len() >= LARGE_PAYLOAD;
-        if naming == Naming::Name && !is_large {
-            encode_usual(publish, version, out.shared())?;
-        } else {
-            encode_unusual(publish, naming, is_large, version, out.shared())?;
-        }
+        let naming = self.name(publish);
+        encode(publish, naming, is_large, self.version, out.shared())?;
         let payload = if is_large { publish.payload.len() } else { 0 };
         let encoded = &out.shared()[start..];
         record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(&publish.topic));
@@ -214,6 +211,26 @@ impl Wire {
         }
         self.count(bytes, news.now());
         Ok(())
+    }
+
+    /// Stages a publish of QoS 0 whole, behind all that is staged.
+    #[inline]
+    pub(crate) fn stage_publish(&mut self, publish: &Publish, news: &mut News) -> Result<(), EncodeError> {
+        let start = self.staged.len();
+        let naming = self.name(publish);
+        encode(publish, naming, false, self.version, &mut self.staged)?;
+        let encoded = &self.staged[start..];
+        record(news, PacketKind::Publish, None, encoded, 0, Some(&publish.topic));
+        Ok(())
+    }
+
+    /// How the next publish says its topic.
+    #[inline]
+    fn name(&mut self, publish: &Publish) -> Naming {
+        let (version, limit) = (self.version, self.max_packet_size);
+        self.aliases.choose(publish.topic.as_bytes(), |alias| {
+            publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= limit)
+        })
     }
 
     /// The transport took `bytes` bytes.
@@ -251,6 +268,21 @@ impl fmt::Debug for Wire {
 #[inline]
 pub(crate) fn expressible(version: Version, reason: ReasonCode) -> ReasonCode {
     if version == Version::V5 { reason } else { ReasonCode::Success }
+}
+
+#[inline]
+fn encode(
+    publish: &Publish,
+    naming: Naming,
+    is_large: bool,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Result<usize, EncodeError> {
+    if naming == Naming::Name && !is_large {
+        encode_usual(publish, version, out)
+    } else {
+        encode_unusual(publish, naming, is_large, version, out)
+    }
 }
 
 /// Encodes a publish as it is. This and the next are calls of their own, so that the compiler unfolds all of the usual

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use mqtt_codec::{
-    Auth, AuthProperties, Disconnect, EncodeError, PacketId, QoS, Subscribe, SubscribeFilter,
+    Auth, AuthProperties, Disconnect, EncodeError, PacketId, Publish, QoS, Subscribe, SubscribeFilter,
     SubscribeProperties, TopicFilter, Unsubscribe, UnsubscribeProperties,
 };
 
@@ -77,6 +77,21 @@ impl Connection {
             Command::AnswerChallenge(properties) => self.answer_challenge(properties, news),
             Command::Disconnect(disconnect) => self.disconnect(disconnect, news),
         }
+    }
+
+    /// Encodes a publish of QoS 0 at once; the count of bytes of the connection at its end.
+    #[inline]
+    pub(crate) fn send(&mut self, publish: &Publish, news: &mut News) -> Result<u64, Refusal> {
+        let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
+            return Err(Refusal::NotReady);
+        };
+        // What was submitted before goes first.
+        if !self.has_room() || !self.send_queue.is_empty() {
+            return Err(Refusal::Busy);
+        }
+        limits.check_publish(publish)?;
+        self.wire.stage_publish(publish, news)?;
+        Ok(self.wire.staged_end())
     }
 
     /// Takes a command before the server has accepted: of a client that authenticates by a method of its own, only AUTH

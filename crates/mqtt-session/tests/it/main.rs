@@ -20,5 +20,6 @@ mod reconnect;
 mod records;
 mod requests;
 mod restore;
+mod send;
 mod support;
 mod tables;
