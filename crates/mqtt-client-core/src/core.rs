@@ -176,6 +176,7 @@ impl Core {
         self.facts(now);
         self.bytes_sent += bytes as u64;
         self.session.handle_written(now, bytes);
+        self.publishing.written(self.session.written(), &mut self.effects);
         self.pump();
     }
 
@@ -188,6 +189,7 @@ impl Core {
         self.end_pause();
         self.withheld = false;
         self.session.handle_closed(now);
+        self.publishing.unlinked(&mut self.effects);
         self.pump();
         self.failure = None;
     }

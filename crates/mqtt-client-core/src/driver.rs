@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::core::Core;
+use crate::effects::Effects;
 use crate::log::{self, Log};
 use crate::options::Options;
 use crate::session::{Output, Timestamp};
@@ -23,6 +24,8 @@ pub struct Driver {
     log: Log,
     transport: Arc<TransportOptions>,
     trace: bool,
+    /// Kept for its memory.
+    effects: Effects,
 }
 
 impl Driver {
@@ -42,7 +45,7 @@ impl Driver {
         let log = Log::new(core.client_id.as_str().to_owned(), hook);
         let shared = Shared::new(core, wake);
         let client = Client::new(Arc::clone(&shared));
-        (client, Driver { shared, log, transport, trace })
+        (client, Driver { shared, log, transport, trace, effects: Effects::default() })
     }
 
     /// How the options say that brokers are reached.
@@ -100,8 +103,8 @@ impl Driver {
 
     /// One step under the lock, then the news it made: the log lines, and the packet hook.
     fn run<T>(&mut self, step: impl FnOnce(&mut Core) -> T) -> T {
-        let Driver { shared, log, trace, .. } = self;
-        let (result, news) = shared.run(|core| {
+        let Driver { shared, log, trace, effects, .. } = self;
+        let (result, news) = shared.run_with(effects, |core| {
             let result = step(core);
             if *trace {
                 core.take_trace(&mut log.records);

@@ -4,6 +4,9 @@ use std::task::Waker;
 
 use crate::codec::Publish;
 
+/// Discarded messages for which memory is kept.
+const KEPT: usize = 1024;
+
 /// Collected under the lock, carried out after it by dropping or [`run`](Self::run)ning it.
 ///
 /// A waker and a payload (`Bytes::from_owner`) are somebody else's code: run under the lock, they could call the client
@@ -24,10 +27,11 @@ impl Effects {
         self.discarded.push(publish);
     }
 
-    pub(crate) fn run(self) {
-        let Effects { wakers, discarded } = self;
-        wakers.into_iter().for_each(Waker::wake);
-        drop(discarded);
+    /// Leaves nothing but the memory.
+    pub(crate) fn run(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.discarded.clear();
+        self.discarded.shrink_to(KEPT);
     }
 }
 

@@ -81,6 +81,7 @@ mod subscriptions;
 mod suspend;
 mod time_limits;
 mod transport;
+mod unasked;
 mod unread;
 mod wishes;
 

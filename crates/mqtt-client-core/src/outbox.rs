@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::codec::{Publish, TopicName};
+use crate::flush::Epoch;
 use crate::linked::{Key, LinkedQueue};
 use crate::slots::Tag;
 
@@ -36,12 +37,20 @@ pub(crate) struct Outbox {
 
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) tag: Tag,
+    pub(crate) owner: Owner,
     /// What it takes of the byte bound.
     pub(crate) cost: usize,
     pub(crate) publish: Publish,
     /// It was sent in a session that the broker has lost: it may have arrived.
     pub(crate) sent: bool,
+}
+
+/// Who is told what becomes of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner {
+    Slot(Tag),
+    /// Nobody asks; it was begun in this epoch.
+    Nobody(Epoch),
 }
 
 impl Outbox {
@@ -78,16 +87,22 @@ impl Outbox {
         key
     }
 
+    /// Queues a publish for which there is room, and admits it.
+    pub(crate) fn push_admitted(&mut self, entry: Entry) {
+        self.charge(entry.cost);
+        self.queue.push_back(entry);
+    }
+
     /// Admits the next one that waits, if there is room for it.
-    pub(crate) fn admit(&mut self) -> Option<Tag> {
+    pub(crate) fn admit(&mut self) -> Option<Owner> {
         let key = self.waiting?;
-        let &Entry { tag, cost, .. } = self.queue.get(key)?;
+        let &Entry { owner, cost, .. } = self.queue.get(key)?;
         if !self.fits(cost) {
             return None;
         }
         self.waiting = self.queue.behind(key);
         self.charge(cost);
-        Some(tag)
+        Some(owner)
     }
 
     /// The next one to hand to the session, if it is admitted.
@@ -149,6 +164,12 @@ impl Outbox {
         self.queue.keys().find(never_sent)
     }
 
+    /// A message is admitted without being queued.
+    pub(crate) fn charge(&mut self, cost: usize) {
+        self.used.messages += 1;
+        self.used.bytes += cost;
+    }
+
     /// A charged message has ended.
     pub(crate) fn release(&mut self, cost: usize) {
         self.used.messages -= 1;
@@ -175,11 +196,6 @@ impl Outbox {
         self.queue.front().and_then(|key| self.remove(key))
     }
 
-    fn charge(&mut self, cost: usize) {
-        self.used.messages += 1;
-        self.used.bytes += cost;
-    }
-
     fn fits(&self, cost: usize) -> bool {
         self.used.messages == 0
             || (self.used.messages < self.bounds.messages
@@ -203,7 +219,7 @@ mod tests {
         publish.qos = QoS::AtLeastOnce;
         let tag = Slots::new().insert(());
         let cost = cost_of(payload);
-        Entry { tag, cost, publish, sent: false }
+        Entry { owner: Owner::Slot(tag), cost, publish, sent: false }
     }
 
     fn admit_all(outbox: &mut Outbox) -> usize {

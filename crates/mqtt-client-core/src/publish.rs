@@ -95,7 +95,7 @@ impl PublishBuilder {
     fn submit(self, wait: bool, forget: bool) -> (Client, Admission) {
         let PublishBuilder { client, publish, timeout } = self;
         let admission = match publish {
-            Ok(publish) => client.shared().run(|core| core.publish(publish, wait, timeout, forget)),
+            Ok(mut publish) => client.shared().run(|core| core.publish(&mut publish, wait, timeout, forget)),
             Err(invalid) => Admission::Ended(Err(PublishError::NotSent(NotSent::InvalidTopic(invalid)))),
         };
         (client, admission)

@@ -4,14 +4,17 @@ use std::mem;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::codec::{Ack, Publish, QoS};
+use bytes::Bytes;
+
+use crate::codec::{Ack, Publish, QoS, TopicName};
 use crate::effects::{Effects, park};
 use crate::flush::{Epoch, Epochs};
 use crate::linked::Key;
-use crate::outbox::{Entry, Outbox};
+use crate::outbox::{Entry, Outbox, Owner};
 use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
+use crate::unasked::{SentOff, Unasked};
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
 
 /// What is known of a message that went well.
@@ -27,6 +30,9 @@ pub enum Delivered {
     Acknowledged(Ack),
 }
 
+/// Payloads from this size on are not copied.
+const LARGE_PAYLOAD: usize = 16 * 1024;
+
 /// How a publish ended: exactly one of delivered, rejected, indeterminate, not sent.
 pub(crate) type PublishResult = Result<Delivered, PublishError>;
 
@@ -36,8 +42,9 @@ pub(crate) struct Publishing {
     republish: Republish,
     slots: Slots<Slot>,
     outbox: Outbox,
+    unasked: Unasked,
     /// Lost with the session, to be sent anew; in their old order.
-    replay: Vec<Entry>,
+    replay: Vec<(Tag, Entry)>,
     limits: TimeLimits,
     epochs: Epochs,
     flushes: Slots<Flush>,
@@ -108,12 +115,45 @@ impl Publishing {
             republish: options.republish,
             slots: Slots::new(),
             outbox: Outbox::new(options.bounds, options.overflow == Overflow::KeepLatest),
+            unasked: Unasked::default(),
             replay: Vec::new(),
             limits: TimeLimits::default(),
             epochs: Epochs::new(),
             flushes: Slots::new(),
             counts: Counts::default(),
         }
+    }
+
+    /// Takes a message of which nobody asks more than its admission, if it is of QoS 0 and admitted at once, and nothing but
+    /// the loss of the link can end it early. Such a message needs no slot. `None`: it is not of that kind.
+    ///
+    pub(crate) fn send_off(
+        &mut self,
+        publish: &mut Publish,
+        cost: usize,
+        session: &mut Session,
+    ) -> Option<Result<(), NotSent>> {
+        let plain = publish.qos == QoS::AtMostOnce
+            && publish.payload.len() < LARGE_PAYLOAD
+            && publish.properties.message_expiry_interval().is_none();
+        if !plain || self.overflow == Overflow::KeepLatest || !self.outbox.has_room(cost) {
+            return None;
+        }
+        publish.dup = false;
+        if self.outbox.is_empty() {
+            match session.send(publish) {
+                Ok(end) => {
+                    self.outbox.charge(cost);
+                    self.unasked.push(SentOff { end, epoch: self.epochs.begin(), cost });
+                    return Some(Ok(()));
+                }
+                Err(refusal) if passes_with_time(&refusal) => {}
+                Err(refusal) => return Some(Err(NotSent::Refused(refusal))),
+            }
+        }
+        let owner = Owner::Nobody(self.epochs.begin());
+        self.outbox.push_admitted(Entry { owner, cost, publish: taken(publish), sent: false });
+        Some(Ok(()))
     }
 
     /// Queues a message behind all others, or does with it what the overflow policy says.
@@ -148,16 +188,16 @@ impl Publishing {
         if let Some(timeout) = timeout {
             self.limits.begin(tag, Limit::Timeout, timeout);
         }
-        let entry = Entry { tag, cost, publish, sent: false };
+        let entry = Entry { owner: Owner::Slot(tag), cost, publish, sent: false };
         match self.overflow {
-            Overflow::DropNewest if full => self.drop_unqueued(entry, effects),
-            Overflow::DropOldest if full => self.push_over_oldest(entry, effects),
+            Overflow::DropNewest if full => self.drop_unqueued(tag, entry, effects),
+            Overflow::DropOldest if full => self.push_over_oldest(tag, entry, effects),
             Overflow::KeepLatest => match self.outbox.latest(&entry.publish.topic) {
-                Some(older) => self.supersede(older, entry, effects),
-                None if full => self.push_over_oldest(entry, effects),
-                None => self.push(entry),
+                Some(older) => self.supersede(older, tag, entry, effects),
+                None if full => self.push_over_oldest(tag, entry, effects),
+                None => self.push(tag, entry),
             },
-            _ => self.push(entry),
+            _ => self.push(tag, entry),
         }
         Ok(tag)
     }
@@ -225,8 +265,9 @@ impl Publishing {
     pub(crate) fn pump(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
         let mut progress = false;
         loop {
-            while let Some(tag) = self.outbox.admit() {
-                if let Some(slot) = self.slots.get_mut(tag)
+            while let Some(owner) = self.outbox.admit() {
+                if let Owner::Slot(tag) = owner
+                    && let Some(slot) = self.slots.get_mut(tag)
                     && let SlotStage::Waiting(key) = slot.stage
                 {
                     slot.stage = SlotStage::Admitted(key);
@@ -237,27 +278,62 @@ impl Publishing {
                 QoS::AtMostOnce => session.can_send_qos0(),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => session.publish_room() > 0,
             });
-            if !takes {
+            if !takes || !self.hand_over_next(now, session, effects) {
                 return progress;
             }
-            let Some(Entry { tag, cost, mut publish, sent }) = self.outbox.pop() else { return progress };
-            if let Some(slot) = self.slots.get_mut(tag) {
-                slot.stage = SlotStage::Handed;
-                count_down(&mut publish, slot.ends.expiry, now);
-            }
-            match session.submit(Command::Publish { tag, publish }) {
-                Ok(()) => progress = true,
-                Err(rejected) => {
-                    let refusal = rejected.refusal;
-                    let Command::Publish { publish, .. } = rejected.value else { continue };
-                    if passes_with_time(&refusal) {
-                        self.put_back(Entry { tag, cost, publish, sent });
-                        return progress;
-                    }
-                    effects.discard(publish);
-                    self.end(tag, Err(PublishError::NotSent(NotSent::Refused(refusal))), effects);
+            progress = true;
+        }
+    }
+
+    /// Hands the session the message at the front. Returns whether it was taken, or came to its end.
+    fn hand_over_next(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
+        let Some(front) = self.outbox.front() else { return false };
+        let tag = match front.owner {
+            Owner::Slot(tag) => tag,
+            Owner::Nobody(epoch) => {
+                let sent = session.send(&front.publish);
+                if sent.as_ref().is_err_and(passes_with_time) {
+                    return false;
                 }
+                let Some(Entry { cost, publish, .. }) = self.outbox.pop() else { return false };
+                effects.discard(publish);
+                match sent {
+                    Ok(end) => self.unasked.push(SentOff { end, epoch, cost }),
+                    Err(_) => self.end_unasked(epoch, cost, effects),
+                }
+                return true;
             }
+        };
+        let Some(Entry { owner, cost, mut publish, sent }) = self.outbox.pop() else { return false };
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.stage = SlotStage::Handed;
+            count_down(&mut publish, slot.ends.expiry, now);
+        }
+        if let Err(rejected) = session.submit(Command::Publish { tag, publish }) {
+            let refusal = rejected.refusal;
+            let Command::Publish { publish, .. } = rejected.value else { return true };
+            if passes_with_time(&refusal) {
+                self.put_back(tag, Entry { owner, cost, publish, sent });
+                return false;
+            }
+            effects.discard(publish);
+            self.end(tag, Err(PublishError::NotSent(NotSent::Refused(refusal))), effects);
+        }
+        true
+    }
+
+    /// The transport has so many bytes of the connection.
+    pub(crate) fn written(&mut self, bytes: u64, effects: &mut Effects) {
+        while let Some(SentOff { epoch, cost, .. }) = self.unasked.pop_written(bytes) {
+            self.end_unasked(epoch, cost, effects);
+        }
+    }
+
+    /// The connection is gone, and with it what it had not sent of those of which nobody asks.
+    pub(crate) fn unlinked(&mut self, effects: &mut Effects) {
+        while let Some(SentOff { epoch, cost, .. }) = self.unasked.pop() {
+            self.counts.lost += 1;
+            self.end_unasked(epoch, cost, effects);
         }
     }
 
@@ -300,7 +376,8 @@ impl Publishing {
             && matches!(slot.stage, SlotStage::Handed)
             && slot.ends.expiry.is_none_or(|end| end > now)
         {
-            self.replay.push(Entry { tag, cost: slot.cost, publish, sent: !unsent });
+            let owner = Owner::Slot(tag);
+            self.replay.push((tag, Entry { owner, cost: slot.cost, publish, sent: !unsent }));
             return;
         }
         self.counts.lost += u64::from(publish.qos == QoS::AtMostOnce);
@@ -316,8 +393,8 @@ impl Publishing {
 
     /// What the session lost goes out again before anything newer.
     pub(crate) fn replay_lost(&mut self) {
-        while let Some(entry) = self.replay.pop() {
-            self.put_back(entry);
+        while let Some((tag, entry)) = self.replay.pop() {
+            self.put_back(tag, entry);
         }
     }
 
@@ -325,16 +402,18 @@ impl Publishing {
     pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) -> Vec<Publish> {
         let mut not_sent = Vec::new();
         let indeterminate = || Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
-        while let Some(Entry { tag, publish, sent, .. }) = self.outbox.drain() {
+        while let Some(Entry { owner, cost, publish, sent }) = self.outbox.drain() {
             if sent {
                 effects.discard(publish);
-                self.end(tag, indeterminate(), effects);
+                self.end_queued(owner, cost, indeterminate(), effects);
             } else {
-                self.end(tag, Err(PublishError::NotSent(NotSent::Offline(offline.clone()))), effects);
+                let not = Err(PublishError::NotSent(NotSent::Offline(offline.clone())));
+                self.end_queued(owner, cost, not, effects);
                 not_sent.push(publish);
             }
         }
-        for entry in mem::take(&mut self.replay) {
+        self.unlinked(effects);
+        for (_, entry) in mem::take(&mut self.replay) {
             effects.discard(entry.publish);
         }
         let open = self.slots.iter_mut().filter(|(_, slot)| !matches!(slot.stage, SlotStage::Ended(_)));
@@ -400,14 +479,12 @@ impl Publishing {
         self.outbox.is_empty() && self.pending() == 0
     }
 
-    fn push(&mut self, entry: Entry) {
-        let tag = entry.tag;
+    fn push(&mut self, tag: Tag, entry: Entry) {
         let key = self.outbox.push(entry);
         self.set_stage(tag, SlotStage::Waiting(key));
     }
 
-    fn put_back(&mut self, entry: Entry) {
-        let tag = entry.tag;
+    fn put_back(&mut self, tag: Tag, entry: Entry) {
         let key = self.outbox.push_front(entry);
         self.set_stage(tag, SlotStage::Admitted(key));
     }
@@ -419,23 +496,22 @@ impl Publishing {
     }
 
     /// Drops the oldest to make room; if what is in flight leaves none all the same, the new one.
-    fn push_over_oldest(&mut self, entry: Entry, effects: &mut Effects) {
+    fn push_over_oldest(&mut self, tag: Tag, entry: Entry, effects: &mut Effects) {
         while !self.outbox.has_room(entry.cost) {
             match self.outbox.oldest_unsent(None) {
                 Some(oldest) => self.drop_queued(oldest, effects),
-                None => return self.drop_unqueued(entry, effects),
+                None => return self.drop_unqueued(tag, entry, effects),
             }
         }
-        self.push(entry);
+        self.push(tag, entry);
     }
 
     /// Puts the message in the place of an older one of its topic. The bounds hold afterwards, too.
-    fn supersede(&mut self, older: Key, entry: Entry, effects: &mut Effects) {
-        let tag = entry.tag;
-        let Some(Entry { tag: old, publish, .. }) = self.outbox.replace(older, entry) else { return };
+    fn supersede(&mut self, older: Key, tag: Tag, entry: Entry, effects: &mut Effects) {
+        let Some(Entry { owner, cost, publish, .. }) = self.outbox.replace(older, entry) else { return };
         effects.discard(publish);
         self.counts.superseded += 1;
-        self.end(old, Err(PublishError::NotSent(NotSent::Superseded)), effects);
+        self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Superseded)), effects);
         self.set_stage(tag, SlotStage::Admitted(older));
         while self.outbox.is_over() {
             let oldest = self.outbox.oldest_unsent(Some(older)).unwrap_or(older);
@@ -447,16 +523,16 @@ impl Publishing {
     }
 
     fn drop_queued(&mut self, key: Key, effects: &mut Effects) {
-        if let Some(Entry { tag, publish, .. }) = self.outbox.remove(key) {
+        if let Some(Entry { owner, cost, publish, .. }) = self.outbox.remove(key) {
             effects.discard(publish);
             self.counts.dropped += 1;
-            self.end(tag, Err(PublishError::NotSent(NotSent::Dropped)), effects);
+            self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Dropped)), effects);
         }
     }
 
     /// Drops a message that was neither queued nor charged.
-    fn drop_unqueued(&mut self, Entry { tag, publish, .. }: Entry, effects: &mut Effects) {
-        effects.discard(publish);
+    fn drop_unqueued(&mut self, tag: Tag, entry: Entry, effects: &mut Effects) {
+        effects.discard(entry.publish);
         self.counts.dropped += 1;
         let Some(slot) = self.slots.get_mut(tag) else { return };
         slot.stage = SlotStage::Ended(Err(PublishError::NotSent(NotSent::Dropped)));
@@ -495,6 +571,19 @@ impl Publishing {
         }
     }
 
+    /// An admitted message that was taken off the queue has ended.
+    fn end_queued(&mut self, owner: Owner, cost: usize, result: PublishResult, effects: &mut Effects) {
+        match owner {
+            Owner::Slot(tag) => self.end(tag, result, effects),
+            Owner::Nobody(epoch) => self.end_unasked(epoch, cost, effects),
+        }
+    }
+
+    fn end_unasked(&mut self, epoch: Epoch, cost: usize, effects: &mut Effects) {
+        self.outbox.release(cost);
+        self.end_epoch(epoch, effects);
+    }
+
     /// Idempotent for a tag; a stale one is ignored.
     fn end(&mut self, tag: Tag, result: PublishResult, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
@@ -527,6 +616,11 @@ impl Publishing {
             }
         }
     }
+}
+
+/// Leaves nothing in its place.
+pub(crate) fn taken(publish: &mut Publish) -> Publish {
+    mem::replace(publish, Publish::new(TopicName::empty(), Bytes::new()))
 }
 
 /// Takes the time that it has waited here off its Message Expiry Interval, in whole seconds.

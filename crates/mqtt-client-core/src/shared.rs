@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::core::Core;
+use crate::effects::Effects;
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
@@ -19,9 +20,15 @@ impl Shared {
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
     pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
+        self.run_with(&mut Effects::default(), step)
+    }
+
+    /// The same with memory that is kept from one step to the next.
+    pub(crate) fn run_with<T>(&self, effects: &mut Effects, step: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.lock();
+        std::mem::swap(&mut core.effects, effects);
         let result = step(&mut core);
-        let effects = std::mem::take(&mut core.effects);
+        std::mem::swap(&mut core.effects, effects);
         let wake_driver = core.take_attention();
         drop(core);
         effects.run();

@@ -8,14 +8,14 @@ use crate::codec::{PacketId, Publish, QoS, ReasonCode, SubscribeFilter, TopicFil
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
-use crate::publishing::{Admission, PublishResult};
+use crate::publishing::{Admission, PublishResult, taken};
 use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
 use crate::{
-    Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, RequestError, Stats,
-    SubscribeError,
+    Acknowledge, Delivered, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, RequestError,
+    Stats, SubscribeError,
 };
 
 /// A PINGREQ that the application asked for.
@@ -27,30 +27,34 @@ pub(crate) struct PingSlot {
 
 impl Core {
     /// Takes a message on its way. `wait`: whether it may wait for admission. `forget`: whether nothing but that is of
-    /// interest.
+    /// interest. What is left in `publish` is the caller's to drop, without the lock.
     pub(crate) fn publish(
         &mut self,
-        mut publish: Publish,
+        publish: &mut Publish,
         wait: bool,
         timeout: Option<Duration>,
         forget: bool,
     ) -> Admission {
+        let not_sent = |why| Admission::Ended(Err(PublishError::NotSent(why)));
+        if let Some(offline) = self.refuses_calls() {
+            return not_sent(NotSent::Offline(offline));
+        }
         // The session will choose one; until then any makes the packet whole, for its length and its faults.
         publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let cost = match (self.refuses_calls(), publish.encoded_len(self.options.version).map(cost_of)) {
-            (Some(offline), _) => Err(NotSent::Offline(offline)),
-            (None, Err(error)) => Err(NotSent::Refused(Refusal::Invalid(error))),
-            (None, Ok(cost)) => Ok(cost),
+        let cost = match publish.encoded_len(self.options.version) {
+            Ok(len) => cost_of(len),
+            Err(error) => return not_sent(NotSent::Refused(Refusal::Invalid(error))),
         };
-        let started = match cost {
-            Ok(cost) => self.publishing.start(publish, cost, wait, timeout, &mut self.effects),
-            Err(why) => {
-                self.effects.discard(publish);
-                Err(why)
-            }
-        };
-        match started {
-            Err(why) => Admission::Ended(Err(PublishError::NotSent(why))),
+        if forget
+            && timeout.is_none()
+            && let Some(sent) = self.publishing.send_off(publish, cost, &mut self.session)
+        {
+            self.attend();
+            return sent.map_or_else(not_sent, |()| Admission::Ended(Ok(Delivered::Queued)));
+        }
+        let publish = taken(publish);
+        match self.publishing.start(publish, cost, wait, timeout, &mut self.effects) {
+            Err(why) => not_sent(why),
             Ok(tag) => {
                 self.attend();
                 self.publishing.pump(self.now, &mut self.session, &mut self.effects);

@@ -23,7 +23,7 @@ fn it_goes_out_in_the_order_of_the_calls_and_no_event_tells_of_it() {
         rig.session.handle_written(rig.now, written);
         assert_eq!(rig.session.written(), ends[0], "the transport has all of the first");
         let rest = rig.sent_bytes();
-        assert_eq!(rest[..written].iter().rev().next(), Some(&b'2'));
+        assert_eq!(rest[..written].last(), Some(&b'2'));
         assert!(rest.len() > written, "and 3 behind it");
         assert!(rig.session.written() > ends[1]);
         assert!(rig.session.send(&message(4, AtMostOnce)).is_ok());
