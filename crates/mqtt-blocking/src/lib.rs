@@ -29,7 +29,7 @@
 //! | [`connect`](Client::connect), [`disconnect`](Client::disconnect), [`ping`](Client::ping), [`unsubscribe`](Client::unsubscribe) | `.wait()`, `.wait_timeout(time)` | `.await` |
 //! | [`publish`](Client::publish), [its `enqueue`](PublishBuilder::enqueue), [`Completion`] | `.wait()`, `.wait_timeout(time)` | `.await` |
 //! | [`subscribe`](Client::subscribe) | `.wait()`, `.wait_timeout(time)` | `.await` |
-//! | [`Subscription`], [`Events`] | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` | `Stream`, `recv().await` |
+//! | [`Subscription`], [`Events`] | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` | `Stream`, the same three `.await` |
 //!
 //! What the core's pages call awaiting a future is waiting for it here; a call whose time is up drops it, and what that
 //! takes back, and what goes on all the same, is said at each.
@@ -46,6 +46,6 @@ mod transport;
 mod wait;
 
 pub use client::{Client, connect};
-pub use streams::{Events, RecvError, Subscription};
+pub use streams::{Events, Subscription};
 pub use transport::Stream;
 pub use wait::{TimedOut, Wait};

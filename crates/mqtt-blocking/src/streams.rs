@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_client_core as core;
 
 use crate::wait::{for_at_most, forever};
-use crate::{Client, Event, FilterResults, Message};
+use crate::{Client, Event, FilterResults, Message, RecvError};
 
 /// The messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
 ///
@@ -25,15 +25,17 @@ impl Subscription {
     /// Blocks until there is a message, for at most `timeout`.
     ///
     /// # Errors
-    /// Nothing came in time, or no message can come any more.
+    /// Nothing came in time, there is no connection, or no message can come any more.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
-        received(for_at_most(timeout, |context| self.core.poll_next(context)))
+        let next = for_at_most(timeout, |context| self.core.poll_next(context));
+        let ended = next.is_some();
+        next.flatten().ok_or_else(|| self.core.silence(ended))
     }
 
     /// A message that is there already.
     ///
     /// # Errors
-    /// There is none now, or no message can come any more.
+    /// As [`recv_timeout`](Self::recv_timeout).
     pub fn try_recv(&mut self) -> Result<Message, RecvError> {
         self.recv_timeout(Duration::ZERO)
     }
@@ -41,6 +43,11 @@ impl Subscription {
     /// The broker's answer to each filter, in the order in which they were given.
     pub fn granted(&self) -> &FilterResults {
         self.core.granted()
+    }
+
+    /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`](crate::Qos0Overflow).
+    pub fn dropped(&self) -> u64 {
+        self.core.dropped()
     }
 
     /// The client that this stream belongs to.
@@ -83,7 +90,8 @@ impl Events {
     /// # Errors
     /// Nothing came in time, or no event can come any more.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Event, RecvError> {
-        received(for_at_most(timeout, |context| self.core.poll_next(context)))
+        let next = for_at_most(timeout, |context| self.core.poll_next(context));
+        next.ok_or(RecvError::Timeout)?.ok_or(RecvError::Ended)
     }
 
     /// An event that is there already.
@@ -107,20 +115,4 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Event> {
         self.recv()
     }
-}
-
-/// Why nothing was received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RecvError {
-    /// Nothing came in time; something may come later.
-    #[error("nothing came in time")]
-    Timeout,
-    /// Nothing can come any more.
-    #[error("nothing can come any more")]
-    Ended,
-}
-
-/// `None`: the time was up. `Some(None)`: the end.
-fn received<T>(next: Option<Option<T>>) -> Result<T, RecvError> {
-    next.ok_or(RecvError::Timeout)?.ok_or(RecvError::Ended)
 }

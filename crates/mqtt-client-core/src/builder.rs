@@ -371,8 +371,8 @@ impl OptionsBuilder {
         self
     }
 
-    /// QoS 0 messages that a subscription stream keeps unread. When it is full, reading pauses for at most 20 ms; then the
-    /// oldest go, and are counted. Default: 4,096.
+    /// QoS 0 messages that a subscription stream keeps unread; what happens when it is full says
+    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). Default: 4,096.
     pub fn stream_capacity(mut self, messages: usize) -> Self {
         self.options.stream_capacity = messages.max(1);
         self

@@ -333,6 +333,22 @@ pub enum RequestError {
 #[error("the message does not say where a response would go")]
 pub struct NoResponseTopic;
 
+/// Why nothing was received.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Nothing came in time, though the client is connected; something may come later.
+    #[error("nothing came in time")]
+    Timeout,
+    /// Nothing came, and there is no connection: for the moment ([`Offline::NotConnected`]), so that something may come
+    /// later, or for good.
+    #[error("{0}")]
+    Offline(#[from] Offline),
+    /// Nothing can come any more: the filters were unsubscribed, or the client's driver has ended.
+    #[error("nothing can come any more")]
+    Ended,
+}
+
 /// A PINGREQ that got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

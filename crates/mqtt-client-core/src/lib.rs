@@ -93,13 +93,13 @@ pub use duty::Duty;
 pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl, Scheme};
 pub use error::{
     ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NoResponseTopic,
-    NotSent, Offline, PingError, PublishError, RequestError, SubscribeError,
+    NotSent, Offline, PingError, PublishError, RecvError, RequestError, SubscribeError,
 };
 pub use event::Event;
 pub use flush::Flushing;
 pub use message::Message;
 pub use options::{Options, SESSION_NEVER_EXPIRES};
-pub use overflow::Overflow;
+pub use overflow::{Overflow, Qos0Overflow};
 pub use provider::{Attempt, Preparation, Preparing, ProviderError};
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
 pub use publishing::Delivered;
@@ -118,7 +118,8 @@ pub mod exports {
         Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
         Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
         Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
-        Publishing, Reconnect, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Scheme,
-        Stats, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, Unsubscribing,
+        Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder, RequestError, Requesting,
+        SESSION_NEVER_EXPIRES, Scheme, Stats, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive,
+        TcpOptions, Unsubscribing,
     };
 }

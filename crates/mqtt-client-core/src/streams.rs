@@ -11,7 +11,7 @@ use crate::effects::{Effects, park};
 use crate::session::{Inbound, InboundPublish, Timestamp, Token};
 use crate::slots::{Slots, Tag};
 use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
-use crate::{Acknowledge, Options};
+use crate::{Acknowledge, Options, Qos0Overflow};
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
 ///
@@ -37,6 +37,9 @@ pub(crate) struct Streams {
 #[derive(Debug, Default)]
 struct Stream {
     acknowledge: Acknowledge,
+    overflow: Qos0Overflow,
+    /// QoS 0 messages that it has lost.
+    dropped: u64,
     queue: VecDeque<Delivery>,
     /// How many of `queue` have QoS 0.
     qos0: usize,
@@ -99,13 +102,13 @@ impl Streams {
         }
     }
 
-    pub(crate) fn open(&mut self, acknowledge: Acknowledge) -> Tag {
-        self.streams.insert(Stream { acknowledge, ..Stream::default() })
+    pub(crate) fn open(&mut self, acknowledge: Acknowledge, overflow: Qos0Overflow) -> Tag {
+        self.streams.insert(Stream { acknowledge, overflow, ..Stream::default() })
     }
 
     /// Opens a stream for what no other one matches.
     pub(crate) fn open_catch_all(&mut self, acknowledge: Acknowledge) -> Tag {
-        let stream = self.open(acknowledge);
+        let stream = self.open(acknowledge, Qos0Overflow::default());
         self.catch_alls.push(stream);
         stream
     }
@@ -130,8 +133,15 @@ impl Streams {
     pub(crate) fn must_pause(&mut self, targets: &[Tag]) -> bool {
         let capacity = self.capacity;
         targets.iter().any(|target| {
-            self.streams.get_mut(*target).is_some_and(|stream| stream.qos0 >= capacity && !stream.lagging)
+            self.streams.get_mut(*target).is_some_and(|stream| {
+                stream.qos0 >= capacity && !stream.lagging && stream.overflow == Qos0Overflow::Pause
+            })
         })
+    }
+
+    /// How many QoS 0 messages a stream has lost.
+    pub(crate) fn dropped_by(&mut self, stream: Tag) -> u64 {
+        self.streams.get_mut(stream).map_or(0, |stream| stream.dropped)
     }
 
     /// The pause is over: from now on these streams lose their oldest instead of holding up everybody else.
@@ -172,11 +182,17 @@ impl Streams {
             return self.settle(delivery.owed?, ReasonCode::Success);
         };
         if delivery.is_qos0() {
+            if stream.qos0 >= capacity && stream.overflow == Qos0Overflow::DropNewest {
+                stream.dropped += 1;
+                self.dropped += 1;
+                return None;
+            }
             if stream.qos0 >= capacity
                 && let Some(oldest) = stream.queue.iter().position(Delivery::is_qos0)
                 && let Some(oldest) = stream.queue.remove(oldest)
             {
                 stream.qos0 -= 1;
+                stream.dropped += 1;
                 self.budget.release(oldest.cost);
                 self.dropped += 1;
             }

@@ -12,7 +12,7 @@ use crate::codec::{
 };
 use crate::slots::Tag;
 use crate::streams::Handed;
-use crate::{Acknowledge, Client, FilterRefused, Message, SubscribeError};
+use crate::{Acknowledge, Client, FilterRefused, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
 
 /// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
 /// or why it failed.
@@ -76,14 +76,22 @@ pub struct SubscribeBuilder<S = Subscription> {
     options: SubscriptionOptions,
     keep_on_drop: bool,
     acknowledge: Acknowledge,
+    overflow: Qos0Overflow,
     yields: PhantomData<fn() -> S>,
 }
 
 impl<S: From<Subscription>> SubscribeBuilder<S> {
     pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, InvalidFilter>) -> Self {
         let options = SubscriptionOptions { qos: QoS::ExactlyOnce, ..SubscriptionOptions::default() };
-        let acknowledge = Acknowledge::default();
-        SubscribeBuilder { client, filters, options, keep_on_drop: false, acknowledge, yields: PhantomData }
+        SubscribeBuilder {
+            client,
+            filters,
+            options,
+            keep_on_drop: false,
+            acknowledge: Acknowledge::default(),
+            overflow: Qos0Overflow::default(),
+            yields: PhantomData,
+        }
     }
 
     /// The highest QoS that the broker may deliver with. Default: 2, so that messages keep the one they were published with.
@@ -123,14 +131,20 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
         self
     }
 
+    /// What happens to QoS 0 messages when the stream is full. Default: reading pauses for at most 20 ms, then the oldest go.
+    pub fn qos0_overflow(mut self, overflow: Qos0Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
     fn start(self) -> Result<Subscribing<S>, SubscribeError> {
         let filters = self.filters.map_err(SubscribeError::InvalidFilter)?;
         if filters.is_empty() {
             return Err(SubscribeError::NoFilter);
         }
-        let (options, acknowledge) = (self.options, self.acknowledge);
+        let (options, acknowledge, overflow) = (self.options, self.acknowledge, self.overflow);
         let filters = filters.into_iter().map(|filter| SubscribeFilter { filter, options }).collect();
-        let asked = self.client.shared().run(|core| core.subscribe(filters, acknowledge));
+        let asked = self.client.shared().run(|core| core.subscribe(filters, acknowledge, overflow));
         let (stream, operation) = asked.map_err(SubscribeError::Offline)?;
         let unsubscribe = !self.keep_on_drop;
         let subscription = Subscription { client: self.client, stream, unsubscribe, granted: Vec::new() };
@@ -228,9 +242,25 @@ impl Subscription {
         })
     }
 
+    /// Why there is no message: for an adapter whose time limit is over, or for which [`poll_next`](Self::poll_next) has
+    /// `ended`.
+    pub fn silence(&self, ended: bool) -> RecvError {
+        self.client.shared().run(|core| match core.is_over() {
+            Some(offline) => RecvError::Offline(offline),
+            None if ended => RecvError::Ended,
+            None if core.outcome().is_none() => RecvError::Offline(Offline::NotConnected),
+            None => RecvError::Timeout,
+        })
+    }
+
     /// The broker's answer to each filter, in the order in which they were given.
     pub fn granted(&self) -> &FilterResults {
         &self.granted
+    }
+
+    /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`].
+    pub fn dropped(&self) -> u64 {
+        self.client.shared().run(|core| core.streams.dropped_by(self.stream))
     }
 
     /// The client that this stream belongs to.

@@ -14,8 +14,8 @@ use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
 use crate::{
-    Acknowledge, Delivered, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, RequestError,
-    Stats, SubscribeError,
+    Acknowledge, Delivered, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Qos0Overflow,
+    RequestError, Stats, SubscribeError,
 };
 
 /// A PINGREQ that the application asked for.
@@ -82,11 +82,12 @@ impl Core {
         &mut self,
         filters: Vec<SubscribeFilter>,
         acknowledge: Acknowledge,
+        overflow: Qos0Overflow,
     ) -> Result<(Tag, Tag), Offline> {
         if let Some(offline) = self.refuses_calls() {
             return Err(offline);
         }
-        let stream = self.streams.open(acknowledge);
+        let stream = self.streams.open(acknowledge, overflow);
         let operation = self.subscriptions.subscribe(stream, filters);
         self.route_unclaimed();
         self.attend();
@@ -179,7 +180,10 @@ impl Core {
         let (request, path) = self.replies.begin(self.options.version, publish, timeout)?;
         if let Some(path) = path {
             let streams = &mut self.streams;
-            let stream = *self.replies.stream.get_or_insert_with(|| streams.open(Acknowledge::OnDelivery));
+            let stream = *self
+                .replies
+                .stream
+                .get_or_insert_with(|| streams.open(Acknowledge::OnDelivery, Qos0Overflow::default()));
             let filter = path.filter.clone();
             let operation = self.subscriptions.subscribe(stream, vec![path]);
             self.replies.path_asked(request, filter, operation);

@@ -8,8 +8,8 @@ use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic,
-    Offline, Options, PingError, PublishBuilder, PublishError, RequestBuilder, Stats, SubscribeBuilder,
-    SubscribeError,
+    Offline, Options, PingError, PublishBuilder, PublishError, RecvError, RequestBuilder, Stats,
+    SubscribeBuilder, SubscribeError,
 };
 
 use crate::PATIENCE;
@@ -146,7 +146,22 @@ pub enum Next {
 /// A stream of messages of either adapter.
 pub trait Subscription: Send + 'static {
     /// What comes next, if it comes within `patience`.
-    fn next_within(&mut self, patience: Duration) -> Next;
+    fn next_within(&mut self, patience: Duration) -> Next {
+        match self.recv_timeout(patience) {
+            Ok(message) => Next::Message(message),
+            Err(RecvError::Timeout | RecvError::Offline(Offline::NotConnected)) => Next::Silence,
+            Err(_) => Next::Ended,
+        }
+    }
+
+    /// The adapter's `recv_timeout`.
+    ///
+    /// # Errors
+    /// Its error.
+    fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError>;
+
+    /// How many QoS 0 messages it has lost.
+    fn dropped(&self) -> u64;
 
     /// What the broker has granted.
     fn granted(&self) -> &FilterResults;

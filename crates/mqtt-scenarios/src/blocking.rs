@@ -4,14 +4,14 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_blocking::{RecvError, Wait};
+use mqtt_blocking::Wait;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
+    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
 };
 
-use crate::{Adapter, Client, Events, Next, PATIENCE, Subscription};
+use crate::{Adapter, Client, Events, PATIENCE, Subscription};
 
 /// The adapter mqtt-blocking.
 #[derive(Debug)]
@@ -112,12 +112,12 @@ impl Client for mqtt_blocking::Client {
 }
 
 impl Subscription for mqtt_blocking::Subscription {
-    fn next_within(&mut self, patience: Duration) -> Next {
-        match self.recv_timeout(patience) {
-            Ok(message) => Next::Message(message),
-            Err(RecvError::Ended) => Next::Ended,
-            Err(RecvError::Timeout) => Next::Silence,
-        }
+    fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError> {
+        self.recv_timeout(time)
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped()
     }
 
     fn granted(&self) -> &FilterResults {

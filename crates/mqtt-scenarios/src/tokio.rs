@@ -8,12 +8,12 @@ use bytes::Bytes;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
+    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::{Adapter, Client, Events, Next, PATIENCE, Subscription};
+use crate::{Adapter, Client, Events, PATIENCE, Subscription};
 
 /// The adapter mqtt-tokio. Its clients' tasks run on one thread, so that what they do is done there and nowhere else.
 #[derive(Clone, Debug)]
@@ -140,12 +140,12 @@ impl Client for On<mqtt_tokio::Client> {
 }
 
 impl Subscription for On<mqtt_tokio::Subscription> {
-    fn next_within(&mut self, patience: Duration) -> Next {
-        match self.tokio.within(patience, self.inner.recv()) {
-            Some(Some(message)) => Next::Message(message),
-            Some(None) => Next::Ended,
-            None => Next::Silence,
-        }
+    fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError> {
+        self.tokio.runtime.block_on(self.inner.recv_timeout(time))
+    }
+
+    fn dropped(&self) -> u64 {
+        self.inner.dropped()
     }
 
     fn granted(&self) -> &FilterResults {

@@ -29,7 +29,7 @@
 //! | [`connect`](Client::connect), [`disconnect`](Client::disconnect), [`ping`](Client::ping), [`unsubscribe`](Client::unsubscribe) | `.await` | `.wait()`, `.wait_timeout(time)` |
 //! | [`publish`](Client::publish), [its `enqueue`](PublishBuilder::enqueue), [`Completion`] | `.await` | `.wait()`, `.wait_timeout(time)` |
 //! | [`subscribe`](Client::subscribe) | `.await` | `.wait()`, `.wait_timeout(time)` |
-//! | [`Subscription`], [`Events`] | `Stream`, `recv().await` | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` |
+//! | [`Subscription`], [`Events`] | `Stream`, `recv().await`, `recv_timeout(time).await`, `try_recv()` | `Iterator`, `recv()`, `recv_timeout(time)`, `try_recv()` |
 //!
 //! # Cancellation
 //!

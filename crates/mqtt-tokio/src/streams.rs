@@ -1,13 +1,15 @@
-//! The core's queues as tokio programs read them: `Stream`, and `recv().await`.
+//! The core's queues as tokio programs read them: `Stream`, and `recv().await` with and without a time limit.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_core::Stream;
 use mqtt_client_core as core;
+use tokio::time::timeout;
 
-use crate::{Client, Event, FilterResults, Message};
+use crate::{Client, Event, FilterResults, Message, RecvError};
 
 /// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
 ///
@@ -24,9 +26,36 @@ impl Subscription {
         poll_fn(|context| self.core.poll_next(context)).await
     }
 
+    /// The next message, if it comes within `time`. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Nothing came in time, there is no connection, or no message can come any more.
+    pub async fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError> {
+        let next = timeout(time, self.recv()).await.ok();
+        let ended = next.is_some();
+        next.flatten().ok_or_else(|| self.core.silence(ended))
+    }
+
+    /// A message that is there already.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Self::recv_timeout).
+    pub fn try_recv(&mut self) -> Result<Message, RecvError> {
+        match self.core.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(message)) => Ok(message),
+            Poll::Ready(None) => Err(self.core.silence(true)),
+            Poll::Pending => Err(self.core.silence(false)),
+        }
+    }
+
     /// The broker's answer to each filter, in the order in which they were given.
     pub fn granted(&self) -> &FilterResults {
         self.core.granted()
+    }
+
+    /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`](crate::Qos0Overflow).
+    pub fn dropped(&self) -> u64 {
+        self.core.dropped()
     }
 
     /// The client that this stream belongs to.
@@ -62,6 +91,25 @@ impl Events {
     /// The next event; `None` when no event can come any more. Dropping the future loses nothing.
     pub async fn recv(&mut self) -> Option<Event> {
         poll_fn(|context| self.core.poll_next(context)).await
+    }
+
+    /// The next event, if it comes within `time`. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Nothing came in time, or no event can come any more.
+    pub async fn recv_timeout(&mut self, time: Duration) -> Result<Event, RecvError> {
+        timeout(time, self.recv()).await.map_err(|_| RecvError::Timeout)?.ok_or(RecvError::Ended)
+    }
+
+    /// An event that is there already.
+    ///
+    /// # Errors
+    /// There is none now, or no event can come any more.
+    pub fn try_recv(&mut self) -> Result<Event, RecvError> {
+        match self.core.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(event) => event.ok_or(RecvError::Ended),
+            Poll::Pending => Err(RecvError::Timeout),
+        }
     }
 }
 

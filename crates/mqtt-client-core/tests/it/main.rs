@@ -4,6 +4,7 @@ mod acknowledging;
 mod connecting;
 mod destinations;
 mod figures;
+mod lagging;
 mod logging;
 mod overflow;
 mod providing;

@@ -40,6 +40,7 @@ mod liveness;
 mod offline;
 mod providing;
 mod publishing;
+mod receiving;
 mod reconnecting;
 mod requests;
 mod round_trip;
