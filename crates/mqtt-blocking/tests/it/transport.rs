@@ -77,7 +77,7 @@ fn a_large_message_passes_in_both_directions() {
     let payload: Vec<u8> = (0..12_000_000u32).map(|n| (n / 7) as u8).collect();
     client.publish("a", payload.clone()).qos(QoS::ExactlyOnce).wait().expect("delivered");
     let message = stream.recv_timeout(PATIENCE).expect("not the end");
-    assert!(message.payload() == &payload);
+    assert!(message.payload() == payload);
 }
 
 /// Separate writes could share a read, so this can pass by chance; but they hardly ever do so a thousand times over.

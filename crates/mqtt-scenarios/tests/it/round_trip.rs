@@ -49,7 +49,7 @@ fn a_large_payload_arrives_whole<A: Adapter>(case: &Case<A>) {
         let mut messages = client.subscribe(&topic).unwrap();
         for qos in [QoS::AtMostOnce, QoS::ExactlyOnce] {
             client.send(&topic, payload.clone(), qos).unwrap();
-            assert!(messages.message().payload() == &payload, "{qos:?}");
+            assert!(messages.message().payload() == payload, "{qos:?}");
         }
     }
 }
