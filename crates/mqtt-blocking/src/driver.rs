@@ -27,7 +27,11 @@ pub(crate) fn spawn(options: Options, connector: Option<Connector>) -> Result<co
     let seed = getrandom::u64().map_err(io::Error::from)?;
     let poll = mio::Poll::new()?;
     let wake = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
-    let (client, core) = core::Driver::new(options, seed, Waker::from(Arc::new(WakeUp(Arc::clone(&wake)))));
+    let waker = Waker::from(Arc::new(WakeUp(Arc::clone(&wake))));
+    let (client, mut core) = core::Driver::new(options, seed, waker)?;
+    if let Some(storing) = core.take_storing() {
+        thread::Builder::new().name("mqtt-store".into()).spawn(move || storing.run())?;
+    }
     let driver = Driver {
         core,
         connector,

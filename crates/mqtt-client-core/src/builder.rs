@@ -6,11 +6,12 @@ use std::time::Duration;
 use crate::codec::{Binary, QoS, Text, TopicName, Version, Will};
 use crate::credentials::Credentials;
 use crate::endpoint::BrokerUrl;
-use crate::options::{Hook, Options};
+use crate::options::{Hook, Options, Place};
 use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
+use crate::store::{Durability, Storage};
 use crate::{
     Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Reconnect, TcpOptions, TransportOptions,
 };
@@ -85,6 +86,8 @@ impl Default for OptionsBuilder {
             transport: TransportOptions::default(),
             session: Config::default(),
             packet_hook: None,
+            store: None,
+            durability: Durability::default(),
         };
         OptionsBuilder { options, chosen: Chosen::default(), error: None }
     }
@@ -394,6 +397,21 @@ impl OptionsBuilder {
         self
     }
 
+    /// Where the session is kept while no process runs, so that QoS 1 arrives at least once and QoS 2 exactly once even if the
+    /// process is killed: messages on their way in either direction, those that wait in the queue (QoS 1 and 2, also before
+    /// the first connection), and subscriptions. The next client with this store goes on with them. It needs a client id, and
+    /// a session that is kept: `clean_start(false)` and a session expiry. Default: none.
+    pub fn store(mut self, storage: impl Storage) -> Self {
+        self.options.store = Some(Place(Arc::new(storage)));
+        self
+    }
+
+    /// What stored changes outlive besides the process. Default: a power cut ([`Durability::EachBatch`]).
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
     /// A function that is given a record of every packet sent and received, never its payload or a password. It runs on the
     /// driver, outside every lock, and must not block: what it waits for, everybody waits for.
     pub fn on_packet(mut self, hook: impl Fn(&PacketTrace) + Send + Sync + 'static) -> Self {
@@ -467,6 +485,18 @@ impl OptionsBuilder {
         if options.bounds.messages == 0 {
             return fault("max_queued", "must allow at least one message");
         }
+        if options.store.is_some() {
+            if options.client_id.as_ref().is_none_or(Text::is_empty) {
+                return fault("store", "needs a client id");
+            }
+            if options.clean_start || options.session_expiry == 0 {
+                return fault("store", "needs a session that is kept (clean_start, session_expiry)");
+            }
+            if options.fall_back.is_some() {
+                return fault("store", "keeps a session of one version (fall_back)");
+            }
+        }
+        options.session.durable = options.store.is_some();
         options.session.version = options.version;
         options.session.trace = options.packet_hook.is_some();
         Ok(options)

@@ -14,6 +14,7 @@ use crate::replies::response_address;
 use crate::session::Connected;
 use crate::shared::Shared;
 use crate::slots::Tag;
+use crate::store::Stored;
 use crate::subscribe::IntoFilters;
 use crate::{
     Acknowledge, DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Message, NoResponseTopic,
@@ -104,6 +105,12 @@ impl Client {
     /// for. Dropping the future changes nothing.
     pub fn flush(&self) -> Flushing {
         Flushing::new(self.clone(), self.shared().run(|core| core.publishing.flush()))
+    }
+
+    /// Ready when all that has happened before this call is in the store: messages that were admitted, acknowledgements, and
+    /// subscriptions. Without a store it is ready at once. Fails when the store does. Dropping the future changes nothing.
+    pub fn stored(&self) -> Stored {
+        Stored::new(self.clone())
     }
 
     /// A request, of which the response is awaited; see [`RequestBuilder`]. A topic that is not valid is reported when it is

@@ -18,6 +18,7 @@ use crate::publishing::Publishing;
 use crate::replies::Replies;
 use crate::session::{self, Connected, Inbound, InboundPublish, Output, PacketTrace, Session, Timestamp};
 use crate::slots::{Slots, Tag};
+use crate::store::{Keeping, Restored, StoreError};
 use crate::streams::Streams;
 use crate::subscriptions::{Subscriptions, Unrestored};
 use crate::suspend::SuspendWatch;
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     pub(crate) listeners: Listeners,
     /// Calls that wait for the client to be ready, or to be offline.
     pub(crate) waiting: Slots<Option<Waker>>,
+    /// With a store.
+    pub(crate) keeping: Option<Keeping>,
     pub(crate) not_sent: Vec<Publish>,
     /// A message that waits for a full stream, and everything behind it with it.
     pause: Option<Pause>,
@@ -91,12 +94,22 @@ struct Pause {
 }
 
 impl Core {
-    pub(crate) fn new(options: Options, seed: u64) -> Self {
+    /// `restored`: what the store holds, if the options name one.
+    pub(crate) fn new(options: Options, seed: u64, restored: Option<Restored>) -> Result<Self, StoreError> {
         let mut random = SplitMix64(seed);
         let reconnect = options.reconnect;
-        Core {
-            client_id: options.effective_client_id(&mut random),
-            session: Session::new(options.session.clone()),
+        let client_id = options.effective_client_id(&mut random);
+        let mut publishing = Publishing::new(&options);
+        let mut subscriptions = Subscriptions::new();
+        let (mut session, mut keeping) = (None, None);
+        if let Some(mut restored) = restored {
+            session = Some(restored.resume(&options, &mut random, &mut publishing)?);
+            keeping = Some(Keeping::new(restored.clock_ahead(), options.durability.interval()));
+            subscriptions.restore(restored.filters);
+        }
+        Ok(Core {
+            client_id,
+            session: session.unwrap_or_else(|| Session::new(options.session.clone())),
             backoff: Backoff::new(reconnect.first_wait, reconnect.max_wait, random.next()),
             link: Link::Offline(None),
             destinations: Destinations::new(options.endpoints.clone(), options.max_redirects),
@@ -109,13 +122,14 @@ impl Core {
             connected: None,
             drain: None,
             abandoned: false,
-            publishing: Publishing::new(&options),
-            subscriptions: Subscriptions::new(),
+            publishing,
+            subscriptions,
             streams: Streams::new(&options),
             pings: Slots::new(),
             replies: Replies::new(random.next()),
             listeners: Listeners::new(),
             waiting: Slots::new(),
+            keeping,
             not_sent: Vec::new(),
             pause: None,
             withheld: false,
@@ -131,7 +145,7 @@ impl Core {
             effects: Effects::default(),
             news: Vec::new(),
             options,
-        }
+        })
     }
 
     pub(crate) fn handle_prepared(&mut self, now: Timestamp, answer: Option<Result<Attempt, ProviderError>>) {

@@ -14,6 +14,7 @@ use crate::log::{self, Log};
 use crate::options::Options;
 use crate::session::{Output, Timestamp};
 use crate::shared::Shared;
+use crate::store::{Restored, StoreError, Storing};
 use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError, TransportOptions};
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
@@ -26,6 +27,7 @@ pub struct Driver {
     trace: bool,
     /// Kept for its memory.
     effects: Effects,
+    storing: Option<Storing>,
 }
 
 impl Driver {
@@ -33,7 +35,13 @@ impl Driver {
     ///
     /// `seed` decides the jitter and a generated client id: the adapters draw it from the system, a simulation chooses it.
     /// `wake` is woken, from any thread, when the driver waits and should look at [`poll_io`](Self::poll_io) again.
-    pub fn new(mut options: Options, seed: u64, wake: Waker) -> (Client, Driver) {
+    ///
+    /// With a store in the options, this opens it and blocks while it reads; [`take_storing`](Self::take_storing) then has to
+    /// be served.
+    ///
+    /// # Errors
+    /// The store can't be opened, or what it holds can't be gone on with. Without a store there are none.
+    pub fn new(mut options: Options, seed: u64, wake: Waker) -> Result<(Client, Driver), StoreError> {
         let logs = log::wants_packets();
         options.session.trace |= logs;
         if let Some(fall_back) = &mut options.fall_back {
@@ -41,11 +49,23 @@ impl Driver {
         }
         let (hook, trace) = (options.packet_hook.take(), options.session.trace);
         let transport = Arc::new(options.transport.clone());
-        let core = Core::new(options, seed);
+        let (mut store, mut restored) = (None, None);
+        if let Some(opened) = options.open_store() {
+            let opened = opened?;
+            restored = Some(Restored::read(&opened.records, opened.elapsed)?);
+            store = Some(opened.store);
+        }
+        let core = Core::new(options, seed, restored)?;
         let log = Log::new(core.client_id.as_str().to_owned(), hook);
         let shared = Shared::new(core, wake);
         let client = Client::new(Arc::clone(&shared));
-        (client, Driver { shared, log, transport, trace, effects: Effects::default() })
+        let storing = store.map(|store| Storing::new(Arc::clone(&shared), store));
+        Ok((client, Driver { shared, log, transport, trace, effects: Effects::default(), storing }))
+    }
+
+    /// What serves the store that the options name, once: to be run on a thread of its own. None without a store.
+    pub fn take_storing(&mut self) -> Option<Storing> {
+        self.storing.take()
     }
 
     /// How the options say that brokers are reached.
@@ -135,6 +155,7 @@ impl Drop for Driver {
             // The session learns it too, which ends what only a connection could answer.
             core.handle_closed(core.now, None);
             core.listeners.wake_all(&mut core.effects);
+            core.end_store();
             std::mem::take(&mut core.news)
         });
         self.log.say(&news);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
 use crate::session::{ProtocolError, Refusal};
+use crate::store::StoreError;
 use crate::{Endpoint, InvalidUrl, ProviderError};
 
 /// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
@@ -189,6 +190,9 @@ pub enum ClientError {
     /// The system gave no thread, no runtime or no randomness to start with.
     #[error("the client can't start: {0}")]
     Start(#[source] Arc<io::Error>),
+    /// Its store can't be opened, or what it holds can't be gone on with.
+    #[error("{0}")]
+    Store(#[from] StoreError),
     /// There is no connection.
     #[error("{0}")]
     Offline(#[from] Offline),
@@ -241,6 +245,13 @@ pub enum Indeterminate {
     /// The client went offline before the acknowledgement came.
     #[error("{0}")]
     Offline(#[source] Offline),
+    /// The client went offline. The message is in its store: it goes on when the client connects again, or the next one with
+    /// this store.
+    #[error("it is kept in the store: {0}")]
+    Kept(#[source] Offline),
+    /// The store failed. The message may be in it, and goes out then by the next client that opens it.
+    #[error("{0}")]
+    Store(#[source] StoreError),
 }
 
 /// Why a message was not sent.
@@ -271,6 +282,9 @@ pub enum NotSent {
     /// The time limit of the call was over first.
     #[error("it could not be sent within the time limit")]
     TimedOut,
+    /// The store has failed, and a message of QoS 1 or 2 relies on it.
+    #[error("{0}")]
+    Store(#[source] StoreError),
     /// The client is, or went, offline.
     #[error("{0}")]
     Offline(#[source] Offline),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::codec::TopicFilter;
 use crate::effects::{Effects, park};
 use crate::slots::{Slots, Tag};
+use crate::store::StoreError;
 use crate::{Endpoint, Failure, FilterRefused, Offline};
 
 /// Events a listener may leave unread; then the oldest go, and [`Event::Missed`] says how many.
@@ -60,6 +61,9 @@ pub enum Event {
         /// How many bytes.
         unread_bytes: usize,
     },
+    /// The store has failed. Publishes of QoS 1 and 2 have ended, further ones are refused, and inbound messages of QoS 2 are
+    /// handed over no more; the rest goes on. The way out is a new client, with a store that works.
+    StoreFailed(StoreError),
     /// There is no connection, and none is tried until `connect` is called.
     Offline(Offline),
     /// This listener did not read fast enough; so many events before the next one are gone.
@@ -85,6 +89,7 @@ impl fmt::Display for Event {
             Event::Backlogged { unread_bytes } => {
                 write!(f, "disconnected with {unread_bytes} bytes of messages unread")
             }
+            Event::StoreFailed(error) => write!(f, "the session is not kept any more: {error}"),
             Event::Offline(offline) => write!(f, "offline: {offline}"),
             Event::Missed(count) => write!(f, "{count} events were not read in time"),
         }

@@ -52,6 +52,13 @@ macro_rules! client_calls {
                 self.core.flush()
             }
 
+            /// Ready when all that has happened before this call is in the store: messages that were admitted, acknowledgements,
+            /// and subscriptions. Without a store it is ready at once. Fails when the store does. Giving up the wait changes
+            /// nothing.
+            pub fn stored(&self) -> $crate::Stored {
+                self.core.stored()
+            }
+
             /// A request, of which the response is waited for; see [`RequestBuilder`]($crate::RequestBuilder). A topic that is
             /// not valid is reported when it is sent.
             pub fn request(

@@ -39,6 +39,9 @@ impl Drop for Flushing {
 /// A stretch of time between two flushes.
 pub(crate) type Epoch = u64;
 
+/// That of a message which no flush waits for.
+pub(crate) const NO_EPOCH: Epoch = 0;
+
 /// How many messages of each epoch have not ended: a flush waits for the epochs before it, and messages that are begun
 /// later don't hold it up. Beginning and ending a message takes constant time.
 #[derive(Debug)]

@@ -25,7 +25,7 @@
 //! use mqtt_client_core::{Driver, Duty, Options, session::{Output, Timestamp}};
 //!
 //! let options: Options = "mqtt://localhost".parse()?;
-//! let (client, mut driver) = Driver::new(options, 7, Waker::noop().clone());
+//! let (client, mut driver) = Driver::new(options, 7, Waker::noop().clone())?;
 //! let mut output = Output::new();
 //!
 //! let now = Timestamp::ZERO;
@@ -36,7 +36,7 @@
 //! driver.poll_io(now + Duration::from_millis(2), &mut output);
 //! assert_eq!(output.chunks().next().map(|bytes| bytes[0]), Some(0x10), "CONNECT");
 //! # drop(connecting);
-//! # Ok::<(), mqtt_client_core::InvalidOptions>(())
+//! # Ok::<(), mqtt_client_core::ClientError>(())
 //! ```
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -75,6 +75,7 @@ mod request;
 mod router;
 mod shared;
 mod slots;
+mod store;
 mod streams;
 mod subscribe;
 mod subscriptions;
@@ -106,6 +107,7 @@ pub use publishing::Delivered;
 pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
+pub use store::{Change, Changes, Durability, Opened, Owner, Storage, Store, StoreError, Stored, Storing};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
 pub use transport::{RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, literal, race_order};
 
@@ -115,11 +117,11 @@ pub mod exports {
     pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
     pub use crate::{
         Acknowledge, Attempt, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
-        Disconnecting, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing,
-        Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
-        Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
-        Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder, RequestError, Requesting,
-        SESSION_NEVER_EXPIRES, Scheme, Stats, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive,
-        TcpOptions, Unsubscribing,
+        Disconnecting, Durability, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults,
+        Flushing, Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent,
+        Offline, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
+        PublishError, Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder, RequestError,
+        Requesting, SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored, SubscribeBuilder,
+        SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, Unsubscribing,
     };
 }

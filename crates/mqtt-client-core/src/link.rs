@@ -301,6 +301,7 @@ impl Core {
         self.connected = None;
         self.drain = None;
         self.link = Link::Offline(Some(offline.clone()));
+        self.publishing.handle_time(self.now, &mut self.effects);
         self.not_sent.extend(self.publishing.end_all(&offline, &mut self.effects));
         self.subscriptions.end_all(&offline, &mut self.effects);
         self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);
@@ -430,12 +431,18 @@ impl Core {
             self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
         let waking = matches!(self.link, Link::Up { .. } | Link::Backoff { .. });
         let look = self.suspend.next().filter(|_| waking);
-        let others =
-            [drain, look, self.streams.next_time(), self.publishing.next_time(), self.replies.next_time()];
+        let others = [
+            drain,
+            look,
+            self.streams.next_time(),
+            self.publishing.next_time(),
+            self.replies.next_time(),
+            self.store_deadline(),
+        ];
         deadlines.into_iter().chain(others).flatten().min()
     }
 
-    fn wake_waiting(&mut self) {
+    pub(crate) fn wake_waiting(&mut self) {
         for (_, waiting) in self.waiting.iter_mut() {
             self.effects.wake(waiting);
         }

@@ -16,6 +16,7 @@ pub struct Message {
     publish: InboundPublish,
     /// Present while it is for the reader to answer.
     unanswered: Option<Arc<Unanswered>>,
+    delivery_id: Option<u64>,
 }
 
 /// Messages are equal when their packets are.
@@ -26,8 +27,12 @@ impl PartialEq for Message {
 }
 
 impl Message {
-    pub(crate) fn new(publish: InboundPublish, unanswered: Option<Unanswered>) -> Self {
-        Message { publish, unanswered: unanswered.map(Arc::new) }
+    pub(crate) fn new(
+        publish: InboundPublish,
+        unanswered: Option<Unanswered>,
+        delivery_id: Option<u64>,
+    ) -> Self {
+        Message { publish, unanswered: unanswered.map(Arc::new), delivery_id }
     }
 
     /// The topic name.
@@ -68,6 +73,16 @@ impl Message {
     /// The packet identifier, for QoS 1 and 2.
     pub fn packet_id(&self) -> Option<PacketId> {
         self.publish.packet_id()
+    }
+
+    /// The number of this delivery, if it has QoS 2 and the client a [`store`](crate::OptionsBuilder::store): the same each
+    /// time that the message is handed over, in whatever process, and no other message's, as long as the store is not
+    /// deleted. None for a stream that [acknowledges on receipt](crate::Acknowledge::OnReceipt).
+    ///
+    /// Whoever stores it together with what came of the message, and acknowledges only then, works on each message exactly
+    /// once: one that was killed in between finds the number when the message comes again.
+    pub fn delivery_id(&self) -> Option<u64> {
+        self.delivery_id
     }
 
     /// The properties (5.0) as they came in. A Topic Alias may be among them, which [`topic`](Self::topic) has taken into

@@ -13,6 +13,7 @@ use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
+use crate::store::{Durability, Opened, Owner, Storage, StoreError};
 use crate::{Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
 
 /// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
@@ -73,6 +74,18 @@ pub struct Options {
     pub(crate) transport: TransportOptions,
     pub(crate) session: Config,
     pub(crate) packet_hook: Option<Hook>,
+    pub(crate) store: Option<Place>,
+    pub(crate) durability: Durability,
+}
+
+/// A store that can stand in a `Debug` struct.
+#[derive(Clone)]
+pub(crate) struct Place(pub(crate) Arc<dyn Storage>);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dyn Storage")
+    }
 }
 
 /// A closure that can stand in a `Debug` struct.
@@ -126,6 +139,14 @@ impl Options {
             connect.properties.set_session_expiry_interval(self.session_expiry);
         }
         connect
+    }
+
+    /// Opens the store, if there is one.
+    pub(crate) fn open_store(&self) -> Option<Result<Opened, StoreError>> {
+        let Place(storage) = self.store.as_ref()?;
+        let client_id = self.client_id().unwrap_or_default().to_owned();
+        let owner = Owner { client_id, endpoint: self.endpoint().to_string() };
+        Some(storage.open(&owner, self.durability))
     }
 
     /// The client id to use: the one given, or `mqtt-` and 13 random letters and digits, which every server has to accept.

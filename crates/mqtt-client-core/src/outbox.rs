@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::{Publish, TopicName};
+use crate::codec::{Publish, QoS, TopicName};
 use crate::flush::Epoch;
 use crate::linked::{Key, LinkedQueue};
+use crate::session::Timestamp;
 use crate::slots::Tag;
+use crate::store::{Journal, Operation, Queued};
 
 /// What a queued message costs besides its packet's bytes: a floor under the byte bound for empty payloads.
 const OVERHEAD: usize = 128;
@@ -33,11 +35,15 @@ pub(crate) struct Outbox {
     used: Bounds,
     /// Where the one message of each topic is that was never sent, if there is to be but one.
     latest: Option<BTreeMap<TopicName, Key>>,
+    /// With a store: what it has yet to hear of those of QoS 1 and 2 that are admitted, by their places.
+    journal: Option<Journal>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) owner: Owner,
+    /// Its place among all that were queued: a number that the store knows it by.
+    pub(crate) place: u64,
     /// What it takes of the byte bound.
     pub(crate) cost: usize,
     pub(crate) publish: Publish,
@@ -62,7 +68,43 @@ impl Outbox {
             waiting: None,
             used: Bounds { messages: 0, bytes: 0 },
             latest: one_per_topic.then(BTreeMap::new),
+            journal: None,
         }
+    }
+
+    /// From now on a store keeps what is admitted; it has what is in these places.
+    pub(crate) fn keep(&mut self, places: impl IntoIterator<Item = u64>) {
+        self.journal = Some(Journal::restored(places));
+    }
+
+    /// The store has failed. What it may have.
+    pub(crate) fn stop_keeping(&mut self) -> Option<Journal> {
+        self.journal.take()
+    }
+
+    /// Whether a store keeps messages of that QoS.
+    pub(crate) fn keeps(&self, qos: QoS) -> bool {
+        self.journal.is_some() && qos != QoS::AtMostOnce
+    }
+
+    /// Whether there is something for the store.
+    pub(crate) fn has_unstored(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| !journal.is_empty())
+    }
+
+    /// Appends what the store has to hear. `expires`: when a message does.
+    pub(crate) fn take_changes(
+        &mut self,
+        batch: &mut Vec<Operation>,
+        expires: impl Fn(&Entry) -> Option<Timestamp>,
+    ) {
+        let Outbox { journal: Some(journal), queue, .. } = self else { return };
+        let put = |place, key| {
+            let entry = queue.get(key)?;
+            let (sent, publish) = (entry.sent, entry.publish.clone());
+            Some(Operation::Queue(Queued { place, sent, expires: expires(entry), publish }))
+        };
+        journal.take(batch, put, Operation::Unqueue);
     }
 
     /// Whether a publish of this cost would be admitted at once. One message always fits into an empty outbox.
@@ -102,6 +144,7 @@ impl Outbox {
         }
         self.waiting = self.queue.behind(key);
         self.charge(cost);
+        self.note(key);
         Some(owner)
     }
 
@@ -126,6 +169,18 @@ impl Outbox {
         if let (Some(latest), Some(topic), true) = (&mut self.latest, topic, never_sent) {
             latest.entry(topic).or_insert(key);
         }
+        self.note(key);
+        key
+    }
+
+    /// Queues what a store has kept, behind all others, admitted and charged.
+    pub(crate) fn restore(&mut self, entry: Entry) -> Key {
+        self.charge(entry.cost);
+        let latest = self.latest.is_some().then(|| entry.publish.topic.clone());
+        let key = self.queue.push_back(entry);
+        if let (Some(latest), Some(topic)) = (&mut self.latest, latest) {
+            latest.insert(topic, key);
+        }
         key
     }
 
@@ -135,6 +190,9 @@ impl Outbox {
             self.waiting = self.queue.behind(key);
         }
         let entry = self.queue.remove(key)?;
+        if let Some(journal) = &mut self.journal {
+            journal.drop(entry.place);
+        }
         if let Some(latest) = &mut self.latest
             && latest.get(&entry.publish.topic) == Some(&key)
         {
@@ -154,6 +212,10 @@ impl Outbox {
         let cost = entry.cost;
         let replaced = std::mem::replace(place, entry);
         self.charge(cost);
+        if let Some(journal) = &mut self.journal {
+            journal.drop(replaced.place);
+        }
+        self.note(key);
         Some(replaced)
     }
 
@@ -186,14 +248,28 @@ impl Outbox {
         self.queue.len()
     }
 
+    /// All that is queued, in its order.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.queue.keys().collect()
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
+        self.queue.get(key)
+    }
+
     /// Admitted messages and bytes that have not ended, in the session or before it.
     pub(crate) fn used(&self) -> Bounds {
         self.used
     }
 
-    /// Whichever is at the front, the waiting ones included: for when nothing more will be sent.
-    pub(crate) fn drain(&mut self) -> Option<Entry> {
-        self.queue.front().and_then(|key| self.remove(key))
+    /// What this key names is for the store to keep, if it keeps such messages.
+    fn note(&mut self, key: Key) {
+        if let Some(journal) = &mut self.journal
+            && let Some(entry) = self.queue.get(key)
+            && entry.publish.qos != QoS::AtMostOnce
+        {
+            journal.keep(entry.place, key);
+        }
     }
 
     fn fits(&self, cost: usize) -> bool {
@@ -219,7 +295,7 @@ mod tests {
         publish.qos = QoS::AtLeastOnce;
         let tag = Slots::new().insert(());
         let cost = cost_of(payload);
-        Entry { owner: Owner::Slot(tag), cost, publish, sent: false }
+        Entry { owner: Owner::Slot(tag), place: 0, cost, publish, sent: false }
     }
 
     fn admit_all(outbox: &mut Outbox) -> usize {

@@ -8,14 +8,17 @@ use bytes::Bytes;
 
 use crate::codec::{Ack, Publish, QoS, TopicName};
 use crate::effects::{Effects, park};
-use crate::flush::{Epoch, Epochs};
+use crate::flush::{Epoch, Epochs, NO_EPOCH};
 use crate::linked::Key;
 use crate::outbox::{Entry, Outbox, Owner};
 use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
+use crate::store::FIRST_PLACE;
 use crate::time_limits::{Ends, Limit, TimeLimits};
 use crate::unasked::{SentOff, Unasked};
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
+
+mod kept;
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +45,8 @@ pub(crate) struct Publishing {
     republish: Republish,
     slots: Slots<Slot>,
     outbox: Outbox,
+    /// The place of the next message in the queue.
+    next_place: u64,
     unasked: Unasked,
     /// Lost with the session, to be sent anew; in their old order.
     replay: Vec<(Tag, Entry)>,
@@ -72,6 +77,11 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 struct Slot {
     cost: usize,
+    place: u64,
+    /// A store keeps it.
+    kept: bool,
+    /// What the caller is told although the message goes on, kept by the store.
+    early: Option<Box<PublishResult>>,
     stage: SlotStage,
     waker: Option<Waker>,
     /// Nobody asks for the outcome any more.
@@ -115,6 +125,7 @@ impl Publishing {
             republish: options.republish,
             slots: Slots::new(),
             outbox: Outbox::new(options.bounds, options.overflow == Overflow::KeepLatest),
+            next_place: FIRST_PLACE,
             unasked: Unasked::default(),
             replay: Vec::new(),
             limits: TimeLimits::default(),
@@ -152,7 +163,7 @@ impl Publishing {
             }
         }
         let owner = Owner::Nobody(self.epochs.begin());
-        self.outbox.push_admitted(Entry { owner, cost, publish: taken(publish), sent: false });
+        self.outbox.push_admitted(Entry { owner, place: 0, cost, publish: taken(publish), sent: false });
         Some(Ok(()))
     }
 
@@ -174,8 +185,13 @@ impl Publishing {
             return Err(NotSent::QueueFull);
         }
         let expiry = publish.properties.message_expiry_interval();
+        let place = self.next_place;
+        self.next_place += 1;
         let tag = self.slots.insert(Slot {
             cost,
+            place,
+            kept: self.outbox.keeps(publish.qos),
+            early: None,
             stage: SlotStage::Handed,
             waker: None,
             detached: false,
@@ -188,7 +204,7 @@ impl Publishing {
         if let Some(timeout) = timeout {
             self.limits.begin(tag, Limit::Timeout, timeout);
         }
-        let entry = Entry { owner: Owner::Slot(tag), cost, publish, sent: false };
+        let entry = Entry { owner: Owner::Slot(tag), place, cost, publish, sent: false };
         match self.overflow {
             Overflow::DropNewest if full => self.drop_unqueued(tag, entry, effects),
             Overflow::DropOldest if full => self.push_over_oldest(tag, entry, effects),
@@ -229,6 +245,10 @@ impl Publishing {
     /// The outcome, once: afterwards the tag is unknown.
     pub(crate) fn poll_ended(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<PublishResult> {
         let Some(slot) = self.slots.get_mut(tag) else { return Poll::Pending };
+        if let Some(early) = slot.early.take() {
+            slot.detached = true;
+            return Poll::Ready(*early);
+        }
         match &mut slot.stage {
             SlotStage::Ended(_) => match self.slots.remove(tag).map(|slot| slot.stage) {
                 Some(SlotStage::Ended(result)) => Poll::Ready(result),
@@ -304,7 +324,7 @@ impl Publishing {
                 return true;
             }
         };
-        let Some(Entry { owner, cost, mut publish, sent }) = self.outbox.pop() else { return false };
+        let Some(Entry { owner, place, cost, mut publish, sent }) = self.outbox.pop() else { return false };
         if let Some(slot) = self.slots.get_mut(tag) {
             slot.stage = SlotStage::Handed;
             count_down(&mut publish, slot.ends.expiry, now);
@@ -313,7 +333,7 @@ impl Publishing {
             let refusal = rejected.refusal;
             let Command::Publish { publish, .. } = rejected.value else { return true };
             if passes_with_time(&refusal) {
-                self.put_back(tag, Entry { owner, cost, publish, sent });
+                self.put_back(tag, Entry { owner, place, cost, publish, sent });
                 return false;
             }
             effects.discard(publish);
@@ -377,7 +397,8 @@ impl Publishing {
             && slot.ends.expiry.is_none_or(|end| end > now)
         {
             let owner = Owner::Slot(tag);
-            self.replay.push((tag, Entry { owner, cost: slot.cost, publish, sent: !unsent }));
+            let (place, cost) = (slot.place, slot.cost);
+            self.replay.push((tag, Entry { owner, place, cost, publish, sent: !unsent }));
             return;
         }
         self.counts.lost += u64::from(publish.qos == QoS::AtMostOnce);
@@ -398,11 +419,17 @@ impl Publishing {
         }
     }
 
-    /// The client goes offline: every message that has not ended ends now. Returns those of which nothing was sent.
+    /// The client goes offline: every message that has not ended ends now, but for those that a store keeps: of these only the
+    /// callers are told. Returns those of which nothing was sent.
     pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) -> Vec<Publish> {
         let mut not_sent = Vec::new();
         let indeterminate = || Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
-        while let Some(Entry { owner, cost, publish, sent }) = self.outbox.drain() {
+        self.replay_lost();
+        for key in self.outbox.keys() {
+            if self.outbox.get(key).is_some_and(|entry| self.goes_on(entry.owner)) {
+                continue;
+            }
+            let Some(Entry { owner, cost, publish, sent, .. }) = self.outbox.remove(key) else { continue };
             if sent {
                 effects.discard(publish);
                 self.end_queued(owner, cost, indeterminate(), effects);
@@ -413,12 +440,13 @@ impl Publishing {
             }
         }
         self.unlinked(effects);
-        for (_, entry) in mem::take(&mut self.replay) {
-            effects.discard(entry.publish);
-        }
-        let open = self.slots.iter_mut().filter(|(_, slot)| !matches!(slot.stage, SlotStage::Ended(_)));
-        for tag in open.map(|(tag, _)| tag).collect::<Vec<_>>() {
-            self.end(tag, indeterminate(), effects);
+        for tag in self.open() {
+            if self.goes_on(Owner::Slot(tag)) {
+                let kept = Err(PublishError::Indeterminate(Indeterminate::Kept(offline.clone())));
+                self.leave(tag, kept, effects);
+            } else {
+                self.end(tag, indeterminate(), effects);
+            }
         }
         not_sent
     }
@@ -479,6 +507,12 @@ impl Publishing {
         self.outbox.is_empty() && self.pending() == 0
     }
 
+    /// All that have not ended.
+    fn open(&mut self) -> Vec<Tag> {
+        let open = self.slots.iter_mut().filter(|(_, slot)| !matches!(slot.stage, SlotStage::Ended(_)));
+        open.map(|(tag, _)| tag).collect()
+    }
+
     fn push(&mut self, tag: Tag, entry: Entry) {
         let key = self.outbox.push(entry);
         self.set_stage(tag, SlotStage::Waiting(key));
@@ -508,6 +542,11 @@ impl Publishing {
 
     /// Puts the message in the place of an older one of its topic. The bounds hold afterwards, too.
     fn supersede(&mut self, older: Key, tag: Tag, entry: Entry, effects: &mut Effects) {
+        let Some(place) = self.outbox.get(older).map(|older| older.place) else { return };
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.place = place;
+        }
+        let entry = Entry { place, ..entry };
         let Some(Entry { owner, cost, publish, .. }) = self.outbox.replace(older, entry) else { return };
         effects.discard(publish);
         self.counts.superseded += 1;
@@ -587,10 +626,11 @@ impl Publishing {
     /// Idempotent for a tag; a stale one is ignored.
     fn end(&mut self, tag: Tag, result: PublishResult, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
-        let result = match &mut slot.stage {
-            SlotStage::Ended(_) => return,
-            SlotStage::GivenUp(given_up) => given_up.take(),
-            _ => Some(result),
+        let result = match (&mut slot.stage, slot.early.take()) {
+            (SlotStage::Ended(_), _) => return,
+            (_, Some(early)) => Some(*early),
+            (SlotStage::GivenUp(given_up), None) => given_up.take(),
+            (_, None) => Some(result),
         };
         if !matches!(slot.stage, SlotStage::Waiting(_)) {
             self.outbox.release(slot.cost);
@@ -608,7 +648,7 @@ impl Publishing {
     }
 
     fn end_epoch(&mut self, epoch: Epoch, effects: &mut Effects) {
-        if self.epochs.end(epoch) {
+        if epoch != NO_EPOCH && self.epochs.end(epoch) {
             for (_, flush) in self.flushes.iter_mut() {
                 if self.epochs.is_over(flush.epoch) {
                     effects.wake(&mut flush.waker);

@@ -38,6 +38,8 @@ pub struct Stats {
     pub dropped_messages: u64,
     /// Messages that no stream wanted.
     pub unclaimed_messages: u64,
+    /// Whether a store was given and has failed ([`Event::StoreFailed`](crate::Event::StoreFailed)).
+    pub store_failed: bool,
     /// Connections after the first one.
     pub reconnects: u64,
     /// Bytes that transports have taken, over all connections.
@@ -55,4 +57,6 @@ pub struct Stats {
 pub struct DisconnectReport {
     /// Messages of which nothing was sent, in their order.
     pub not_sent: Vec<Publish>,
+    /// How many messages of QoS 1 and 2 are kept in the store, sent or not. They go on with the next connection.
+    pub kept: usize,
 }

@@ -193,6 +193,6 @@ impl Open {
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Message, RequestError>> {
         let response =
             self.client.shared().poll(context, |core, waker| core.replies.poll_response(self.tag, waker));
-        response.map(|response| response.map(|publish| Message::new(publish, None)))
+        response.map(|response| response.map(|publish| Message::new(publish, None, None)))
     }
 }

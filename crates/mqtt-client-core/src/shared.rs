@@ -5,17 +5,20 @@ use std::task::{Context, Poll, Waker};
 
 use crate::core::Core;
 use crate::effects::Effects;
+use crate::store::Gate;
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
     core: Mutex<Core>,
     /// Wakes the driver.
     driver: Waker,
+    /// Calls the store's thread.
+    pub(crate) gate: Gate,
 }
 
 impl Shared {
     pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
-        Arc::new(Shared { core: Mutex::new(core), driver })
+        Arc::new(Shared { core: Mutex::new(core), driver, gate: Gate::default() })
     }
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
@@ -30,10 +33,14 @@ impl Shared {
         let result = step(&mut core);
         std::mem::swap(&mut core.effects, effects);
         let wake_driver = core.take_attention();
+        let call_store = core.take_store_attention();
         drop(core);
         effects.run();
         if wake_driver {
             self.driver.wake_by_ref();
+        }
+        if call_store {
+            self.gate.open();
         }
         result
     }

@@ -26,6 +26,11 @@ impl<T> Slots<T> {
         Tag::from(self.generation) << 32 | index as Tag
     }
 
+    pub(crate) fn get(&self, tag: Tag) -> Option<&T> {
+        let (index, generation) = split(tag);
+        self.slots.get(index).filter(|slot| slot.0 == generation).map(|slot| &slot.1)
+    }
+
     pub(crate) fn get_mut(&mut self, tag: Tag) -> Option<&mut T> {
         let (index, generation) = split(tag);
         self.slots.get_mut(index).filter(|slot| slot.0 == generation).map(|slot| &mut slot.1)

@@ -30,6 +30,8 @@ pub(crate) struct Streams {
     catch_alls: Vec<Tag>,
     pub(crate) budget: Budget,
     stalls: StallWatch,
+    /// A store keeps what is received, so that a delivery has the same number after a crash.
+    durable: bool,
     pub(crate) dropped: u64,
     pub(crate) unclaimed_count: u64,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Handed {
     pub(crate) publish: InboundPublish,
     /// The reader's share, if it acknowledges by hand.
     pub(crate) share: Option<Share>,
+    /// The number of its delivery, where that outlives the process.
+    pub(crate) delivery_id: Option<u64>,
 }
 
 impl Streams {
@@ -97,6 +101,7 @@ impl Streams {
             catch_alls: Vec::new(),
             budget: Budget::new(options.max_unread_bytes),
             stalls: StallWatch::new(options.stall_after),
+            durable: options.session.durable,
             dropped: 0,
             unclaimed_count: 0,
         }
@@ -227,10 +232,17 @@ impl Streams {
         stream.qos0 -= usize::from(delivery.is_qos0());
         stream.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
         let Delivery { publish, owed, .. } = delivery;
+        let delivery_id = owed
+            .filter(|_| self.durable && publish.qos() == QoS::ExactlyOnce)
+            .and_then(|share| self.owed.get(share))
+            .map(|owed| owed.token.delivery_id());
         Poll::Ready(match owed {
-            Some(share) if by_hand => (Handed { publish, share: Some(share) }, None),
-            Some(share) => (Handed { publish, share: None }, self.settle(share, ReasonCode::Success)),
-            None => (Handed { publish, share: None }, None),
+            Some(share) if by_hand => (Handed { publish, share: Some(share), delivery_id }, None),
+            Some(share) => {
+                let due = self.settle(share, ReasonCode::Success);
+                (Handed { publish, share: None, delivery_id }, due)
+            }
+            None => (Handed { publish, share: None, delivery_id }, None),
         })
     }
 

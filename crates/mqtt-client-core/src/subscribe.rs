@@ -235,10 +235,10 @@ impl Subscription {
         let shared = self.client.shared();
         let handed = shared.poll(context, |core, waker| core.poll_message(self.stream, waker));
         handed.map(|handed| {
-            let Handed { publish, share } = handed?;
+            let Handed { publish, share, delivery_id } = handed?;
             let unanswered =
                 share.map(|share| Unanswered::new(shared.clone(), self.stream, share, publish.clone()));
-            Some(Message::new(publish, unanswered))
+            Some(Message::new(publish, unanswered, delivery_id))
         })
     }
 

@@ -14,6 +14,7 @@ use crate::publishing::passes_with_time;
 use crate::router::Router;
 use crate::session::{Aborted, Command, InboundPublish, Session};
 use crate::slots::{Slots, Tag};
+use crate::store::{Filter, Journal, Operation as StoreOperation};
 use crate::{FilterRefused, Offline};
 
 /// What became of each filter of one call, in the call's order.
@@ -36,6 +37,8 @@ pub(crate) struct Subscriptions {
     operations: Slots<Operation>,
     /// Requests of the replay after a lost session that are not answered yet.
     restoring: usize,
+    /// With a store: the entries that it has yet to hear of.
+    journal: Option<Journal>,
 }
 
 #[derive(Debug)]
@@ -89,7 +92,38 @@ impl Subscriptions {
             aborted: VecDeque::new(),
             operations: Slots::new(),
             restoring: 0,
+            journal: None,
         }
+    }
+
+    /// From now on a store keeps the filters; it has these, which have no streams yet.
+    pub(crate) fn restore(&mut self, filters: Vec<Filter>) {
+        self.journal = Some(Journal::restored(filters.iter().map(|filter| filter.number.into())));
+        let entry = |Filter { number, wanted: SubscribeFilter { filter, options } }| {
+            (number as usize, Entry { filter, options, streams: Vec::new(), granted: true })
+        };
+        self.entries = filters.into_iter().map(entry).collect();
+        for (id, entry) in &self.entries {
+            self.router.insert(entry.filter.levels(), id);
+            self.by_filter.insert(entry.filter.clone(), id);
+        }
+    }
+
+    /// Whether there is something for the store.
+    pub(crate) fn has_unstored(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| !journal.is_empty())
+    }
+
+    /// Appends what the store has to hear.
+    pub(crate) fn take_changes(&mut self, batch: &mut Vec<StoreOperation>) {
+        let Subscriptions { journal: Some(journal), entries, .. } = self else { return };
+        let put = |number, id| {
+            let Entry { filter, options, .. } = entries.get(id)?;
+            let wanted = SubscribeFilter { filter: filter.clone(), options: *options };
+            Some(StoreOperation::Filter(Filter { number: u32::try_from(number).ok()?, wanted }))
+        };
+        // A number that does not fit was never put.
+        journal.take(batch, put, |number| StoreOperation::Forget(number as u32));
     }
 
     /// Adds filters to a stream and asks the broker for each. Where a filter is in use by another stream, the newer options
@@ -108,8 +142,12 @@ impl Subscriptions {
                     id
                 }
             };
+            if let Some(journal) = &mut self.journal {
+                journal.keep(id as u64, id);
+            }
             if let Some(entry) = self.entries.get_mut(id) {
-                entry.options = SubscriptionOptions { qos: options.qos.max(entry.options.qos), ..options };
+                let others = if entry.streams.is_empty() { options.qos } else { entry.options.qos };
+                entry.options = SubscriptionOptions { qos: options.qos.max(others), ..options };
                 if !entry.streams.contains(&stream) {
                     entry.streams.push(stream);
                 }
@@ -129,12 +167,15 @@ impl Subscriptions {
         operation
     }
 
-    /// A stream is gone. Filters that nobody else wants are given up, at the broker too if `unsubscribe` says so.
+    /// A stream is gone. Filters that nobody else wants are given up if `unsubscribe` says so; otherwise they stay as they
+    /// are, for another stream.
     pub(crate) fn drop_stream(&mut self, stream: Tag, unsubscribe: bool) {
+        if !unsubscribe {
+            self.entries.iter_mut().for_each(|(_, entry)| entry.streams.retain(|other| *other != stream));
+            return;
+        }
         for filter in self.detach(|_| true, stream) {
-            if unsubscribe {
-                self.request(filter, Verb::Unsubscribe, None, false);
-            }
+            self.request(filter, Verb::Unsubscribe, None, false);
         }
     }
 
@@ -373,6 +414,9 @@ impl Subscriptions {
 
     fn forget(&mut self, filter: &TopicFilter) {
         if let Some(id) = self.by_filter.remove(filter) {
+            if let Some(journal) = &mut self.journal {
+                journal.drop(id as u64);
+            }
             self.router.remove(filter.levels(), &id);
             self.entries.remove(id);
         }

@@ -58,9 +58,14 @@ impl TimeLimits {
     /// The message needs none of them any more.
     pub(crate) fn stop(&mut self, tag: Tag, ends: &mut Ends) {
         for limit in [Limit::Expiry, Limit::Timeout] {
-            if let Some(at) = ends.of(limit).take() {
-                self.running.remove(&(at, tag, limit));
-            }
+            self.stop_one(tag, limit, ends);
+        }
+    }
+
+    /// The message does not need this one any more.
+    pub(crate) fn stop_one(&mut self, tag: Tag, limit: Limit, ends: &mut Ends) {
+        if let Some(at) = ends.of(limit).take() {
+            self.running.remove(&(at, tag, limit));
         }
     }
 

@@ -36,8 +36,8 @@ impl Core {
         forget: bool,
     ) -> Admission {
         let not_sent = |why| Admission::Ended(Err(PublishError::NotSent(why)));
-        if let Some(offline) = self.refuses_calls() {
-            return not_sent(NotSent::Offline(offline));
+        if let Some(why) = self.refuses_publish(publish.qos) {
+            return not_sent(why);
         }
         // The session will choose one; until then any makes the packet whole, for its length and its faults.
         publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
@@ -274,7 +274,10 @@ impl Core {
 
     pub(crate) fn poll_offline(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<DisconnectReport> {
         match self.outcome() {
-            Some(Err(_)) => Poll::Ready(DisconnectReport { not_sent: std::mem::take(&mut self.not_sent) }),
+            Some(Err(_)) if self.is_stored() => {
+                let not_sent = std::mem::take(&mut self.not_sent);
+                Poll::Ready(DisconnectReport { not_sent, kept: self.publishing.kept() })
+            }
             _ => self.park_waiting(tag, waker),
         }
     }
@@ -311,6 +314,7 @@ impl Core {
             unacknowledged_messages: self.session.inbound_unacknowledged(),
             dropped_messages: self.streams.dropped,
             unclaimed_messages: self.streams.unclaimed_count,
+            store_failed: self.has_store_failed(),
             reconnects: self.reconnects,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
@@ -331,6 +335,12 @@ impl Core {
             self.session.acknowledge(token, reason);
             self.attend();
         }
+    }
+
+    /// Why a message can't be taken now, if so.
+    fn refuses_publish(&self, qos: QoS) -> Option<NotSent> {
+        let store = self.store_error().filter(|_| qos != QoS::AtMostOnce).cloned().map(NotSent::Store);
+        self.refuses_calls().map(NotSent::Offline).or(store)
     }
 
     fn park_waiting<T>(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<T> {

@@ -194,6 +194,13 @@ impl Session {
         self.kept.operations(self.config.version, &mut self.news, batch)
     }
 
+    /// Whether something has changed that no batch holds yet.
+    #[must_use]
+    #[inline]
+    pub fn has_unstored(&self) -> bool {
+        self.news.journal.has_touched()
+    }
+
     /// The store has that batch: it would be there after a crash. What relies on it goes on: there may be something to
     /// send and to tell.
     pub fn handle_stored(&mut self, now: Timestamp, batch: u64) {

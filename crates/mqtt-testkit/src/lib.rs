@@ -37,6 +37,7 @@ mod peer;
 mod proxy;
 mod rng;
 mod server;
+mod store;
 mod threads;
 mod world;
 
@@ -49,6 +50,7 @@ pub use link::{CutAfter, Link, LinkConfig};
 pub use peer::{play, play_accepted};
 pub use proxy::{Dribble, Proxy, ProxyConfig};
 pub use server::Server;
+pub use store::{MemoryStore, StoreFault};
 pub use world::World;
 
 /// The layer whose [`Timestamp`](mqtt_session::Timestamp) and [`PacketTrace`](mqtt_session::PacketTrace) stand in

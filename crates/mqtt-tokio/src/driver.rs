@@ -6,6 +6,7 @@ use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
@@ -30,7 +31,10 @@ pub(crate) fn spawn(
 ) -> Result<core::Client, ClientError> {
     let seed = getrandom::u64().map_err(io::Error::from)?;
     let wake = Arc::new(WakeUp(Notify::new()));
-    let (client, driver) = core::Driver::new(options, seed, Waker::from(Arc::clone(&wake)));
+    let (client, mut driver) = core::Driver::new(options, seed, Waker::from(Arc::clone(&wake)))?;
+    if let Some(storing) = driver.take_storing() {
+        thread::Builder::new().name("mqtt-store".into()).spawn(move || storing.run())?;
+    }
     runtime.spawn(async move { Driver::new(driver, connector).run(&wake.0).await });
     Ok(client)
 }

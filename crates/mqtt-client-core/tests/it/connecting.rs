@@ -273,7 +273,8 @@ fn the_last_handle_disconnects_and_ends_the_driver() {
     let id = rig.client.client_id();
     // A client of its own stands in for the one that the rig holds.
     let (spare, _driver) =
-        mqtt_client_core::Driver::new(Options::default(), 1, std::task::Waker::noop().clone());
+        mqtt_client_core::Driver::new(Options::default(), 1, std::task::Waker::noop().clone())
+            .expect("there is no store");
     rig.client = spare;
     rig.settle();
     assert!(!rig.stopped && rig.broker.is_connected(&id), "a stream keeps the client");
@@ -296,7 +297,8 @@ fn an_event_listener_that_never_reads_is_bounded_and_told() {
 
 #[test]
 fn the_end_of_the_driver_ends_every_call_and_every_listener() {
-    let (client, driver) = Driver::new(Options::default(), 1, Waker::noop().clone());
+    let (client, driver) =
+        Driver::new(Options::default(), 1, Waker::noop().clone()).expect("there is no store");
     let (mut connecting, mut events) = (pin!(client.connect()), client.events());
     let mut publishing = pin!(client.publish("a", "").qos(QoS::AtLeastOnce).into_future());
     let context = &mut Context::from_waker(Waker::noop());
@@ -325,7 +327,8 @@ fn a_ping_ends_with_the_driver_and_none_starts_after_it() {
 /// A broker that says why it goes often resets the connection too, while the client still writes.
 #[test]
 fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
-    let (client, mut driver) = Driver::new(Options::default(), 1, Waker::noop().clone());
+    let (client, mut driver) =
+        Driver::new(Options::default(), 1, Waker::noop().clone()).expect("there is no store");
     let (mut events, mut output, now) = (client.events(), Output::new(), Timestamp::ZERO);
     drop(client.connect());
     assert!(matches!(driver.poll_io(now, &mut output), Duty::Dial(_)));

@@ -11,6 +11,7 @@ mod providing;
 mod publishing;
 mod requests;
 mod rig;
+mod storing;
 mod subscribing;
 mod suspending;
 mod time_limits;

@@ -61,7 +61,7 @@ impl Rig {
 
     pub(crate) fn with_broker(options: OptionsBuilder, config: BrokerConfig) -> Rig {
         let options: Options = options.build().expect("valid options");
-        let (client, driver) = Driver::new(options, 42, Waker::noop().clone());
+        let (client, driver) = Driver::new(options, 42, Waker::noop().clone()).expect("there is no store");
         Rig {
             now: Timestamp::ZERO,
             broker: Broker::new(config),

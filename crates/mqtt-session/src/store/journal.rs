@@ -60,6 +60,12 @@ impl Journal {
         self.gathering - 1
     }
 
+    /// Whether a batch gathers.
+    #[inline]
+    pub(crate) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     #[inline]
     pub(crate) fn has_failed(&self) -> bool {
         self.failed

@@ -9,7 +9,7 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 use std::time::Duration;
 
-use mqtt_client_core::{Client, Options};
+use mqtt_client_core::{Client, Options, StoreError};
 use mqtt_session::Timestamp;
 
 use crate::broker::{Broker, BrokerConfig};
@@ -87,11 +87,31 @@ impl World {
     }
 
     /// Adds a client. It does nothing until [`Client::connect`]; its endpoint is only a name here.
+    ///
+    /// # Panics
+    /// When its store can't be opened: [`try_add`](Self::try_add) says why.
     pub fn add(&mut self, options: Options) -> Client {
+        self.try_add(options).expect("the store can be opened")
+    }
+
+    /// Adds a client, if its store can be opened. A commit takes a millisecond.
+    ///
+    /// # Errors
+    /// Why it can't.
+    pub fn try_add(&mut self, options: Options) -> Result<Client, StoreError> {
         let seed = self.stations.len() as u64;
-        let (client, station) = Station::new(options, seed);
+        let (client, station) = Station::new(options, seed)?;
         self.stations.push(station);
-        client
+        Ok(client)
+    }
+
+    /// Ends a client as SIGKILL does: its connection breaks, and its store has what was committed. Its handles know only that
+    /// their driver has ended.
+    pub fn kill(&mut self, client: &Client) {
+        let client_id = client.client_id();
+        if let Some(at) = self.stations.iter().rposition(|station| station.client_id == client_id) {
+            self.stations.remove(at).kill(&mut self.network);
+        }
     }
 
     /// The present.

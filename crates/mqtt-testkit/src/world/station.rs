@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
-use mqtt_client_core::{Client, Driver, Duty, Options, Preparing};
+use mqtt_client_core::{Client, Driver, Duty, Options, Preparing, StoreError, Storing};
 use mqtt_session::{Output, Timestamp};
 
 use crate::broker::ConnId;
@@ -14,13 +15,22 @@ use crate::link::LinkConfig;
 use super::network::Network;
 use super::task::Flag;
 
-/// Does for one client what an adapter's task or thread does.
+/// How long a store takes for a batch.
+const COMMIT: Duration = Duration::from_millis(1);
+
+/// Does for one client what an adapter's tasks or threads do.
 pub(super) struct Station {
+    pub(super) client_id: String,
+
     /// `None` once it has ended.
     driver: Option<Driver>,
     /// Raised by the core when it wants to be asked for duties.
     wake: Arc<Flag>,
     waker: Waker,
+    /// Serves the client's store, if it has one.
+    storing: Option<Storing>,
+    /// The store is at work until then.
+    stored: Option<Timestamp>,
     transport: Transport,
     output: Output,
     input: BytesMut,
@@ -43,10 +53,13 @@ enum Transport {
 }
 
 impl Station {
-    pub(super) fn new(options: Options, seed: u64) -> (Client, Self) {
+    pub(super) fn new(options: Options, seed: u64) -> Result<(Client, Self), StoreError> {
         let (wake, waker) = Flag::raised();
-        let (client, driver) = Driver::new(options, seed, waker.clone());
+        let (client, mut driver) = Driver::new(options, seed, waker.clone())?;
         let station = Self {
+            client_id: client.client_id(),
+            storing: driver.take_storing(),
+            stored: None,
             driver: Some(driver),
             wake,
             waker,
@@ -57,7 +70,15 @@ impl Station {
             reading: false,
             news: true,
         };
-        (client, station)
+        Ok((client, station))
+    }
+
+    /// The process dies: the store is not told what it was not told yet, and the connection breaks.
+    pub(super) fn kill(mut self, network: &mut Network) {
+        if let Transport::Open(id) = self.transport {
+            network.hang_up(id);
+        }
+        drop(self.storing.take());
     }
 
     /// When there is something to do.
@@ -66,18 +87,20 @@ impl Station {
             Transport::Dialing { until, .. } => Some(until),
             Transport::None | Transport::Preparing(_) | Transport::Open(_) => None,
         };
-        self.deadline.into_iter().chain(dialing)
+        self.deadline.into_iter().chain(dialing).chain(self.stored)
     }
 
     /// Tells the core what has happened, and does what it then wants. Returns whether there was anything.
     pub(super) fn turn(&mut self, now: Timestamp, network: &mut Network) -> bool {
-        let Some(mut driver) = self.driver.take() else { return false };
+        let mut used = self.store(now);
+        let Some(mut driver) = self.driver.take() else { return used };
         self.tell(now, network, &mut driver);
         self.news |= self.wake.lower();
         if !core::mem::take(&mut self.news) {
             self.driver = Some(driver);
-            return false;
+            return used;
         }
+        used = true;
         match driver.poll_io(now, &mut self.output) {
             Duty::Wait { deadline, read } => {
                 self.deadline = deadline;
@@ -102,7 +125,25 @@ impl Station {
             }
         }
         self.driver = Some(driver);
-        true
+        used
+    }
+
+    /// Does what the store's thread does. Returns whether there was anything.
+    fn store(&mut self, now: Timestamp) -> bool {
+        let Some(storing) = &mut self.storing else { return false };
+        match self.stored {
+            Some(at) if at > now => false,
+            Some(_) => {
+                self.stored = None;
+                storing.finish();
+                true
+            }
+            None => {
+                let begun = storing.begin();
+                self.stored = begun.then(|| now + COMMIT);
+                begun
+            }
+        }
     }
 
     /// Facts: a deadline, the end of a dial, input, room for output, the end of the connection.
