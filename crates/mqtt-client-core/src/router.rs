@@ -88,6 +88,8 @@ impl Node {
 
     /// `rest` is what of the topic lies below this node; `None` when the topic ends here.
     fn visit(&self, rest: Option<&[u8]>, wildcards: bool, found: &mut impl FnMut(usize)) {
+        #[cfg(test)]
+        tests::VISITS.with(|visits| visits.set(visits.get() + 1));
         if wildcards {
             // `sport/#` matches `sport` too: the number sign includes the parent level (section 4.7.1.2).
             self.below.iter().for_each(|key| found(*key));
@@ -111,7 +113,14 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Nodes that look-ups of this thread have come by.
+        pub(super) static VISITS: Cell<u32> = const { Cell::new(0) };
+    }
 
     fn levels(filter: &str) -> impl Iterator<Item = &[u8]> {
         filter.split('/').map(str::as_bytes)
@@ -148,6 +157,26 @@ mod tests {
         // [3.1.1 MQTT-4.7.2-1] [5.0 MQTT-4.7.2-1]
         check(&["#", "+/uptime", "$SYS/#", "$SYS/+"], "$SYS/uptime", &["$SYS/#", "$SYS/+"]);
         check(&["#", "+", "$SYS/#"], "$SYS", &["$SYS/#"]);
+    }
+
+    #[test]
+    fn looking_a_topic_up_costs_its_depth_and_not_the_number_of_filters() {
+        let visits = |filters: u32| {
+            let mut router = Router::new();
+            for n in 0..filters {
+                for filter in
+                    [format!("plant/{n}/+/state"), format!("plant/{n}/#"), format!("+/{n}/pump/state")]
+                {
+                    router.insert(levels(&filter), n);
+                }
+            }
+            VISITS.set(0);
+            let mut found = Vec::new();
+            router.matches(b"plant/7/pump/state", |n| found.push(*n));
+            assert_eq!(found, [7, 7, 7]);
+            VISITS.get()
+        };
+        assert_eq!((visits(10), visits(100), visits(100_000)), (9, 9, 9));
     }
 
     #[test]
