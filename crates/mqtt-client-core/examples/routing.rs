@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let &[filters, messages] = &numbers[..] else { return Err("usage: routing <filters> <messages>".into()) };
 
     let options = Options::builder().version(VERSION).keep_alive(std::time::Duration::ZERO).build()?;
-    let (client, driver) = Driver::new(options, 1, Waker::noop().clone());
+    let (client, driver) = Driver::new(options, 1, Waker::noop().clone())?;
     let mut peer = Peer { driver, output: Output::new(), sent: BytesMut::new(), answers: Vec::new() };
     peer.run(client.connect())?;
     let all = (0..filters).map(|n| TopicFilter::new(format!("plant/{n:06}/+/state")));
