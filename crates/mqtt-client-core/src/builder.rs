@@ -375,15 +375,16 @@ impl OptionsBuilder {
     }
 
     /// QoS 0 messages that a subscription stream keeps unread; what happens when it is full says
-    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). Default: 4,096.
+    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). A reader takes up to a thirty-second part of it, and 256
+    /// messages at most, out at once. Default: 4,096.
     pub fn stream_capacity(mut self, messages: usize) -> Self {
         self.options.stream_capacity = messages.max(1);
         self
     }
 
-    /// Bytes of received messages that may wait unread on all streams together, with 128 bytes for each message. Up to 64
-    /// messages of each stream may keep the receive buffer alive that they came in, of 64 KiB or so; further small ones are
-    /// copied out of it. Past the budget the client disconnects ([`Event::Backlogged`](crate::Event::Backlogged)), and connects
+    /// Bytes of received messages that may wait unread on all streams together, with 128 bytes for each message. Those of
+    /// one stream keep at most 64 of the receive buffers alive that they came in, of 64 KiB or so; further small ones are
+    /// copied out. Past the budget the client disconnects ([`Event::Backlogged`](crate::Event::Backlogged)), and connects
     /// again when half has been read: a broker that keeps the session delivers the rest then. Default: 256 MiB.
     pub fn max_unread_bytes(mut self, bytes: usize) -> Self {
         self.options.max_unread_bytes = bytes;

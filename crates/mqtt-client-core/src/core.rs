@@ -179,6 +179,7 @@ impl Core {
             input.clear();
             return 0;
         }
+        self.streams.begin_piece();
         // A protocol error latches in the session, which closes the connection and names it in its last event.
         let consumed = self.session.handle_input(now, input).unwrap_or(0);
         self.bytes_received += consumed as u64;

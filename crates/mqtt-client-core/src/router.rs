@@ -3,10 +3,44 @@
 //! Looking a topic up costs its depth, not the number of filters.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
-/// Looked up, never iterated: the order of its entries is nowhere visible, and its hasher has a fixed key.
-type Children = HashMap<Box<[u8]>, Node, BuildHasherDefault<DefaultHasher>>;
+/// Looked up, never iterated: the order of its entries is nowhere visible, and its hasher has a fixed key. The keys are the
+/// application's own filters; nobody else can choose them so that they collide.
+type Children = HashMap<Box<[u8]>, Node, BuildHasherDefault<LevelHasher>>;
+
+/// Folds words of eight bytes by multiplication: a topic level is one or two of them.
+#[derive(Debug, Default)]
+struct LevelHasher(u64);
+
+impl LevelHasher {
+    /// Any odd number with its bits well mixed; this one is 2^64 divided by the golden ratio.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    fn fold(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(Self::FACTOR);
+    }
+}
+
+impl Hasher for LevelHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.fold(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            self.fold(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    /// The length of the level, which is hashed before it.
+    fn write_usize(&mut self, length: usize) {
+        self.fold(length as u64);
+    }
+
+    /// The product's high bits depend on all of the input, its low ones do not: a table looks at both.
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
 
 /// A set of (filter, value) pairs, found by topic. Filters are given as their levels, without a `$share` prefix.
 #[derive(Debug)]

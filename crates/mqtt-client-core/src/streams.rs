@@ -1,6 +1,8 @@
 //! Inbound messages between the session and whoever reads them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -12,6 +14,12 @@ use crate::session::{Inbound, InboundPublish, Timestamp, Token};
 use crate::slots::{Slots, Tag};
 use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
 use crate::{Acknowledge, Options, Qos0Overflow};
+
+/// What a reader is lent at once: this part of the capacity,
+const LENT_PART: usize = 32;
+
+/// and no more than so many messages.
+const MOST_LENT: usize = 256;
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
 ///
@@ -25,6 +33,8 @@ pub(crate) struct Streams {
     /// Messages that no stream matched, until one does or their grace ends; in order of arrival.
     unclaimed: VecDeque<(Timestamp, Inbound)>,
     capacity: usize,
+    /// Counts the pieces of input that messages came in: none of them is in more than one receive buffer.
+    piece: u64,
     grace: Duration,
     /// Streams that get what no other one matches.
     catch_alls: Vec<Tag>,
@@ -50,19 +60,24 @@ struct Stream {
     /// Reading has paused for this stream in vain: until it takes something, its oldest QoS 0 messages make room at once.
     lagging: bool,
     /// Something was read since the last look for stalled streams.
-    read: bool,
+    read: ReadMark,
     /// It was told that nobody reads.
     stalled: bool,
     waker: Option<Waker>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Delivery {
     publish: InboundPublish,
     /// What it takes of the budget for unread bytes.
     cost: usize,
     owed: Option<Share>,
+    /// The piece of input that it came in.
+    piece: u64,
 }
+
+/// Set with every message that is read, which takes no lock where the message was lent.
+pub(crate) type ReadMark = Arc<AtomicBool>;
 
 /// A message's place among those that are owed an acknowledgement. Every stream that holds the message has a share in it,
 /// to be given up once.
@@ -97,6 +112,7 @@ impl Streams {
             owed: Slab::new(),
             unclaimed: VecDeque::new(),
             capacity: options.stream_capacity,
+            piece: 0,
             grace: options.unclaimed_grace,
             catch_alls: Vec::new(),
             budget: Budget::new(options.max_unread_bytes),
@@ -109,6 +125,11 @@ impl Streams {
 
     pub(crate) fn open(&mut self, acknowledge: Acknowledge, overflow: Qos0Overflow) -> Tag {
         self.streams.insert(Stream { acknowledge, overflow, ..Stream::default() })
+    }
+
+    /// What is delivered from now on comes from another piece of input.
+    pub(crate) fn begin_piece(&mut self) {
+        self.piece += 1;
     }
 
     /// Opens a stream for what no other one matches.
@@ -126,7 +147,7 @@ impl Streams {
     pub(crate) fn close(&mut self, now: Timestamp, stream: Tag) {
         let Some(closed) = self.streams.remove(stream) else { return };
         self.catch_alls.retain(|other| *other != stream);
-        for Delivery { publish, cost, owed } in closed.queue {
+        for Delivery { publish, cost, owed, .. } in closed.queue {
             self.budget.release(cost);
             if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
                 self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
@@ -173,12 +194,12 @@ impl Streams {
         });
         let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
-        let cost = cost_of(&publish);
+        let delivery = Delivery { cost: cost_of(&publish), publish, owed, piece: self.piece };
         let mut due = None;
         for target in others {
-            due = due.or(self.enqueue(*target, Delivery { publish: publish.clone(), cost, owed }, effects));
+            due = due.or(self.enqueue(*target, delivery.clone(), effects));
         }
-        due.or(self.enqueue(*last, Delivery { publish, cost, owed }, effects))
+        due.or(self.enqueue(*last, delivery, effects))
     }
 
     fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
@@ -207,7 +228,8 @@ impl Streams {
         let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.settled < capacity;
         let share = if on_receipt { delivery.owed.take() } else { None };
         stream.settled += usize::from(share.is_some());
-        if stream.queue.len() >= PINNED {
+        // What the stream holds uncopied came in since its oldest message, so in no more buffers than that.
+        if stream.queue.front().is_some_and(|oldest| delivery.piece - oldest.piece >= PINNED) {
             unpin(&mut delivery.publish);
         }
         self.budget.charge(delivery.cost);
@@ -223,14 +245,14 @@ impl Streams {
         waker: &mut Option<Waker>,
     ) -> Poll<(Handed, Option<Due>)> {
         let Some(stream) = self.streams.get_mut(stream) else { return Poll::Pending };
-        (stream.lagging, stream.read, stream.stalled) = (false, true, false);
+        stream.lagging = false;
+        stream.read.store(true, Ordering::Relaxed);
         let Some(delivery) = stream.queue.pop_front() else {
             return park(&mut stream.waker, waker);
         };
         self.budget.release(delivery.cost);
         let by_hand = stream.acknowledge == Acknowledge::ByHand;
-        stream.qos0 -= usize::from(delivery.is_qos0());
-        stream.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
+        stream.forget(&delivery);
         let Delivery { publish, owed, .. } = delivery;
         let delivery_id = owed
             .filter(|_| self.durable && publish.qos() == QoS::ExactlyOnce)
@@ -244,6 +266,26 @@ impl Streams {
             }
             None => (Handed { publish, share: None, delivery_id }, None),
         })
+    }
+
+    /// Lends the reader messages that owe no acknowledgement, at the end of `run`: it needs no lock for each of them. They
+    /// stay charged to the budget until it has read them and comes back; one stays in the queue, so that a reader that never
+    /// comes back is noticed.
+    pub(crate) fn lend(&mut self, stream: Tag, run: &mut VecDeque<InboundPublish>) {
+        let most = (self.capacity / LENT_PART).min(MOST_LENT);
+        let Some(stream) = self.streams.get_mut(stream) else { return };
+        while run.len() < most
+            && stream.queue.len() > 1
+            && let Some(delivery) = stream.queue.pop_front_if(|delivery| delivery.owed.is_none())
+        {
+            stream.forget(&delivery);
+            run.push_back(delivery.publish);
+        }
+    }
+
+    /// Where the reader of a stream marks that it reads.
+    pub(crate) fn read_mark(&mut self, stream: Tag) -> ReadMark {
+        self.streams.get_mut(stream).map(|stream| Arc::clone(&stream.read)).unwrap_or_default()
     }
 
     /// A message that was handed over, and whose reader did not answer, goes back to the front of its stream, marked as a
@@ -260,7 +302,8 @@ impl Streams {
         if let Some(stream) = self.streams.get_mut(stream) {
             let cost = cost_of(&publish);
             self.budget.charge(cost);
-            stream.queue.push_front(Delivery { publish, cost, owed: Some(share) });
+            let piece = stream.queue.front().map_or(self.piece, |oldest| oldest.piece);
+            stream.queue.push_front(Delivery { publish, cost, owed: Some(share), piece });
             effects.wake(&mut stream.waker);
         } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
             self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
@@ -321,7 +364,9 @@ impl Streams {
         }
         let mut stalled = Vec::new();
         for (tag, stream) in self.streams.iter_mut().filter(|(_, stream)| !stream.queue.is_empty()) {
-            if !std::mem::take(&mut stream.read) && !stream.stalled {
+            if stream.read.swap(false, Ordering::Relaxed) {
+                stream.stalled = false;
+            } else if !stream.stalled {
                 stream.stalled = true;
                 stalled.push((tag, stream.queue.len()));
             }
@@ -335,6 +380,14 @@ impl Streams {
     /// Wakes a reader, or all, to see that something other than a message has happened.
     pub(crate) fn wake_all(&mut self, effects: &mut Effects) {
         self.streams.iter_mut().for_each(|(_, stream)| effects.wake(&mut stream.waker));
+    }
+}
+
+impl Stream {
+    /// One has left the queue.
+    fn forget(&mut self, delivery: &Delivery) {
+        self.qos0 -= usize::from(delivery.is_qos0());
+        self.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
     }
 }
 

@@ -1,8 +1,10 @@
 //! Subscribing: the request as it is built, and the stream that it yields.
 
+use std::collections::VecDeque;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use crate::acknowledge::Unanswered;
@@ -10,8 +12,10 @@ use crate::client::any_granted;
 use crate::codec::{
     InvalidFilter, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter,
 };
+use crate::session::InboundPublish;
 use crate::slots::Tag;
-use crate::streams::Handed;
+use crate::streams::{Handed, ReadMark};
+use crate::unread::cost_of;
 use crate::{Acknowledge, Client, FilterRefused, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
 
 /// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
@@ -147,7 +151,8 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
         let asked = self.client.shared().run(|core| core.subscribe(filters, acknowledge, overflow));
         let (stream, operation) = asked.map_err(SubscribeError::Offline)?;
         let unsubscribe = !self.keep_on_drop;
-        let subscription = Subscription { client: self.client, stream, unsubscribe, granted: Vec::new() };
+        let mut subscription = Subscription::of(self.client, stream);
+        subscription.unsubscribe = unsubscribe;
         Ok(Subscribing { state: State::Asked { subscription, operation }, yields: PhantomData })
     }
 }
@@ -222,22 +227,35 @@ pub struct Subscription {
     stream: Tag,
     unsubscribe: bool,
     granted: FilterResults,
+    /// Messages that the stream has lent: they wait for nothing but to be read.
+    lent: VecDeque<InboundPublish>,
+    /// What was read of these since, in bytes of the budget for unread messages.
+    read: usize,
+    mark: ReadMark,
 }
 
 impl Subscription {
     /// A stream that has no filters.
     pub(crate) fn of(client: Client, stream: Tag) -> Self {
-        Subscription { client, stream, unsubscribe: false, granted: Vec::new() }
+        let mark = client.shared().run(|core| core.streams.read_mark(stream));
+        let (granted, lent) = (Vec::new(), VecDeque::new());
+        Subscription { client, stream, unsubscribe: false, granted, lent, read: 0, mark }
     }
 
     /// Ready with the next message; with `None` when no message can come any more.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        let shared = self.client.shared();
-        let handed = shared.poll(context, |core, waker| core.poll_message(self.stream, waker));
+        if let Some(publish) = self.lent.pop_front() {
+            self.read += cost_of(&publish);
+            self.mark.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Message::new(publish, None, None)));
+        }
+        let (shared, stream, read) = (self.client.shared(), self.stream, std::mem::take(&mut self.read));
+        let lent = &mut self.lent;
+        let handed = shared.poll(context, |core, waker| core.poll_message(stream, read, lent, waker));
         handed.map(|handed| {
             let Handed { publish, share, delivery_id } = handed?;
             let unanswered =
-                share.map(|share| Unanswered::new(shared.clone(), self.stream, share, publish.clone()));
+                share.map(|share| Unanswered::new(shared.clone(), stream, share, publish.clone()));
             Some(Message::new(publish, unanswered, delivery_id))
         })
     }
@@ -271,6 +289,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.client.shared().run(|core| core.close_stream(self.stream, self.unsubscribe));
+        let lent = self.read + self.lent.iter().map(cost_of).sum::<usize>();
+        self.client.shared().run(|core| core.close_stream(self.stream, self.unsubscribe, lent));
     }
 }

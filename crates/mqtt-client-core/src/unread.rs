@@ -7,8 +7,8 @@ use crate::session::{InboundPublish, Timestamp};
 /// What an unread message costs besides its own bytes.
 const OVERHEAD: usize = 128;
 
-/// So many messages of a stream may keep the whole receive buffer alive that they came in.
-pub(crate) const PINNED: usize = 64;
+/// So many receive buffers may be kept alive by what is unread of a stream.
+pub(crate) const PINNED: u64 = 64;
 
 /// Messages above this size stay in the receive buffer, of which they are a good part.
 const LARGE: usize = 4096;

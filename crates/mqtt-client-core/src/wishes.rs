@@ -1,5 +1,6 @@
 //! What the application may ask of the core. Every wish is one short call under the lock; what it wakes runs after it.
 
+use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -125,11 +126,20 @@ impl Core {
         self.subscriptions.detach_operation(operation);
     }
 
-    /// The next message; `None` when there is none and none can come: no filter feeds the stream, or the client is offline
-    /// for good.
-    pub(crate) fn poll_message(&mut self, stream: Tag, waker: &mut Option<Waker>) -> Poll<Option<Handed>> {
+    /// The next message, and at the end of `run` those behind it that the reader may take without asking; `None` when there is
+    /// none and none can come: no filter feeds the stream, or the client is offline for good. `read`: what the reader has read
+    /// of those that it was lent before, in bytes of the budget.
+    pub(crate) fn poll_message(
+        &mut self,
+        stream: Tag,
+        read: usize,
+        run: &mut VecDeque<InboundPublish>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Option<Handed>> {
+        self.streams.budget.release(read);
         match self.streams.poll_next(stream, waker) {
             Poll::Ready((handed, due)) => {
+                self.streams.lend(stream, run);
                 self.settle(due);
                 self.retry_pause();
                 self.resume_after_backlog();
@@ -145,8 +155,10 @@ impl Core {
         }
     }
 
-    /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched.
-    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool) {
+    /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched. `lent`: what the reader
+    /// has of the budget.
+    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool, lent: usize) {
+        self.streams.budget.release(lent);
         self.subscriptions.drop_stream(stream, unsubscribe);
         self.streams.close(self.now, stream);
         self.route_unclaimed();

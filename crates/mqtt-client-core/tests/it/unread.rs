@@ -123,11 +123,14 @@ fn small_messages_that_wait_long_are_copied_out_of_the_receive_buffer() {
     let mut rig = Rig::connected(Options::builder());
     let mut stream = rig.subscribe("a");
     let before = rig.client.stats().unread_bytes;
-    flood(&mut rig, 200, QoS::AtMostOnce);
-    rig.settle();
-    assert!(rig.client.stats().unread_bytes > before + 200 * 1024);
+    for _ in 0..100 {
+        flood(&mut rig, 10, QoS::AtMostOnce);
+        rig.settle();
+    }
+    assert!(rig.client.stats().unread_bytes > before + 1000 * 1024);
     let messages: Vec<Message> = std::iter::from_fn(|| rig.ready(&mut stream)).collect();
-    assert_eq!(messages.len(), 200);
+    assert_eq!(messages.len(), 1000);
+    assert_eq!(rig.client.stats().unread_bytes, before, "what was read is given back");
     // Neighbours in one buffer lie a packet apart, which is no multiple of 16; copies lie where the allocator put them.
     let neighbours = |range: std::ops::Range<usize>| {
         let starts: Vec<usize> =
@@ -135,9 +138,37 @@ fn small_messages_that_wait_long_are_copied_out_of_the_receive_buffer() {
         let distances = starts.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
         distances.filter(|distance| (1025..1100).contains(distance) && distance % 16 != 0).count()
     };
-    assert!(neighbours(0..64) > 0, "the first ones share buffers");
-    assert_eq!(neighbours(65..200), 0, "the later ones do not");
-    assert!(messages.iter().enumerate().all(|(n, message)| number(message) == n as u32));
+    assert!(neighbours(0..640) > 0, "those of the first 64 buffers share them");
+    assert_eq!(neighbours(650..1000), 0, "the later ones do not");
+    assert!(messages.iter().enumerate().all(|(n, message)| number(message) == n as u32 % 10));
+}
+
+/// A reader takes messages of QoS 0 out many at a time. What it has not read counts as unread nevertheless, and that it reads
+/// is seen.
+#[test]
+fn what_a_reader_has_taken_out_is_unread_until_it_is_read() {
+    let mut rig = Rig::connected(Options::builder().stream_capacity(3200));
+    let mut stream = rig.subscribe("a");
+    let mut events = rig.client.events();
+    let before = rig.client.stats().unread_bytes;
+    flood(&mut rig, 1000, QoS::AtMostOnce);
+    rig.settle();
+    let all = rig.client.stats().unread_bytes - before;
+    assert!(rig.ready(&mut stream).is_some());
+    let unread = rig.client.stats().unread_bytes - before;
+    assert!((all / 1000 * 998..all).contains(&unread), "{unread} of {all}");
+    for _ in 0..90 {
+        assert!(rig.ready(&mut stream).is_some());
+        rig.run_for(SECOND);
+    }
+    assert!(
+        !drain(&mut events).iter().any(|event| matches!(event, Event::ConsumerStalled { .. })),
+        "it reads"
+    );
+    rig.run_for(SECOND * 90);
+    assert!(drain(&mut events).iter().any(|event| matches!(event, Event::ConsumerStalled { .. })));
+    drop(stream);
+    assert_eq!(rig.client.stats().unread_bytes, before, "nobody will read it");
 }
 
 #[test]
