@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use nom::Offset;
 
 use crate::{
-    AckRef, ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketKind, PacketRef, PublishFrame,
-    PublishRef, Received, Side, Version,
+    Ack, AckKind, AckRef, ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketId, PacketKind, PacketRef,
+    PublishFrame, PublishRef, Received, Side, Version,
     parse::{Context, Fault, Input},
     varint::{self, Scan},
 };
@@ -89,6 +89,17 @@ impl Decoder {
     pub fn delimit(&self, input: &[u8]) -> Result<Option<usize>, DecodeError> {
         let header = self.fixed_header(input)?;
         Ok(header.map(|header| header.packet_len()).filter(|&len| len <= input.len()))
+    }
+
+    /// The acknowledgement at the front of `input`, if it is all there in its shortest form, that of nearly all: kind and
+    /// identifier in [`Ack::SHORTEST_LEN`](crate::Ack::SHORTEST_LEN) bytes, which mean success. For whoever reads many in a
+    /// row; whatever is not of that form is for [`parse`](Self::parse).
+    #[inline(always)]
+    #[must_use]
+    pub fn shortest_ack(&self, input: &[u8]) -> Option<(AckKind, PacketId)> {
+        let frame = input.first_chunk::<{ Ack::SHORTEST_LEN }>()?;
+        let ack = AckRef::shortest(frame).filter(|_| frame.len() <= self.max_packet_size as usize)?;
+        Some((ack.kind, ack.packet_id))
     }
 
     /// Parses `frame`, which is exactly one packet, without copying or allocating.

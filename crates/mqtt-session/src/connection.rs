@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf, BytesMut};
 use mqtt_codec::{
     Ack, AckKind, AckProperties, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind,
-    PacketRef, PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
+    PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
 };
 
 use crate::auth::Authentication;
@@ -71,7 +71,7 @@ pub(crate) struct Connection {
     pub(crate) ack_order: AckOrder,
     aliases: InboundAliases,
     keep_alive: KeepAlive,
-    epoch: Epoch,
+    pub(crate) epoch: Epoch,
     ending: Option<Ending>,
 }
 
@@ -145,22 +145,20 @@ impl Connection {
         }
     }
 
-    /// Takes the first packet off the input, if all of it is there; how many bytes that were.
+    /// Takes the first packet off the input, if all of it is there, or several acknowledgements of up to `limit` bytes; how
+    /// many bytes that were.
     #[inline]
     pub(crate) fn receive(
         &mut self,
         input: &mut BytesMut,
+        limit: usize,
         kept: &mut Kept,
         news: &mut News,
     ) -> Result<usize, ProtocolError> {
         let (start, first_byte) = (input.len(), input.first().copied().unwrap_or(0));
         if self.limits.is_none() {
             self.receive_first(first_byte, input, kept, news)?;
-        } else if let Some((kind, packet_id, reason, len)) = self.plain_ack(first_byte, input)? {
-            input.advance(len);
-            record(kind.into(), first_byte, len, Some(packet_id), || None, news);
-            self.acknowledged(kind, packet_id, reason, None, kept, news)?;
-        } else {
+        } else if self.receive_acks(input, limit, kept, news)? == 0 {
             match self.decoder.receive_from(input)? {
                 Some(Received::Publish(frame)) => self.message(frame, kept, news)?,
                 Some(Received::Other(packet)) => {
@@ -229,6 +227,9 @@ impl Connection {
         let now = news.now();
         outbound.held.look(now);
         self.wire.flush(out, now);
+        if self.wire.is_flushed() {
+            outbound.hand_out();
+        }
         if self.limits.is_some() {
             self.send_queue.fill(outbound, &mut self.wire, out, news);
         }
@@ -329,24 +330,32 @@ impl Connection {
         self.send_queue.resume(resumption);
     }
 
-    /// The acknowledgement at the front of the input, if it carries no properties and is complete, and its length.
-    /// Most are so; then there is nothing in them that has to be kept.
+    /// Takes the acknowledgements of the shortest form off the front of the input, but no more than `limit` bytes of them:
+    /// how many bytes that were.
     #[inline]
-    fn plain_ack(
-        &self,
-        first_byte: u8,
-        input: &[u8],
-    ) -> Result<Option<(AckKind, PacketId, ReasonCode, usize)>, ProtocolError> {
-        if !(PacketKind::Puback as u8..=PacketKind::Pubcomp as u8).contains(&(first_byte >> 4)) {
-            return Ok(None);
-        }
-        let Some(len) = self.decoder.delimit(input)? else { return Ok(None) };
-        Ok(match self.decoder.parse(&input[..len])? {
-            PacketRef::Ack(ack) if ack.properties.is_empty() => {
-                Some((ack.kind, ack.packet_id, ack.reason, len))
+    fn receive_acks(
+        &mut self,
+        input: &mut BytesMut,
+        limit: usize,
+        kept: &mut Kept,
+        news: &mut News,
+    ) -> Result<usize, ProtocolError> {
+        let mut taken = 0;
+        let mut handled = Ok(());
+        while taken < limit
+            && let Some((kind, packet_id)) = self.decoder.shortest_ack(&input[taken..])
+        {
+            record(kind.into(), input[taken], Ack::SHORTEST_LEN, Some(packet_id), || None, news);
+            taken += Ack::SHORTEST_LEN;
+            handled = self.acknowledged(kind, packet_id, ReasonCode::Success, None, kept, news);
+            if handled.is_err() || self.wire.is_clogged() {
+                break;
             }
-            _ => None,
-        })
+        }
+        if taken > 0 {
+            input.advance(taken);
+        }
+        handled.map(|()| taken)
     }
 
     /// A message.

@@ -7,6 +7,11 @@ use mqtt_codec::{
 
 use crate::Refusal;
 use crate::handshake::Terms;
+use crate::output::LARGE_PAYLOAD;
+
+/// What a PUBLISH has besides topic and payload, in bytes, at most: fixed header, length of the topic, packet identifier,
+/// an alias.
+const MAX_PLAIN_HEAD: usize = 5 + 2 + 2 + 4;
 
 /// What the server allows on one connection, and what was agreed with it: constants for 3.1.1, the CONNACK's answer
 /// for 5.0.
@@ -78,6 +83,20 @@ impl Limits {
             check_publish_properties(&publish.properties)?;
         }
         self.check_size(publish.encoded_len(self.version))
+    }
+
+    /// Whether a publish of QoS 1 or 2 is certain to be allowed and encodable, at one glance: without properties, not
+    /// large, and far from any limit. If not, [`check_publish`](Self::check_publish) decides.
+    #[inline]
+    pub(crate) fn allow_plain(&self, publish: &Publish) -> bool {
+        let Publish { qos, retain, topic, properties, payload, .. } = publish;
+        let (topic, payload) = (topic.as_bytes().len(), payload.len());
+        properties.is_empty()
+            && topic > 0
+            && payload < LARGE_PAYLOAD
+            && MAX_PLAIN_HEAD + topic + payload <= self.maximum_packet_size as usize
+            && *qos <= self.maximum_qos
+            && (!retain || self.retain_available)
     }
 
     /// Whether these filters may be subscribed to.

@@ -9,6 +9,9 @@
 //!                                   Released --------------------------------------------> ended
 //!                                      PUBCOMP, PUBREC >= 0x80
 //! ```
+//!
+//! A publish whose turn it is when it is submitted is encoded at once. Until that is handed out it counts as Unsent all the
+//! same: for an acknowledgement, which would be wrong, for the store, and when the connection ends.
 
 mod records;
 
@@ -39,6 +42,8 @@ pub(crate) struct Outbound {
     barred: BTreeSet<PacketId>,
     /// Counts submissions and PUBRECs: the two orders that resending has to keep.
     next_order: u64,
+    /// What was submitted from here on may be encoded, but nothing of it has been handed out: it is as good as unsent.
+    handed_out: u64,
 }
 
 /// One publish.
@@ -112,6 +117,7 @@ impl Outbound {
             next_id: PacketId::MIN,
             barred: BTreeSet::new(),
             next_order: 0,
+            handed_out: 0,
         }
     }
 
@@ -156,6 +162,35 @@ impl Outbound {
         (Turn { packet_id, order }, batch)
     }
 
+    /// Begins a flow whose publish is encoded at once, to be handed out on this connection.
+    #[inline]
+    pub(crate) fn begin_sent(&mut self, packet_id: PacketId, qos: QoS, place: Place, epoch: Epoch) {
+        self.take_id(packet_id);
+        let order = self.count();
+        let flow = Flow { place, qos, order, progress: Progress::Sent, epoch, batch: 0 };
+        self.flows.insert(packet_id, flow);
+    }
+
+    /// All that is encoded has been handed out.
+    #[inline]
+    pub(crate) fn hand_out(&mut self) {
+        self.handed_out = self.next_order;
+    }
+
+    /// The connection is gone: what was not handed out is unsent.
+    pub(crate) fn take_back(&mut self) {
+        if self.handed_out == self.next_order {
+            return;
+        }
+        let ids: Vec<_> = self.flows.iter().map(|(packet_id, _)| packet_id).collect();
+        for packet_id in ids {
+            if let Some(flow) = self.flows.get_mut(packet_id).filter(|flow| flow.is_unsent(self.handed_out)) {
+                (flow.progress, flow.epoch) = (Progress::Unsent, 0);
+            }
+        }
+        self.hand_out();
+    }
+
     /// The publish whose turn it is, marked as sent on this connection, and as a repetition if it is one
     /// [MQTT-3.3.1-1]. `None` if its flow has ended, or gone on on this connection, since; and if it ends now, because it
     /// was never sent and has expired. What was sent is seen through [MQTT-4.3.3-7].
@@ -187,7 +222,9 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.take_if(packet_id, |flow| flow.expect_sent(QoS::AtLeastOnce))? else {
+        let Some(flow) =
+            self.flows.take_if(packet_id, |flow| flow.expect_sent(QoS::AtLeastOnce, self.handed_out))?
+        else {
             return Ok(None);
         };
         news.journal.touch(Key::Publish(packet_id));
@@ -207,7 +244,7 @@ impl Outbound {
     ) -> Result<Pubrec, Violation> {
         let order = self.next_order;
         let Some(flow) = self.flows.get_mut(packet_id) else { return Ok(Pubrec::Unknown) };
-        flow.expect_sent(QoS::ExactlyOnce)?;
+        flow.expect_sent(QoS::ExactlyOnce, self.handed_out)?;
         if reason.is_error() {
             let (place, epoch) = (flow.place, flow.epoch);
             self.remove(packet_id, news);
@@ -236,7 +273,9 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.take_if(packet_id, Flow::expect_released)? else { return Ok(None) };
+        let Some(flow) = self.flows.take_if(packet_id, |flow| flow.expect_released(self.handed_out))? else {
+            return Ok(None);
+        };
         news.journal.touch(Key::Publish(packet_id));
         news.journal.touch(Key::Release(packet_id));
         if let Progress::Released { reason, .. } = flow.progress {
@@ -348,20 +387,35 @@ impl Flow {
 
     /// PUBCOMP fits only a publish of QoS 2 after PUBREC.
     #[inline]
-    fn expect_released(&self) -> Result<(), Violation> {
-        self.expect_sent(QoS::ExactlyOnce)?;
+    fn expect_released(&self, handed_out: u64) -> Result<(), Violation> {
         match self.progress {
             Progress::Released { .. } => Ok(()),
-            Progress::Unsent | Progress::Sent => Err(Violation::WrongAcknowledgement),
+            _ if self.qos != QoS::ExactlyOnce || !self.is_unsent(handed_out) => {
+                Err(Violation::WrongAcknowledgement)
+            }
+            Progress::Unsent | Progress::Sent => Err(Violation::UnsentAcknowledged),
         }
     }
 
     /// An acknowledgement fits only a publish of its QoS that has been sent.
-    fn expect_sent(&self, qos: QoS) -> Result<(), Violation> {
+    #[inline]
+    fn expect_sent(&self, qos: QoS, handed_out: u64) -> Result<(), Violation> {
+        if self.qos != qos {
+            Err(Violation::WrongAcknowledgement)
+        } else if self.is_unsent(handed_out) {
+            Err(Violation::UnsentAcknowledged)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether nothing of it has been handed out, encoded or not.
+    #[inline]
+    fn is_unsent(&self, handed_out: u64) -> bool {
         match self.progress {
-            _ if self.qos != qos => Err(Violation::WrongAcknowledgement),
-            Progress::Unsent => Err(Violation::UnsentAcknowledged),
-            Progress::Sent | Progress::Released { .. } => Ok(()),
+            Progress::Unsent => true,
+            Progress::Sent => self.order >= handed_out,
+            Progress::Released { .. } => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub(crate) const LARGE_PAYLOAD: usize = 16 * 1024;
 
 /// Memory that is given back as soon as the buffer runs empty.
-const KEPT_CAPACITY: usize = 256 * 1024;
+pub(crate) const KEPT_CAPACITY: usize = 256 * 1024;
 
 /// Bytes to be written to the transport, in segments: small packets share one buffer, payloads of 16 KiB and more
 /// are slices of their own, which were not copied.

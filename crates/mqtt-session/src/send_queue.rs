@@ -113,6 +113,15 @@ impl SendQueue {
         self.requests_rely_on = batch;
     }
 
+    /// Whether nothing is before a publish of QoS 1 or 2, so that it may be encoded at once.
+    #[inline]
+    pub(crate) fn has_turn_now(&self) -> bool {
+        self.next.is_empty()
+            && self.charged < self.window
+            && self.resumed.is_empty()
+            && self.unstored.is_empty()
+    }
+
     #[inline]
     pub(crate) fn push_flow(&mut self, (turn, batch): (Turn, Batch), news: &News) {
         self.push(Next::Flow(turn), batch, news);

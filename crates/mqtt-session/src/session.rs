@@ -133,7 +133,7 @@ impl Session {
         }
         let mut taken = 0;
         while taken < MAX_INPUT {
-            match connection.receive(input, &mut self.kept, &mut self.news) {
+            match connection.receive(input, MAX_INPUT - taken, &mut self.kept, &mut self.news) {
                 Ok(0) => break,
                 Ok(bytes) => taken += bytes,
                 Err(error) => {
@@ -165,6 +165,7 @@ impl Session {
         self.news.advance(now);
         if let Some(connection) = self.connection.take() {
             connection.close(&mut self.news);
+            self.kept.outbound.take_back();
             self.kept.inbound.forget_untold();
         }
     }

@@ -11,16 +11,13 @@ use mqtt_codec::{
 
 use crate::news::News;
 use crate::outbound_aliases::{Naming, OutboundAliases};
-use crate::output::LARGE_PAYLOAD;
+use crate::output::{KEPT_CAPACITY, LARGE_PAYLOAD};
 use crate::store::Batch;
 use crate::{Direction, Limits, Output, PacketTrace, Timestamp};
 
 /// Publishes are encoded only while less than this waits for the transport, so that they stay under the session's
 /// control, and packets that overtake them don't wait long.
 pub(crate) const HIGH_WATER: usize = 64 * 1024;
-
-/// The length of most acknowledgements.
-const ACK_LEN: usize = 4;
 
 /// More answers than this waiting mean that the peer sends without reading.
 const HARD_CAP: usize = 1024 * 1024;
@@ -31,11 +28,16 @@ pub(crate) struct Wire {
     /// Encoded packets that no window holds back: CONNECT, acknowledgements, PINGREQ, DISCONNECT, and publishes that
     /// were sent as they came. They go out before any further publish.
     staged: Vec<u8>,
+    /// Encoded publishes of QoS 1 and 2 whose turn it was when they were submitted. They go out before any that waits
+    /// elsewhere.
+    publishes: Vec<u8>,
     appended: u64,
     written: u64,
     /// When the transport last took something, or output began to wait.
     progress_at: Timestamp,
     sealed: bool,
+    /// Nothing more is handed out, whatever was encoded.
+    cut: bool,
     /// Acknowledgements that rely on what the store has yet to keep, in order.
     unstored: VecDeque<(Batch, Ack)>,
     /// By which aliases the server knows topics.
@@ -49,10 +51,12 @@ impl Wire {
         Self {
             version,
             staged: Vec::new(),
+            publishes: Vec::new(),
             appended: 0,
             written: 0,
             progress_at: now,
             sealed: false,
+            cut: false,
             unstored: VecDeque::new(),
             aliases: OutboundAliases::new(0),
             max_packet_size: 0,
@@ -81,7 +85,7 @@ impl Wire {
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
         let handed_out = usize::try_from(self.appended - self.written).unwrap_or(usize::MAX);
-        handed_out.saturating_add(self.staged.len())
+        handed_out.saturating_add(self.staged.len() + self.publishes.len())
     }
 
     /// The count of bytes of this connection at the end of what is staged.
@@ -93,7 +97,7 @@ impl Wire {
     /// Whether more answers wait than a peer that reads could leave waiting.
     #[inline]
     pub(crate) fn is_clogged(&self) -> bool {
-        self.staged.len() + self.unstored.len() * ACK_LEN > HARD_CAP
+        self.staged.len() + self.unstored.len() * Ack::SHORTEST_LEN > HARD_CAP
     }
 
     pub(crate) fn is_sealed(&self) -> bool {
@@ -103,12 +107,17 @@ impl Wire {
     /// Drops what is staged, and lets nothing follow what was handed out.
     pub(crate) fn cut(&mut self) {
         self.staged = Vec::new();
-        self.sealed = true;
+        self.publishes = Vec::new();
+        (self.sealed, self.cut) = (true, true);
     }
 
-    /// Lets nothing follow what is staged now.
+    /// Lets nothing follow what is staged now, publishes that have not gone before it included.
     pub(crate) fn seal(&mut self) {
         self.sealed = true;
+        if !self.publishes.is_empty() {
+            self.publishes = Vec::new();
+            self.cut = true;
+        }
     }
 
     /// Stages an acknowledgement.
@@ -121,8 +130,22 @@ impl Wire {
         news: &mut News,
     ) {
         let version = self.version;
-        let ack = Ack::new(kind, packet_id).with_reason(expressible(version, reason));
+        let reason = expressible(version, reason);
+        if reason == ReasonCode::Success {
+            return self.stage_success(kind, packet_id, news);
+        }
+        let ack = Ack::new(kind, packet_id).with_reason(reason);
         self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
+    }
+
+    #[inline]
+    fn stage_success(&mut self, kind: AckKind, packet_id: PacketId, news: &mut News) {
+        if self.sealed {
+            return;
+        }
+        let ack = Ack::shortest(kind, packet_id);
+        self.staged.extend_from_slice(&ack);
+        record(news, kind.into(), Some(packet_id), &ack, 0, None);
     }
 
     /// Stages an acknowledgement as soon as the store has `batch`, and not before any other that waits so.
@@ -172,18 +195,20 @@ impl Wire {
         record(news, kind, packet_id, &self.staged[start..], 0, None);
     }
 
-    /// Moves what is staged to the output, unless that is full.
+    /// Moves what is encoded to the output, unless that is full.
     #[inline]
     pub(crate) fn flush(&mut self, out: &mut Output, now: Timestamp) {
-        if !self.staged.is_empty() && out.len() < HIGH_WATER {
-            let bytes = self.staged.len();
-            if out.is_empty() {
-                core::mem::swap(out.shared(), &mut self.staged);
-            } else {
-                out.shared().extend_from_slice(&self.staged);
-                self.staged.clear();
+        let bytes = self.staged.len() + self.publishes.len();
+        if bytes > 0 && out.len() < HIGH_WATER {
+            for encoded in [&mut self.staged, &mut self.publishes] {
+                if out.is_empty() && !encoded.is_empty() {
+                    core::mem::swap(out.shared(), encoded);
+                } else {
+                    out.shared().extend_from_slice(encoded);
+                    encoded.clear();
+                }
+                encoded.shrink_to(KEPT_CAPACITY);
             }
-            self.staged.shrink_to(HARD_CAP / 16);
             self.count(bytes, now);
         }
     }
@@ -216,11 +241,27 @@ impl Wire {
     /// Stages a publish of QoS 0 whole, behind all that is staged.
     #[inline]
     pub(crate) fn stage_publish(&mut self, publish: &Publish, news: &mut News) -> Result<(), EncodeError> {
-        let start = self.staged.len();
-        let naming = self.name(publish);
-        encode(publish, naming, false, self.version, &mut self.staged)?;
-        let encoded = &self.staged[start..];
-        record(news, PacketKind::Publish, None, encoded, 0, Some(&publish.topic));
+        self.encode_in(|wire| &mut wire.staged, publish, news)
+    }
+
+    /// Encodes a publish of QoS 1 or 2 whole, behind all others that are.
+    #[inline]
+    pub(crate) fn encode_ahead(&mut self, publish: &Publish, news: &mut News) -> Result<(), EncodeError> {
+        self.encode_in(|wire| &mut wire.publishes, publish, news)
+    }
+
+    #[inline(always)]
+    fn encode_in(
+        &mut self,
+        buffer: impl Fn(&mut Self) -> &mut Vec<u8>,
+        publish: &Publish,
+        news: &mut News,
+    ) -> Result<(), EncodeError> {
+        let (version, naming) = (self.version, self.name(publish));
+        let out = buffer(self);
+        let start = out.len();
+        encode(publish, naming, false, version, out)?;
+        record(news, PacketKind::Publish, publish.packet_id, &out[start..], 0, Some(&publish.topic));
         Ok(())
     }
 
@@ -231,6 +272,18 @@ impl Wire {
         self.aliases.choose(publish.topic.as_bytes(), |alias| {
             publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= limit)
         })
+    }
+
+    /// Whether no publish waits that was encoded ahead.
+    #[inline]
+    pub(crate) fn has_none_ahead(&self) -> bool {
+        self.publishes.is_empty()
+    }
+
+    /// Whether all that was encoded has been handed out.
+    #[inline]
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.publishes.is_empty() && !self.cut
     }
 
     /// The transport took `bytes` bytes.

@@ -28,13 +28,27 @@ impl Connection {
             return self.submit_early(command, news);
         };
         match command {
-            Command::Publish { tag, publish } => {
+            Command::Publish { tag, mut publish } => {
                 let packet_id = match self.find_room(publish.qos, outbound, news) {
                     Ok(packet_id) => packet_id,
                     Err(refusal) => {
                         return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
                     }
                 };
+                if let Some(packet_id) = packet_id
+                    && self.send_queue.has_turn_now()
+                    && self.wire.waiting() < HIGH_WATER
+                    && !news.journal.is_durable()
+                    && limits.allow_plain(&publish)
+                {
+                    (publish.packet_id, publish.dup) = (Some(packet_id), false);
+                    let (qos, (place, publish)) = (publish.qos, outbound.held.hold(tag, publish));
+                    let encoded = self.wire.encode_ahead(publish, news);
+                    debug_assert!(encoded.is_ok(), "a plain publish can be encoded: {encoded:?}");
+                    self.send_queue.charge();
+                    outbound.begin_sent(packet_id, qos, place, self.epoch);
+                    return Ok(());
+                }
                 let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
                 let (place, publish) = outbound.held.hold(tag, publish);
                 (publish.packet_id, publish.dup) = (packet_id, false);
@@ -86,7 +100,7 @@ impl Connection {
             return Err(Refusal::NotReady);
         };
         // What was submitted before goes first.
-        if !self.has_room() || !self.send_queue.is_empty() {
+        if !self.has_room() || !self.send_queue.is_empty() || !self.wire.has_none_ahead() {
             return Err(Refusal::Busy);
         }
         limits.check_publish(publish)?;

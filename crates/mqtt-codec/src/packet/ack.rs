@@ -60,6 +60,17 @@ pub struct Ack {
 }
 
 impl Ack {
+    /// The length of the shortest form, in bytes: success without properties.
+    pub const SHORTEST_LEN: usize = 4;
+
+    /// The answer that all is well, in its shortest form: the same bytes in both versions.
+    #[inline]
+    #[must_use]
+    pub fn shortest(kind: AckKind, packet_id: PacketId) -> [u8; Self::SHORTEST_LEN] {
+        let [high, low] = packet_id.get().to_be_bytes();
+        [PacketKind::from(kind).first_byte(), 2, high, low]
+    }
+
     /// The answer that all is well.
     #[must_use]
     pub fn new(kind: AckKind, packet_id: PacketId) -> Self {

@@ -33,7 +33,7 @@ impl Outbound {
             packet_id,
             tag: self.held.tag(flow.place),
             order: flow.order,
-            transmitted: handed_out || flow.progress != Progress::Unsent,
+            transmitted: handed_out || !flow.is_unsent(self.handed_out),
             expires: self.held.expires(flow.place, moment.now).map(|at| moment.on_clock(at)),
             publish: Publish { dup: false, ..self.held.get(flow.place).clone() },
         })
@@ -125,6 +125,7 @@ impl Outbound {
             return Err(Fault::Field("order"));
         }
         self.next_order = self.next_order.max(order + 1);
+        self.hand_out();
         Ok(())
     }
 }

@@ -30,11 +30,19 @@ impl Journal {
     }
 
     /// A record has come, changed or gone: the batch that will say so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn touch(&mut self, key: Key) -> Batch {
-        if !self.durable {
-            return 0;
-        }
+        if self.durable { self.gather(key) } else { 0 }
+    }
+
+    /// Whether changes are to be stored before anything that relies on them.
+    #[inline]
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    #[inline(never)]
+    fn gather(&mut self, key: Key) -> Batch {
         // A store that has failed gets no batch any more.
         if !self.failed {
             self.touched.push(key);

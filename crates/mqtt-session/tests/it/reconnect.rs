@@ -43,6 +43,32 @@ fn publishes_are_resent_with_dup_original_identifiers_and_order() {
     });
 }
 
+/// Encoded or not: what was not handed out when the connection ended is sent as if for the first time.
+// [3.1.1 MQTT-3.3.1-1] [5.0 MQTT-3.3.1-1]
+#[test]
+fn a_publish_that_a_protocol_error_overtook_was_never_sent() {
+    both(|version| {
+        for session_present in [true, false] {
+            let mut rig = Rig::ready(version);
+            rig.publish(1, ExactlyOnce);
+            rig.peer_wrong(connack());
+            let farewell = match version {
+                V311 => vec![],
+                V5 => vec![disconnect(ReasonCode::ProtocolError)],
+            };
+            assert_eq!(rig.sent(), farewell);
+            rig.cut();
+            let events = rig.accept(Connack::new(session_present, ReasonCode::Success));
+            if session_present {
+                assert_eq!(rig.sent(), [publish_packet(1, ExactlyOnce, 1)]);
+            } else {
+                let publish = publish(1, ExactlyOnce, 1);
+                assert_eq!(events, [Event::PublishLost { tag: 1, publish, stage: Stage::Unsent }]);
+            }
+        }
+    });
+}
+
 // [3.1.1 MQTT-4.3.3-1] [5.0 MQTT-4.3.3-6]
 #[test]
 fn pubrel_is_resent_where_pubrec_was_seen_and_publish_is_not() {
