@@ -36,8 +36,8 @@ const NEVER: [(&str, &[&str], &[Table], &str); 5] = [
 const ADAPTER: &str = "an adapter moves bytes; MQTT reaches it through mqtt-client-core";
 
 /// Library layers, which users compile: what serves tests stays out of them.
-const LIBRARIES: [&str; 5] =
-    ["mqtt-codec", "mqtt-session", "mqtt-client-core", "mqtt-tokio", "mqtt-blocking"];
+const LIBRARIES: [&str; 6] =
+    ["mqtt-codec", "mqtt-session", "mqtt-client-core", "mqtt-tokio", "mqtt-blocking", "mqtt-store"];
 
 pub(super) fn check_manifest(manifest: &Manifest) -> Vec<String> {
     let Manifest { path, package, dependencies, .. } = manifest;

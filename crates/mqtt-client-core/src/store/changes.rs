@@ -1,6 +1,7 @@
 //! [`Changes`]: what a store has to carry out at once.
 
-/// A batch of changes under keys of up to 9 bytes, to be carried out as a whole.
+/// A batch of changes, to be carried out as a whole. Keys have up to 9 bytes, values up to 256 MiB. A store is handed them;
+/// making one serves the test of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Keys and values, one behind the other.
@@ -61,17 +62,17 @@ impl Changes {
         self.ends.clear();
     }
 
-    pub(super) fn delete(&mut self, key: &[u8]) {
+    /// Appends a deletion.
+    pub fn delete(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
         self.ends.push(Ends { key: self.bytes.len(), value: None });
     }
 
-    /// Appends a value that `write` makes; nothing, if it fails.
-    pub(super) fn put<E>(
-        &mut self,
-        key: &[u8],
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Appends a value, which `write` appends to the bytes that it is given.
+    ///
+    /// # Errors
+    /// Those of `write`; then nothing has changed.
+    pub fn put<E>(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let key = self.bytes.len();
