@@ -18,7 +18,9 @@ use crate::time_limits::{Ends, Limit, TimeLimits};
 use crate::unasked::{SentOff, Unasked};
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
 
+mod full;
 mod kept;
+mod time;
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -451,25 +453,6 @@ impl Publishing {
         not_sent
     }
 
-    /// What time alone changes.
-    pub(crate) fn handle_time(&mut self, now: Timestamp, effects: &mut Effects) {
-        while let Some((tag, limit, at)) = self.limits.start_next(now) {
-            if let Some(slot) =
-                self.slots.get_mut(tag).filter(|slot| !matches!(slot.stage, SlotStage::Ended(_)))
-            {
-                self.limits.watch(tag, limit, at, &mut slot.ends);
-            }
-        }
-        while let Some((tag, limit)) = self.limits.pop_due(now) {
-            self.run_out(tag, limit, effects);
-        }
-    }
-
-    /// When time will change something.
-    pub(crate) fn next_time(&self) -> Option<Timestamp> {
-        self.limits.next()
-    }
-
     /// Starts to wait for all that was published before.
     pub(crate) fn flush(&mut self) -> Tag {
         let epoch = self.epochs.close();
@@ -526,87 +509,6 @@ impl Publishing {
     fn set_stage(&mut self, tag: Tag, stage: SlotStage) {
         if let Some(slot) = self.slots.get_mut(tag) {
             slot.stage = stage;
-        }
-    }
-
-    /// Drops the oldest to make room; if what is in flight leaves none all the same, the new one.
-    fn push_over_oldest(&mut self, tag: Tag, entry: Entry, effects: &mut Effects) {
-        while !self.outbox.has_room(entry.cost) {
-            match self.outbox.oldest_unsent(None) {
-                Some(oldest) => self.drop_queued(oldest, effects),
-                None => return self.drop_unqueued(tag, entry, effects),
-            }
-        }
-        self.push(tag, entry);
-    }
-
-    /// Puts the message in the place of an older one of its topic. The bounds hold afterwards, too.
-    fn supersede(&mut self, older: Key, tag: Tag, entry: Entry, effects: &mut Effects) {
-        let Some(place) = self.outbox.get(older).map(|older| older.place) else { return };
-        if let Some(slot) = self.slots.get_mut(tag) {
-            slot.place = place;
-        }
-        let entry = Entry { place, ..entry };
-        let Some(Entry { owner, cost, publish, .. }) = self.outbox.replace(older, entry) else { return };
-        effects.discard(publish);
-        self.counts.superseded += 1;
-        self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Superseded)), effects);
-        self.set_stage(tag, SlotStage::Admitted(older));
-        while self.outbox.is_over() {
-            let oldest = self.outbox.oldest_unsent(Some(older)).unwrap_or(older);
-            self.drop_queued(oldest, effects);
-            if oldest == older {
-                return;
-            }
-        }
-    }
-
-    fn drop_queued(&mut self, key: Key, effects: &mut Effects) {
-        if let Some(Entry { owner, cost, publish, .. }) = self.outbox.remove(key) {
-            effects.discard(publish);
-            self.counts.dropped += 1;
-            self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Dropped)), effects);
-        }
-    }
-
-    /// Drops a message that was neither queued nor charged.
-    fn drop_unqueued(&mut self, tag: Tag, entry: Entry, effects: &mut Effects) {
-        effects.discard(entry.publish);
-        self.counts.dropped += 1;
-        let Some(slot) = self.slots.get_mut(tag) else { return };
-        slot.stage = SlotStage::Ended(Err(PublishError::NotSent(NotSent::Dropped)));
-        let epoch = slot.epoch;
-        self.end_epoch(epoch, effects);
-    }
-
-    /// A message's time is up. What was never sent is taken back; of what was, the caller hears no more.
-    fn run_out(&mut self, tag: Tag, limit: Limit, effects: &mut Effects) {
-        let Some(slot) = self.slots.get_mut(tag) else { return };
-        match (&slot.stage, limit) {
-            (&(SlotStage::Waiting(key) | SlotStage::Admitted(key)), _) => {
-                let Some(Entry { publish, sent, .. }) = self.outbox.remove(key) else { return };
-                effects.discard(publish);
-                let error = match limit {
-                    _ if sent => PublishError::Indeterminate(Indeterminate::SessionLost),
-                    Limit::Expiry => {
-                        self.counts.expired += 1;
-                        PublishError::NotSent(NotSent::Expired)
-                    }
-                    Limit::Timeout => {
-                        self.counts.timed_out += 1;
-                        PublishError::NotSent(NotSent::TimedOut)
-                    }
-                };
-                self.end(tag, Err(error), effects);
-            }
-            (SlotStage::Handed, Limit::Timeout) => {
-                let result = Err(PublishError::Indeterminate(Indeterminate::TimedOut));
-                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(result));
-                effects.wake(&mut slot.waker);
-            }
-            // The session counts it down from now on; `lost` looks at the end once more.
-            (SlotStage::Handed, Limit::Expiry) => {}
-            (SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
         }
     }
 

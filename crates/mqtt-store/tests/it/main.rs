@@ -1,4 +1,5 @@
 //! The store on a real disk, alone and under whole clients.
+#![allow(clippy::unwrap_used, reason = "they are tests")]
 
 mod clients;
 mod files;

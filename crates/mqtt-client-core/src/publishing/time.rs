@@ -1,0 +1,61 @@
+//! What time alone changes about messages.
+
+use super::{Publishing, SlotStage};
+use crate::effects::Effects;
+use crate::outbox::Entry;
+use crate::session::Timestamp;
+use crate::slots::Tag;
+use crate::time_limits::Limit;
+use crate::{Indeterminate, NotSent, PublishError};
+
+impl Publishing {
+    /// What time alone changes.
+    pub(crate) fn handle_time(&mut self, now: Timestamp, effects: &mut Effects) {
+        while let Some((tag, limit, at)) = self.limits.start_next(now) {
+            if let Some(slot) =
+                self.slots.get_mut(tag).filter(|slot| !matches!(slot.stage, SlotStage::Ended(_)))
+            {
+                self.limits.watch(tag, limit, at, &mut slot.ends);
+            }
+        }
+        while let Some((tag, limit)) = self.limits.pop_due(now) {
+            self.run_out(tag, limit, effects);
+        }
+    }
+
+    /// When time will change something.
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        self.limits.next()
+    }
+
+    /// A message's time is up. What was never sent is taken back; of what was, the caller hears no more.
+    fn run_out(&mut self, tag: Tag, limit: Limit, effects: &mut Effects) {
+        let Some(slot) = self.slots.get_mut(tag) else { return };
+        match (&slot.stage, limit) {
+            (&(SlotStage::Waiting(key) | SlotStage::Admitted(key)), _) => {
+                let Some(Entry { publish, sent, .. }) = self.outbox.remove(key) else { return };
+                effects.discard(publish);
+                let error = match limit {
+                    _ if sent => PublishError::Indeterminate(Indeterminate::SessionLost),
+                    Limit::Expiry => {
+                        self.counts.expired += 1;
+                        PublishError::NotSent(NotSent::Expired)
+                    }
+                    Limit::Timeout => {
+                        self.counts.timed_out += 1;
+                        PublishError::NotSent(NotSent::TimedOut)
+                    }
+                };
+                self.end(tag, Err(error), effects);
+            }
+            (SlotStage::Handed, Limit::Timeout) => {
+                let result = Err(PublishError::Indeterminate(Indeterminate::TimedOut));
+                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(result));
+                effects.wake(&mut slot.waker);
+            }
+            // The session counts it down from now on; `lost` looks at the end once more.
+            (SlotStage::Handed, Limit::Expiry) => {}
+            (SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
+        }
+    }
+}
