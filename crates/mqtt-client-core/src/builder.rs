@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::codec::{Binary, QoS, Text, TopicName, Version, Will};
 use crate::credentials::Credentials;
+use crate::defaults::PublishDefaults;
 use crate::endpoint::BrokerUrl;
 use crate::options::{Hook, Options, Place};
 use crate::outbox::Bounds;
@@ -79,6 +80,7 @@ impl Default for OptionsBuilder {
             fall_back: None,
             bounds: Bounds { messages: 10_000, bytes: 64 << 20 },
             overflow: Overflow::Block,
+            publish_defaults: PublishDefaults::default(),
             republish: Republish { qos1: true, qos2: false },
             stream_capacity: 4096,
             max_unread_bytes: 256 << 20,
@@ -508,7 +510,7 @@ impl OptionsBuilder {
     }
 
     /// The first error is the one that is told.
-    fn fail(mut self, error: InvalidOptions) -> Self {
+    pub(crate) fn fail(mut self, error: InvalidOptions) -> Self {
         self.error.get_or_insert(error);
         self
     }

@@ -49,6 +49,7 @@ mod builder;
 mod client;
 mod core;
 mod credentials;
+mod defaults;
 mod destinations;
 mod driver;
 mod duty;
@@ -89,6 +90,7 @@ mod wishes;
 pub use acknowledge::Acknowledge;
 pub use builder::OptionsBuilder;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
+pub use defaults::TopicDefaults;
 pub use driver::Driver;
 pub use duty::Duty;
 pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl, Scheme};
@@ -122,6 +124,6 @@ pub mod exports {
         Offline, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
         PublishError, Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder, RequestError,
         Requesting, SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored, SubscribeBuilder,
-        SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, Unsubscribing,
+        SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults, Unsubscribing,
     };
 }

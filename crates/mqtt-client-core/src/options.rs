@@ -9,6 +9,7 @@ use crate::backoff::SplitMix64;
 use crate::builder::OptionsBuilder;
 use crate::codec::{Connect, Text, Version, Will};
 use crate::credentials::Credentials;
+use crate::defaults::PublishDefaults;
 use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
@@ -67,6 +68,7 @@ pub struct Options {
     pub(crate) fall_back: Option<Config>,
     pub(crate) bounds: Bounds,
     pub(crate) overflow: Overflow,
+    pub(crate) publish_defaults: PublishDefaults,
     pub(crate) republish: Republish,
     pub(crate) stream_capacity: usize,
     pub(crate) max_unread_bytes: usize,

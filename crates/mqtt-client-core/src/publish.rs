@@ -32,7 +32,11 @@ pub struct PublishBuilder {
 
 impl PublishBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish = TopicName::new(topic).map(|topic| Publish::new(topic, payload));
+        let publish = TopicName::new(topic).map(|topic| {
+            let mut publish = Publish::new(topic, payload);
+            client.shared().defaults.apply(&mut publish);
+            publish
+        });
         PublishBuilder { client, publish, timeout: None }
     }
 
@@ -41,12 +45,13 @@ impl PublishBuilder {
         PublishBuilder { client, publish: Ok(publish), timeout: None }
     }
 
-    /// The quality of service. Default: 0, at most once.
+    /// The quality of service. Default: what the options say of the topic
+    /// ([`topic_defaults`](crate::OptionsBuilder::topic_defaults)), or of all ([`default_qos`](crate::OptionsBuilder::default_qos)).
     pub fn qos(self, qos: QoS) -> Self {
         self.with(|publish| publish.qos = qos)
     }
 
-    /// Whether the broker keeps the message for later subscribers. Default: no.
+    /// Whether the broker keeps the message for later subscribers. Default: what the options say, likewise.
     pub fn retain(self, retain: bool) -> Self {
         self.with(|publish| publish.retain = retain)
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::core::Core;
+use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
 use crate::store::Gate;
 
@@ -12,13 +13,16 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     /// Wakes the driver.
     driver: Waker,
+    /// What a message has that does not say.
+    pub(crate) defaults: PublishDefaults,
     /// Calls the store's thread.
     pub(crate) gate: Gate,
 }
 
 impl Shared {
     pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
-        Arc::new(Shared { core: Mutex::new(core), driver, gate: Gate::default() })
+        let defaults = core.options.publish_defaults.clone();
+        Arc::new(Shared { core: Mutex::new(core), driver, defaults, gate: Gate::default() })
     }
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.

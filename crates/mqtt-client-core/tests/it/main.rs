@@ -2,6 +2,7 @@
 
 mod acknowledging;
 mod connecting;
+mod defaults;
 mod destinations;
 mod figures;
 mod lagging;
