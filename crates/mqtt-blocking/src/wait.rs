@@ -46,6 +46,9 @@ pub struct TimedOut;
 
 /// Blocks until `poll` has a value.
 pub(crate) fn forever<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    if let Poll::Ready(value) = look(&mut poll) {
+        return value;
+    }
     let parker = Parker::new();
     loop {
         if let Poll::Ready(value) = parker.poll(&mut poll) {
@@ -60,6 +63,9 @@ pub(crate) fn for_at_most<T>(
     timeout: Duration,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
+    if let Poll::Ready(value) = look(&mut poll) {
+        return Some(value);
+    }
     let Some(end) = Instant::now().checked_add(timeout) else { return Some(forever(poll)) };
     let parker = Parker::new();
     loop {
@@ -72,6 +78,11 @@ pub(crate) fn for_at_most<T>(
         }
         parker.park(Some(left));
     }
+}
+
+/// A look that leaves no waker behind: often there is nothing to wait for, and a parker has to be allocated.
+fn look<T>(poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// The waker of a blocked thread.
