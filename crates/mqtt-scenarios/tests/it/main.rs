@@ -38,6 +38,7 @@ mod interop;
 mod leaving;
 mod liveness;
 mod offline;
+mod progressing;
 mod providing;
 mod publishing;
 mod receiving;

@@ -1,5 +1,6 @@
 //! What is this adapter's own: its task, its sockets, its futures. What both adapters promise, `mqtt-scenarios` tests.
 
+mod cancelling;
 mod ending;
 mod futures;
 mod transport;
