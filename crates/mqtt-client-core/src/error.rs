@@ -390,6 +390,14 @@ pub enum InvalidOptions {
         /// What is wrong with it.
         problem: String,
     },
+    /// A key of a configuration file, by its path.
+    #[error("{key}: {problem}")]
+    Key {
+        /// Its path, `topics.room/state.qos`.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 fn list(refused: &[(TopicFilter, FilterRefused)]) -> String {

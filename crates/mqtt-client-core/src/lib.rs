@@ -47,6 +47,8 @@ mod acknowledge;
 mod backoff;
 mod builder;
 mod client;
+#[cfg(feature = "serde")]
+mod configuration;
 mod core;
 mod credentials;
 mod defaults;
@@ -90,6 +92,8 @@ mod wishes;
 pub use acknowledge::Acknowledge;
 pub use builder::OptionsBuilder;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
+#[cfg(feature = "serde")]
+pub use configuration::Configuration;
 pub use defaults::TopicDefaults;
 pub use driver::Driver;
 pub use duty::Duty;
@@ -116,6 +120,8 @@ pub use transport::{RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, lite
 /// What both adapters show as their own: one list for both. Not part of the public API.
 #[doc(hidden)]
 pub mod exports {
+    #[cfg(feature = "serde")]
+    pub use crate::Configuration;
     pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
     pub use crate::{
         Acknowledge, Attempt, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,

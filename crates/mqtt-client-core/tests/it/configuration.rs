@@ -1,0 +1,181 @@
+//! Options from files: what their keys do, and how wrong ones are told.
+
+use std::time::Duration;
+
+use mqtt_client_core::codec::{PacketKind, QoS, Version};
+use mqtt_client_core::{Configuration, InvalidOptions, Options};
+use mqtt_testkit::Fault;
+
+use crate::rig::{Dial, Rig};
+
+fn toml(text: &str) -> Configuration {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[track_caller]
+fn check_fault(text: &str, expected: &str) {
+    let error = Options::try_from(toml(text)).expect_err(text);
+    assert_eq!(error.to_string(), expected, "{text}");
+}
+
+#[test]
+fn the_same_in_toml_yaml_and_json() {
+    let toml: Configuration = toml(
+        r#"
+        client_id = "c"
+        keep_alive = 7
+        connection.uri = "mqtt://ann:secret@h:2"
+        topics."a/b" = { qos = 2, retain = true }
+        "#,
+    );
+    let yaml: Configuration = serde_yaml_ng::from_str(
+        "client_id: c\nkeep_alive: 7\nconnection:\n  uri: mqtt://ann:secret@h:2\ntopics:\n  a/b: {qos: 2, retain: true}\n",
+    )
+    .expect("valid");
+    let json: Configuration = serde_json::from_str(
+        r#"{"client_id": "c", "keep_alive": 7, "connection": {"uri": "mqtt://ann:secret@h:2"},
+            "topics": {"a/b": {"qos": 2, "retain": true}}}"#,
+    )
+    .expect("valid");
+    let [toml, yaml, json] = [toml, yaml, json].map(|read| {
+        assert!(!format!("{read:?}").contains("secret"), "{read:?}");
+        format!("{:?}", Options::try_from(read).expect("valid"))
+    });
+    assert_eq!(toml, yaml);
+    assert_eq!(toml, json);
+    assert!(toml.contains("keep_alive: 7"), "{toml}");
+}
+
+#[test]
+fn a_file_of_the_asyncio_client_is_understood() {
+    let read: Configuration = serde_yaml_ng::from_str(
+        "
+keep_alive: 20
+ping_delay: 2
+default_qos: 1
+default_retain: false
+auto_reconnect: true
+reconnect_max_interval: 5
+reconnect_retries: 10
+cleansession: false
+connection_timeout: 30
+client_id: c
+broker:
+  uri: mqtt://h
+topics:
+  test:
+    qos: 1
+  some_topic:
+    qos: 2
+    retain: true
+will:
+  topic: w
+  message: gone
+  qos: 1
+  retain: true
+",
+    )
+    .expect("valid");
+    let options = Options::try_from(read).expect("valid");
+    assert_eq!((options.endpoint().host(), options.client_id()), ("h", Some("c")));
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    for (text, key) in [
+        ("keepalive = 3", "keepalive"),
+        ("connection.url = \"mqtt://h\"", "url"),
+        ("topics.a.quos = 1", "quos"),
+        ("will.text = \"x\"", "text"),
+    ] {
+        let error = toml::from_str::<Configuration>(text).expect_err(text).to_string();
+        assert!(error.contains(&format!("unknown field `{key}`")), "{text}: {error}");
+        let error = error.lines().next().expect("a place").to_owned();
+        assert!(error.contains("line 1"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_told_with_their_path() {
+    for (text, expected) in [
+        ("keep_alive = 65536", "keep_alive: 65536 is not in 0 to 65535"),
+        ("keep_alive = -1", "keep_alive: -1 is not in 0 to 65535"),
+        ("ping_delay = 11", "ping_delay: 11 is not in 0 to 10"),
+        ("connection_timeout = 0", "connection_timeout: 0 is not in 1 to 4294967295"),
+        ("reconnect_max_interval = 0", "reconnect_max_interval: 0 is not in 1 to 4294967295"),
+        ("default_qos = 3", "default_qos: 3 is not in 0 to 2"),
+        ("topics.'room/state'.qos = 257", "topics.room/state.qos: 257 is not in 0 to 2"),
+        ("will.qos = -1", "will.qos: -1 is not in 0 to 2"),
+        ("version = '4'", "version: is \"5.0\" or \"3.1.1\""),
+        ("password = 'p'", "password: needs a username"),
+    ] {
+        check_fault(text, expected);
+    }
+    for (text, option) in [("will.topic = '#'", "will"), ("topics.'#' = {}", "topic_defaults")] {
+        let error = Options::try_from(toml(text)).expect_err(text);
+        assert!(matches!(error, InvalidOptions::Option { option: named, .. } if named == option), "{error}");
+    }
+}
+
+#[test]
+fn an_empty_file_has_the_defaults_that_its_page_names() {
+    let mut rig = Rig::new(toml("").builder().expect("valid"));
+    rig.dial = Dial::Fails;
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect_err("nobody there");
+    assert_eq!(rig.dials.len(), 3, "one attempt and two retries");
+    let waits = rig.dials.windows(2).map(|pair| pair[1].saturating_since(pair[0]));
+    assert!(waits.max() <= Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn retries_are_as_many_as_the_file_says() {
+    for (text, dials) in [("auto_reconnect = false", 1), ("reconnect_retries = 5", 6)] {
+        let mut rig = Rig::new(toml(text).builder().expect("valid"));
+        rig.dial = Dial::Fails;
+        let client = rig.client.clone();
+        rig.run(client.connect()).expect_err("nobody there");
+        assert_eq!(rig.dials.len(), dials, "{text}");
+    }
+    let mut rig = Rig::new(toml("reconnect_retries = -1").builder().expect("valid"));
+    rig.dial = Dial::Fails;
+    let connecting = rig.client.connect();
+    rig.run_for(Duration::from_secs(3600));
+    assert!(rig.dials.len() > 300, "for ever, every 10 s at most: {}", rig.dials.len());
+    drop(connecting);
+}
+
+#[test]
+fn the_ping_leaves_its_delay_before_the_keep_alive_ends() {
+    let mut rig = Rig::connected(toml("keep_alive = 20\nping_delay = 3").builder().expect("valid"));
+    rig.broker.inject(Fault::sent(PacketKind::Pingresp).withhold());
+    assert_eq!(rig.deadline(), Some(rig.now + Duration::from_secs(17)));
+}
+
+/// Retain and QoS of what a file's client publishes, its will included.
+#[test]
+fn topics_and_will_are_as_the_file_says() {
+    let text = "
+        version = '3.1.1'
+        default_qos = 1
+        topics.'kept' = { retain = true }
+        will = { topic = 'w', message = 'gone', qos = 2, retain = true }
+        connection.uri = 'mqtt://ann:secret@h'
+    ";
+    let options = Options::try_from(toml(text)).expect("valid");
+    assert_eq!(options.version(), Version::V311);
+    let mut rig = Rig::connected(toml(text).builder().expect("valid"));
+    let client = rig.client.clone();
+    rig.run(client.publish("kept", "x")).expect("delivered");
+    let mut stream = rig.subscribe("kept");
+    let kept = rig.next(&mut stream).expect("the retained one");
+    assert_eq!((kept.qos(), kept.retain()), (QoS::AtLeastOnce, true));
+    rig.cut();
+    rig.run(client.connect()).expect("again");
+    let mut wills = rig.subscribe("w");
+    let will = rig.next(&mut wills).expect("retained");
+    assert_eq!((will.payload(), will.qos()), (&b"gone"[..], QoS::ExactlyOnce));
+
+    let silent = toml("will = { topic = '', message = 'x', qos = 1 }").builder().expect("valid");
+    assert!(format!("{silent:?}").contains("will: None"), "an empty topic means no will");
+}
