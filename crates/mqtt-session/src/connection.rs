@@ -18,7 +18,7 @@ use crate::news::News;
 use crate::outbound::{Epoch, Outbound, Pubrec};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
-use crate::store::Key;
+use crate::store::{Batch, Key};
 use crate::wire::Wire;
 use crate::{
     Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, InboundPublish, Limits,
@@ -35,6 +35,8 @@ pub(crate) struct Kept {
     pub(crate) inbound: InboundFlows,
     /// Whose session this is on the server.
     pub(crate) client_id: Option<Text>,
+    /// What says so in the store: on later connections too, nothing new is asked of that session before.
+    began: Batch,
     /// The number of the latest connection.
     pub(crate) epoch: Epoch,
     /// By how many microseconds the session's clock, which goes on from one process to the next, is ahead of the
@@ -48,6 +50,7 @@ impl Kept {
             outbound: Outbound::new(),
             inbound: InboundFlows::new(),
             client_id: None,
+            began: 0,
             epoch: 0,
             clock_ahead: 0,
         }
@@ -310,9 +313,10 @@ impl Connection {
         } else {
             kept.outbound.lose(news);
             kept.inbound.clear(news);
-            // What the server does in its new session, it does not do before the store has lost the old one.
-            self.send_queue.hold_requests(news.journal.touch(Key::Session));
+            kept.began = news.journal.touch(Key::Session);
         }
+        // What the server does in its new session, it does not do before the store has lost the old one.
+        self.send_queue.hold_requests(kept.began);
         kept.client_id =
             Some(limits.assigned_client_identifier.as_ref().unwrap_or(&self.terms.client_id).clone());
         self.limits = Some(limits.clone());
@@ -491,8 +495,9 @@ impl Connection {
             }
             Pubrec::Unknown if reason.is_error() => {}
             Pubrec::Unknown => {
+                // In the order of PUBRECs, though it relies on nothing [MQTT-4.6.0-4].
                 let reason = ReasonCode::PacketIdentifierNotFound;
-                self.wire.stage_ack(AckKind::Pubrel, packet_id, reason, news);
+                self.wire.stage_ack_when_stored(0, AckKind::Pubrel, packet_id, reason, news);
             }
         }
     }

@@ -33,10 +33,13 @@ pub struct Token {
 }
 
 impl Token {
-    /// The number of the message's delivery, which no other message of the session has or will have. A message of QoS
-    /// 2 keeps it however often it is told: again after a restart ([`Session::restore`](crate::Session::restore)) if
-    /// it had not been acknowledged before. An application that stores this number together with what it made of the
-    /// message recognises a repetition. A message of QoS 1 has another number each time.
+    /// The number of the message's delivery. That of a message of QoS 2 no other one of QoS 2 in this session has or will
+    /// have, and it stays however often the message is told: again after a restart
+    /// ([`Session::restore`](crate::Session::restore)) if it had not been acknowledged before. An application that stores
+    /// this number together with what it made of the message recognises a repetition.
+    ///
+    /// A message of QoS 1 has another number each time. It is not worth storing: after a restart it may be given again,
+    /// to one of QoS 2 as well.
     #[must_use]
     pub fn delivery_id(self) -> u64 {
         self.serial

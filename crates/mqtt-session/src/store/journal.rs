@@ -56,10 +56,11 @@ impl Journal {
         batch <= self.stored
     }
 
-    /// The batch that has the latest of all changes.
+    /// The batch that has the latest of all changes. Of a store that has failed it is one that will never come: what it
+    /// was not told is not counted any more.
     #[inline]
     pub(crate) fn latest(&self) -> Batch {
-        if self.touched.is_empty() { self.handed_out() } else { self.gathering }
+        if self.touched.is_empty() && !self.failed { self.handed_out() } else { self.gathering }
     }
 
     /// The last batch that was handed out.
@@ -144,7 +145,7 @@ mod tests {
         journal.fail();
         assert!(!journal.store(1));
         let batch = journal.touch(Key::Session);
-        assert!(!journal.is_stored(batch));
+        assert!(!journal.is_stored(batch) && !journal.is_stored(journal.latest()));
         assert_eq!(hand_out(&mut journal), None);
     }
 

@@ -269,6 +269,57 @@ fn a_lost_session_is_lost_to_the_store_before_anything_new_is_asked_for() {
 }
 
 #[test]
+fn a_lost_session_is_lost_to_the_store_first_even_if_the_next_connection_resumes_the_new_one() {
+    both(|version| {
+        let mut durable = Durable::ready(version);
+        durable.rig.peer_ok(publish(1, ExactlyOnce, 7));
+        durable.store();
+        durable.rig.events();
+        durable.rig.cut();
+        durable.rig.accept(connack());
+        durable.rig.resume();
+        durable.rig.submit(subscribe(2, &["t"])).unwrap();
+        assert_eq!(durable.rig.sent(), []);
+        assert_eq!(durable.store(), [delete(Key::Received(id(7)))]);
+        assert_eq!(durable.rig.sent(), packets([subscribe_packet(1, &["t"])]));
+    });
+}
+
+// [3.1.1 MQTT-4.6.0-4] [5.0 MQTT-4.6.0-4]
+#[test]
+fn pubrels_keep_the_order_of_pubrecs_though_some_rely_on_nothing() {
+    both(|version| {
+        let mut durable = Durable::ready(version);
+        durable.rig.publish(1, ExactlyOnce);
+        durable.store();
+        durable.rig.sent();
+        durable.rig.peer_ok(pubrec(1));
+        durable.rig.peer_ok(pubrec(9));
+        assert_eq!(durable.rig.sent(), []);
+        durable.store();
+        let reason = if version == V5 { ReasonCode::PacketIdentifierNotFound } else { ReasonCode::Success };
+        let expected = packets([pubrel(1).into(), pubrel(9).with_reason(reason).into()]);
+        assert_eq!(durable.rig.sent(), expected);
+    });
+}
+
+#[test]
+fn no_pubcomp_leaves_when_the_store_has_failed() {
+    both(|version| {
+        let mut durable = Durable::ready(version);
+        durable.rig.peer_ok(publish(1, ExactlyOnce, 1));
+        durable.store();
+        let token = durable.rig.token();
+        durable.rig.session.acknowledge(token, ReasonCode::Success);
+        durable.store();
+        durable.rig.sent();
+        durable.rig.session.handle_store_failed(durable.rig.now);
+        durable.rig.peer_ok(pubrel(1));
+        assert_eq!(durable.rig.sent(), [], "the store would swallow the next message with this identifier");
+    });
+}
+
+#[test]
 fn disconnect_waits_for_what_was_submitted_before() {
     both(|version| {
         let mut durable = Durable::ready(version);
