@@ -1,5 +1,5 @@
-//! Sessions in the stories of `mqtt-session-model`: beside its reference model with a peer that breaks any rule, or with
-//! an honest server behind a bad link. And, as no model can foretell everything, a session that is sent any packet there
+//! Sessions in the stories of `mqtt-session-model`: beside its reference model, with a store that fails and a peer that
+//! breaks any rule, or with an honest server behind a bad link. And, as no model can foretell everything, a session that is sent any packet there
 //! is.
 
 use std::time::Duration;

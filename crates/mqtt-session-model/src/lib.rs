@@ -2,8 +2,9 @@
 //!
 //! | room | holds |
 //! | --- | --- |
-//! | [`mod@reference`] | a model of the session in plain maps, which judges whatever a session does |
-//! | [`lockstep`] | a session and that model in the same story, with a peer that breaks any rule |
+//! | `reference` | a model of the session in plain maps, which judges whatever a session does with messages |
+//! | `observer` | what anybody can tell who sees a connection's bytes: packets without aliases, whose turn it is, how it ends |
+//! | [`lockstep`] | a session beside these two in the same story, with a store and a peer that breaks any rule (`peer`) |
 //! | [`server`], [`world`] | an honest server, and a link to it that can be cut anywhere |
 //! | [`delivery`] | random traffic in that world: what was promised about each message holds |
 //! | [`explore`](mod@explore) | every way through small worlds |
@@ -17,7 +18,9 @@ pub mod explore;
 pub mod lockstep;
 pub mod messages;
 pub mod news;
-pub mod reference;
+mod observer;
+mod peer;
+mod reference;
 pub mod seeds;
 pub mod server;
 pub mod soak;

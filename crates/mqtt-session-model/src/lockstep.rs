@@ -1,17 +1,23 @@
-//! [`run`]: a session and its [`Reference`] live through the same story, and must not differ.
+//! [`run`]: a session lives through a story beside its `Reference` and an `Observer`, and does what they expect: each
+//! packet, each piece of news, each refusal, each rule that a peer is blamed for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use mqtt_session::codec::bytes::BytesMut;
 use mqtt_session::codec::{
-    Ack, AckKind, Connack, Decoder, Disconnect, Packet, QoS, ReasonCode, Side, Suback, SubscribeFilter,
-    TopicFilter, Unsuback, Version,
+    Ack, AckKind, Auth, AuthProperties, Disconnect, Packet, PacketKind, Publish, QoS, ReasonCode, Side,
+    Subscribe, SubscribeFilter, TopicFilter, Unsubscribe, Version,
 };
-use mqtt_session::{Command, Config, Duty, Event, Output, Phase, Session, Timestamp, Token};
+use mqtt_session::{
+    Command, Config, Duty, Event, Key, Output, Phase, ProtocolError, Session, Timestamp, Token,
+};
 
-use crate::messages::{connect, id, message};
+use crate::messages::{connect, message};
 use crate::news::News;
+use crate::observer::Observer;
+use crate::peer;
 use crate::reference::Reference;
 use crate::step::{Act, STEP_BYTES, Step};
 use crate::store::Store;
@@ -22,8 +28,8 @@ pub type Seen = BTreeSet<String>;
 /// The bytes before the first [`Step`].
 pub const HEAD: usize = 2;
 
-/// Lives through the story that the bytes tell: the first two say what the session and the peer are like, each four
-/// that follow are a [`Step`].
+/// Lives through the story that the bytes tell: the first two say what the session and the peer are like, each
+/// [`STEP_BYTES`] that follow are a [`Step`].
 ///
 /// # Panics
 ///
@@ -41,16 +47,18 @@ pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) -> Seen {
     let [first, second, steps @ ..] = story else { return Seen::new() };
     let version = if first & 1 == 0 { Version::V311 } else { Version::V5 };
     let small = |byte: u8| u16::from(byte % 4);
-    let max_unreleased = if first & 0x80 == 0 { u16::MAX } else { small(first >> 5) };
     let config = Config {
         version,
         max_in_flight: small(first >> 1),
         max_inbound: small(*second) + 1,
-        max_unreleased,
+        max_unreleased: if first & 0x80 == 0 { u16::MAX } else { small(first >> 5) },
+        topic_alias_maximum: small(second >> 2),
+        max_outbound_aliases: small(first >> 3),
+        durable: second & 0x20 != 0,
         trace: second & 0x10 != 0,
         ..Config::default()
     };
-    let mut lockstep = Lockstep::new(config, *second >= 0x40);
+    let mut lockstep = Lockstep::new(config, *second >= 0x80);
     for step in steps.as_chunks::<STEP_BYTES>().0 {
         let step = Step::read(*step, lockstep.session.phase());
         told(&step);
@@ -58,17 +66,30 @@ pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) -> Seen {
     }
     lockstep.close();
     lockstep.listen();
+    lockstep.check_kept();
     lockstep.seen
+}
+
+/// What is known of the session without a look into it.
+#[derive(Clone)]
+struct Model {
+    reference: Reference,
+    observer: Observer,
+    /// What the application must be told, in this order.
+    news: VecDeque<(News, Option<u64>)>,
 }
 
 struct Lockstep {
     session: Session,
-    reference: Reference,
-    version: Version,
+    model: Model,
     /// Whether the peer means harm, and now and then sends what it may not.
     is_hostile: bool,
     config: Config,
     now: Timestamp,
+    store: Store,
+    has_store_failed: bool,
+    /// Whether the store has all, as the session says.
+    is_all_stored: bool,
     output: Output,
     /// The end of what the model has seen of the output, and of what the transport has taken, counted in bytes of the
     /// connection.
@@ -81,19 +102,24 @@ struct Lockstep {
     /// Publishes and requests, and messages of the server, so far.
     tags: u64,
     messages: u64,
+    /// What the application has yet to acknowledge, with its number in the model.
     tokens: Vec<(Token, u64)>,
+    /// The delivery ids of QoS 2 messages, by that number.
+    deliveries: BTreeMap<u64, u64>,
     seen: Seen,
 }
 
 impl Lockstep {
     fn new(config: Config, is_hostile: bool) -> Self {
         Self {
-            version: config.version,
-            is_hostile,
-            reference: Reference::new(config.clone()),
             session: Session::new(config.clone()),
+            model: Model::new(&config),
+            is_hostile,
             config,
             now: Timestamp::ZERO,
+            store: Store::default(),
+            has_store_failed: false,
+            is_all_stored: false,
             output: Output::new(),
             shown: 0,
             written: 0,
@@ -103,13 +129,18 @@ impl Lockstep {
             tags: 0,
             messages: 0,
             tokens: Vec::new(),
+            deliveries: BTreeMap::new(),
             seen: Seen::new(),
         }
     }
 
     fn step(&mut self, step: Step) {
+        self.is_all_stored = false;
         self.act(step.act, self.is_hostile && step.rude);
         self.hear(step.heard.unwrap_or(usize::MAX));
+        if step.stores {
+            self.serve_store(step.commits);
+        }
         if step.polls {
             self.poll();
         }
@@ -120,132 +151,133 @@ impl Lockstep {
         if step.listens {
             self.listen();
         }
-        assert_eq!(self.session.phase(), self.reference.phase());
+        assert_eq!(self.session.phase(), self.model.observer.phase());
         let counts = (self.session.in_flight(), self.session.inbound_unacknowledged());
-        assert_eq!(counts, self.reference.counts());
+        assert_eq!(counts, self.model.reference.counts());
     }
 
     fn act(&mut self, act: Act, is_rude: bool) {
+        let packet_id = self.model.free_id();
+        let is_v5 = self.config.version == Version::V5;
         match act {
-            Act::Open { clean, keep_alive } if self.session.phase() == Phase::Closed || is_rude => {
-                self.open(clean, keep_alive);
-            }
+            Act::Open { .. } if self.session.phase() == Phase::Closed || is_rude => self.open(&act),
             Act::Cut => self.close(),
-            Act::Restart => self.restart(),
-            Act::Publish(qos) => {
-                let tag = self.tag();
-                self.submit(Command::Publish { tag, publish: message(tag, qos) });
+            Act::Restart { written } => self.restart(written),
+            Act::FailStore if self.config.durable => {
+                self.session.handle_store_failed(self.now);
+                self.store.crash(false);
+                self.model.reference.fail_store();
+                self.has_store_failed = true;
+            }
+            Act::Publish { qos, topic, expiry } => {
+                let packet_id = (qos != QoS::AtMostOnce).then_some(packet_id);
+                let topic = peer::topic(topic);
+                let mut publish = Publish { packet_id, topic, ..message(self.tags + 1, qos) };
+                if let Some(expiry) = expiry.filter(|_| is_v5) {
+                    publish.properties.set_message_expiry_interval(expiry);
+                }
+                self.submit(publish.into());
+                // An interval counts from the driver's next look, at the store or at the output.
+                let looks_at_store =
+                    self.config.durable && !self.has_store_failed && !self.store.is_at_work();
+                if expiry.is_some() && looks_at_store {
+                    self.serve_store(false);
+                } else if expiry.is_some() {
+                    self.poll();
+                }
             }
             Act::Subscribe(count) => {
                 let filters = vec![SubscribeFilter::new(filter(), QoS::ExactlyOnce); count];
-                let tag = self.tag();
-                self.submit(Command::Subscribe { tag, filters, properties: Default::default() });
+                self.submit(Subscribe { packet_id, filters, properties: Default::default() }.into());
             }
             Act::Unsubscribe(count) => {
-                let (tag, filters) = (self.tag(), vec![filter(); count]);
-                self.submit(Command::Unsubscribe { tag, filters, properties: Default::default() });
+                let filters = vec![filter(); count];
+                self.submit(Unsubscribe { packet_id, filters, properties: Default::default() }.into());
             }
-            Act::Ping => {
-                let tag = self.tag();
-                self.submit(Command::Ping { tag });
+            Act::Ping => self.submit(Packet::Pingreq),
+            Act::Authenticate { anew } => {
+                let reason =
+                    if anew { ReasonCode::ReAuthenticate } else { ReasonCode::ContinueAuthentication };
+                let properties = AuthProperties::new().with_authentication_method(&peer::method(false));
+                self.submit(Auth::new(reason, properties).into());
             }
-            Act::Disconnect => self.submit(Command::Disconnect(Disconnect::default())),
+            Act::Disconnect => self.submit(Disconnect::default().into()),
             Act::Acknowledge { which, reason } if !self.tokens.is_empty() => {
-                let (token, n) = self.tokens.swap_remove(which % self.tokens.len());
-                let expected = self.reference.acknowledge(n, reason);
+                let (token, number) = self.tokens.swap_remove(which % self.tokens.len());
+                let is_sayable = is_v5 && reason.allowed_in(PacketKind::Puback, Side::Client);
+                let said = if is_sayable { reason } else { ReasonCode::Success };
+                let expected = self.model.reference.acknowledge(number, said);
                 assert_eq!(self.session.acknowledge(token, reason), expected);
                 assert!(!self.session.acknowledge(token, reason), "a token answers once");
             }
-            Act::Acknowledge { .. } => {}
-            Act::Pass(millis) => self.pass(Duration::from_millis(millis)),
-            Act::Garbage(bytes) if is_rude => self.wire.extend(bytes),
+            Act::Pass { millis, asleep } if asleep && !self.model.observer.is_pressed() => {
+                self.write(usize::MAX);
+                self.now += Duration::from_millis(millis);
+            }
+            Act::Pass { millis, .. } => self.pass(Duration::from_millis(millis)),
             from_peer => {
-                let packet = self.packet(from_peer).filter(|packet| is_rude || self.is_right(packet));
-                packet.iter().for_each(|packet| {
-                    packet.encode(self.version, &mut self.wire).expect("a packet of the server");
-                });
+                self.messages += 1;
+                let Model { reference, observer, .. } = &self.model;
+                let bytes = peer::says(&from_peer, self.config.version, reference, observer, self.messages);
+                if is_rude || self.model.is_right(&bytes, self.now) {
+                    self.wire.extend(bytes);
+                }
             }
         }
     }
 
-    /// What the server sends; nothing if there is nothing to refer to.
-    fn packet(&mut self, act: Act) -> Option<Packet> {
-        let is_v5 = self.version == Version::V5;
-        let in_words = |ack: Ack| if is_v5 { ack } else { ack.with_reason(ReasonCode::Success) };
-        Some(match act {
-            Act::Accept { present, window, without_qos2 } => {
-                let mut connack = Connack::new(present, ReasonCode::Success);
-                if let Some(window) = window.try_into().ok().filter(|_| is_v5) {
-                    connack.properties.set_receive_maximum(window);
-                }
-                if is_v5 && without_qos2 {
-                    connack.properties.set_maximum_qos(QoS::AtLeastOnce);
-                }
-                connack.into()
-            }
-            Act::Refuse => Connack::new(false, ReasonCode::ServerUnavailable).into(),
-            Act::Answer { which, reason } => {
-                let ack = pick(self.reference.honest_acks(), which)?;
-                let reason = allowed(ack.kind, reason);
-                in_words(ack.with_reason(reason)).into()
-            }
-            Act::AnswerRequest { which, extra, confused } => {
-                let (packet_id, is_subscribe, filters) = pick(self.reference.requests().collect(), which)?;
-                let reasons = |count: usize| vec![ReasonCode::Success; count + extra];
-                match is_subscribe != confused {
-                    true => Suback::new(id(packet_id), reasons(filters)).into(),
-                    false => {
-                        Unsuback::new(id(packet_id), if is_v5 { reasons(filters) } else { vec![] }).into()
-                    }
-                }
-            }
-            Act::Release { which } => {
-                let packet_id = pick(self.reference.recorded().collect(), which)?;
-                Ack::new(AckKind::Pubrel, id(packet_id)).into()
-            }
-            Act::Message { id: packet_id, qos, dup } => {
-                self.messages += 1;
-                let mut publish = message(self.messages, qos);
-                if qos != QoS::AtMostOnce {
-                    (publish.packet_id, publish.dup) = (Some(id(packet_id)), dup);
-                }
-                publish.into()
-            }
-            Act::Ack(kind, packet_id, reason) => {
-                let ids = self.reference.packet_ids();
-                let ack = Ack::new(kind, id(pick(ids, packet_id.into()).unwrap_or(packet_id)));
-                in_words(ack.with_reason(allowed(kind, reason))).into()
-            }
-            Act::Pong => Packet::Pingresp,
-            Act::Goodbye if is_v5 => Disconnect::new(ReasonCode::ServerShuttingDown).into(),
-            _ => return None,
-        })
-    }
-
-    /// Whether a server may send this now, as far as it can know.
-    fn is_right(&self, packet: &Packet) -> bool {
-        !self.reference.is_deaf() && self.reference.clone().hear(packet, self.now).is_ok()
-    }
-
-    fn open(&mut self, clean: bool, keep_alive: u16) {
-        let mut connect = connect(self.version);
+    fn open(&mut self, act: &Act) {
+        let Act::Open { clean, keep_alive, authenticates, terse } = *act else { return };
+        let mut connect = connect(self.config.version);
         (connect.clean_start, connect.keep_alive) = (clean, keep_alive);
-        self.reference.open(&connect, self.now);
+        if self.config.version == Version::V5 {
+            let properties = &mut connect.properties;
+            // What the session announces.
+            let maximum = NonZeroU16::new(self.config.max_inbound).expect("at least one");
+            properties.set_receive_maximum(maximum);
+            let maximum = NonZeroU32::new(self.config.max_packet_size).expect("some bytes");
+            properties.set_maximum_packet_size(maximum);
+            if self.config.topic_alias_maximum > 0 {
+                properties.set_topic_alias_maximum(self.config.topic_alias_maximum);
+            }
+            if authenticates {
+                properties.set_authentication_method(&peer::method(false));
+            }
+            if terse {
+                properties.set_request_problem_information(false);
+            }
+        }
+        self.model.close();
+        self.model.reference.owe(connect.clone().into(), true);
+        self.model.observer.open(connect.clone(), self.now);
         self.session.handle_opened(self.now, connect).expect("nothing in it is to be refused");
         self.forget_bytes();
     }
 
     fn close(&mut self) {
-        self.reference.close();
+        self.model.close();
         self.session.handle_closed(self.now);
         self.forget_bytes();
     }
 
-    fn restart(&mut self) {
-        self.reference.restart();
-        self.session = Store::of(&self.session).restore(self.config.clone(), self.now);
+    fn restart(&mut self, written: bool) {
+        if self.config.durable {
+            self.store.crash(written);
+        } else {
+            self.store = Store::of(&self.session, self.now);
+        }
+        self.session = self.store.restore(self.config.clone(), self.now);
+        self.model.restart(written);
+        self.has_store_failed = false;
         self.tokens.clear();
         self.forget_bytes();
+        self.check_kept();
+    }
+
+    /// The session keeps what the model keeps: nothing is lost, and no identifier stays in use.
+    fn check_kept(&self) {
+        let kept: BTreeSet<Key> = self.session.snapshot().map(|record| record.key()).collect();
+        assert_eq!(kept, self.model.reference.keys());
     }
 
     fn forget_bytes(&mut self) {
@@ -256,14 +288,16 @@ impl Lockstep {
         (self.shown, self.written) = (0, 0);
     }
 
-    fn submit(&mut self, command: Command) {
-        let expected = self.reference.submit(&command, self.now);
+    fn submit(&mut self, packet: Packet) {
+        self.tags += 1;
+        let (tag, command) = (self.tags, command(self.tags, packet.clone()));
+        let expected = self.model.submit(tag, &packet, self.now);
         match self.session.submit(command.clone()) {
-            Ok(()) => assert_eq!(expected, Ok(()), "{command:?} was taken"),
+            Ok(()) => assert!(expected, "{command:?} was taken"),
             Err(rejected) => {
                 self.note("refuses", &rejected.refusal);
+                assert!(!expected, "{command:?} was refused: {}", rejected.refusal);
                 assert_eq!(rejected.value, command, "a refused command comes back unharmed");
-                assert_eq!(expected, Err(rejected.refusal), "{command:?}");
             }
         }
     }
@@ -273,28 +307,7 @@ impl Lockstep {
         let count = bytes.min(self.wire.len());
         self.input.extend_from_slice(&self.wire[..count]);
         self.arrived.extend(self.wire.drain(..count));
-        let decoder =
-            Decoder::new(self.version, Side::Server).with_max_packet_size(self.config.max_packet_size);
-        let mut expected = None;
-        while expected.is_none() && !self.reference.is_deaf() {
-            if self.version == Version::V5
-                && self.reference.phase() == Phase::AwaitConnack
-                && self.arrived.starts_with(&[0x20, 2, 0, 1])
-            {
-                let _ = self.arrived.split_to(4);
-                let refusal = Connack::new(false, ReasonCode::UnsupportedProtocolVersion);
-                expected = self.reference.hear(&refusal.into(), self.now).err();
-                continue;
-            }
-            match decoder.decode_from(&mut self.arrived) {
-                Ok(Some(packet)) => expected = self.reference.hear(&packet, self.now).err(),
-                Ok(None) => break,
-                Err(error) => {
-                    self.reference.malformed(error, self.now);
-                    expected = Some(mqtt_session::Violation::Packet(error));
-                }
-            }
-        }
+        let expected = self.model.hear(&mut self.arrived, self.now);
         let actual = loop {
             match self.session.handle_input(self.now, &mut self.input) {
                 Ok(0) => break None,
@@ -303,37 +316,61 @@ impl Lockstep {
             }
         };
         if let Some(expected) = expected {
-            self.note("blames", &expected);
-            let actual = actual.expect("the peer broke a rule");
-            assert_eq!(actual.violation, expected);
+            self.note("blames", &expected.violation);
+            assert_eq!(actual, Some(expected.clone()));
             let again = self.session.handle_input(self.now, &mut BytesMut::from(&b"\xd0\x00"[..]));
-            assert_eq!(again, Err(actual), "an error is latched");
-        } else if !self.reference.is_deaf() {
+            assert_eq!(again, Err(expected), "an error is latched");
+        } else if !self.model.is_deaf() {
             assert_eq!(actual, None, "an honest peer is blamed");
         }
-        if self.reference.is_deaf() {
+        if self.model.is_deaf() {
             self.input.clear();
             self.arrived.clear();
         }
     }
 
+    /// The store is given what it lacks; if it is to commit, until it has all.
+    fn serve_store(&mut self, commits: bool) {
+        if !self.config.durable || self.has_store_failed {
+            return;
+        }
+        loop {
+            if commits && self.store.commit(&mut self.session, self.now) {
+                self.model.reference.store();
+            }
+            if self.store.is_at_work() {
+                return;
+            }
+            let is_something = self.store.begin(&mut self.session, self.now);
+            self.model.reference.hand_out(is_something);
+            self.is_all_stored = !is_something;
+            if !is_something || !commits {
+                return;
+            }
+        }
+    }
+
     /// The driver asks for output until nothing is due any more.
     fn poll(&mut self) {
+        let has_all = self.is_all_stored || !self.config.durable;
         loop {
             let duty = self.session.poll_io(self.now, &mut self.output);
             self.show_output();
-            let waiting = self.output.len();
-            match duty {
-                Duty::Wait(Some(deadline)) if deadline.at <= self.now => {
-                    self.reference.timeout(self.now);
-                    self.session.handle_timeout(self.now);
-                }
-                Duty::Wait(_) => return self.reference.settled(waiting, false, self.now),
-                Duty::Close => {
-                    self.reference.settled(waiting, true, self.now);
-                    return self.close();
-                }
+            if let Duty::Wait(Some(deadline)) = duty
+                && deadline.at <= self.now
+            {
+                self.model.timeout(self.now);
+                self.session.handle_timeout(self.now);
+                continue;
             }
+            self.model.reference.settled(has_all, self.now);
+            let is_sealed = self.model.reference.link.is_sealed;
+            let is_to_close = duty == Duty::Close;
+            self.model.observer.settled(is_to_close, is_sealed, self.output.len(), self.now);
+            if is_to_close {
+                self.close();
+            }
+            return;
         }
     }
 
@@ -341,13 +378,17 @@ impl Lockstep {
     fn show_output(&mut self) {
         let known = usize::try_from(self.shown - self.written).expect("less than the output");
         let mut bytes: BytesMut = self.output.chunks().flatten().skip(known).copied().collect();
-        let decoder = Decoder::new(self.version, Side::Client);
         loop {
             let before = bytes.len();
-            let Some(packet) = decoder.decode_from(&mut bytes).expect("a legal packet") else { break };
+            let Some(packet) = self.model.observer.see(&mut bytes, self.now) else { break };
             self.shown += (before - bytes.len()) as u64;
             self.note("sends", &packet.kind());
-            self.reference.sent(&packet, self.shown, self.now);
+            if self.model.observer.has_aliases() {
+                self.note("sends", &"Alias");
+            }
+            if packet != Packet::Pingreq || self.model.observer.ping(self.now) {
+                self.model.reference.sent(&packet, self.shown, self.now);
+            }
         }
         assert!(bytes.is_empty(), "half a packet is sent");
     }
@@ -358,7 +399,7 @@ impl Lockstep {
         if count > 0 {
             self.output.advance(count);
             self.written += count as u64;
-            self.reference.written(self.written, self.now);
+            self.model.reference.written(self.written);
             self.session.handle_written(self.now, count);
         }
     }
@@ -380,16 +421,24 @@ impl Lockstep {
 
     /// The application takes its news.
     fn listen(&mut self) {
+        self.model.gather();
         while let Some(event) = self.session.poll_event() {
-            if let Event::Message(inbound) = &event {
-                let number = crate::messages::number(inbound.publish.payload());
-                self.tokens.extend(inbound.token.map(|token| (token, number)));
-            }
             let news = News::of(&event);
             self.note("tells", &news);
-            assert_eq!(Some(news), self.reference.news.pop_front());
+            let (expected, number) = self.model.news.pop_front().expect("there is something to tell");
+            assert_eq!(news, expected);
+            if let (Event::Message(inbound), Some(number)) = (event, number) {
+                let token = inbound.token.expect("QoS 1 and 2 want an answer");
+                self.tokens.push((token, number));
+                if inbound.publish.qos() == QoS::ExactlyOnce {
+                    let first = *self.deliveries.entry(number).or_insert(token.delivery_id());
+                    assert_eq!(first, token.delivery_id(), "a message keeps its delivery id");
+                }
+            }
         }
-        assert_eq!(self.reference.news, [], "not told");
+        assert_eq!(self.model.news, [], "not told");
+        let ids: BTreeSet<_> = self.deliveries.values().collect();
+        assert_eq!(ids.len(), self.deliveries.len(), "two messages have one delivery id");
     }
 
     /// Notes what has been seen, without its numbers.
@@ -400,10 +449,112 @@ impl Lockstep {
         let words: Vec<_> = words.take(3).collect();
         self.seen.insert(format!("{does} {}", words.join(" ")));
     }
+}
 
-    fn tag(&mut self) -> u64 {
-        self.tags += 1;
-        self.tags
+impl Model {
+    fn new(config: &Config) -> Self {
+        let (reference, observer) = (Reference::new(config.clone()), Observer::new(config.clone()));
+        Self { reference, observer, news: VecDeque::new() }
+    }
+
+    /// What becomes of messages is told before the rest.
+    fn gather(&mut self) {
+        self.news.append(&mut self.reference.news);
+        self.news.extend(self.observer.news.drain(..).map(|news| (news, None)));
+    }
+
+    fn close(&mut self) {
+        self.observer.close();
+        self.reference.close();
+        self.gather();
+    }
+
+    fn restart(&mut self, written: bool) {
+        self.close();
+        self.reference.restart(written);
+        self.news.clear();
+    }
+
+    fn free_id(&self) -> mqtt_session::codec::PacketId {
+        self.reference.free_id(|id| self.observer.is_requested(id))
+    }
+
+    /// Whether nothing that comes in matters any more.
+    fn is_deaf(&self) -> bool {
+        self.reference.link.is_sealed || self.observer.phase() == Phase::Closed
+    }
+
+    /// Whether the wish to send this is granted.
+    fn submit(&mut self, tag: u64, packet: &Packet, now: Timestamp) -> bool {
+        let is_early = self.observer.phase() != Phase::Ready;
+        if !self.observer.submit(tag, packet, now) {
+            return false;
+        }
+        if let Packet::Publish(publish) = packet {
+            return self.reference.publish(tag, publish, now);
+        }
+        let at_once = is_early || matches!(packet, Packet::Auth(_) | Packet::Pingreq);
+        self.reference.owe(packet.clone(), at_once);
+        if is_early && matches!(packet, Packet::Disconnect(_)) {
+            self.reference.seal(false);
+        }
+        true
+    }
+
+    /// These bytes arrive behind those; the rule that they break.
+    fn hear(&mut self, arrived: &mut BytesMut, now: Timestamp) -> Option<ProtocolError> {
+        while !self.is_deaf() {
+            let heard = self.observer.hear(arrived, now);
+            let meant = heard.and_then(|packet| packet.map(|packet| self.meant(packet)).transpose());
+            self.gather();
+            match meant {
+                Ok(Some(())) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    let complaint = self.observer.fail(&error, now);
+                    let is_cut = complaint.is_none();
+                    complaint.into_iter().for_each(|complaint| self.reference.owe(complaint, true));
+                    self.reference.seal(is_cut);
+                    return Some(error);
+                }
+            }
+        }
+        None
+    }
+
+    fn meant(&mut self, packet: Packet) -> Result<(), ProtocolError> {
+        let kind = packet.kind();
+        let Self { reference, .. } = self;
+        let meant = match packet {
+            Packet::Publish(publish) => reference.message(publish),
+            Packet::Ack(Ack { kind: AckKind::Pubrel, packet_id, .. }) => reference.released(packet_id),
+            Packet::Ack(ack) => reference.acknowledged(&ack),
+            Packet::Connack(connack) => {
+                if connack.reason.is_error() {
+                    reference.seal(true);
+                } else {
+                    reference.accepted(&connack);
+                }
+                Ok(())
+            }
+            Packet::Disconnect(_) => {
+                reference.seal(true);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        meant.map_err(|violation| ProtocolError { violation, packet: Some(kind) })
+    }
+
+    /// Whether a server may send this now, as far as it can know.
+    fn is_right(&self, bytes: &[u8], now: Timestamp) -> bool {
+        !self.is_deaf() && self.clone().hear(&mut BytesMut::from(bytes), now).is_none()
+    }
+
+    fn timeout(&mut self, now: Timestamp) {
+        if self.observer.timeout(now) {
+            self.reference.seal(true);
+        }
     }
 }
 
@@ -411,11 +562,21 @@ fn filter() -> TopicFilter {
     TopicFilter::from_static("a/+").expect("a plain filter")
 }
 
-fn pick<T>(mut all: Vec<T>, which: usize) -> Option<T> {
-    (!all.is_empty()).then(|| all.swap_remove(which % all.len()))
-}
-
-/// A reason that the packet may carry.
-fn allowed(kind: AckKind, reason: ReasonCode) -> ReasonCode {
-    if reason.allowed_in(kind.into(), Side::Server) { reason } else { ReasonCode::Success }
+/// The wish that comes to this packet.
+fn command(tag: u64, packet: Packet) -> Command {
+    match packet {
+        Packet::Publish(publish) => Command::Publish { tag, publish },
+        Packet::Subscribe(Subscribe { filters, properties, .. }) => {
+            Command::Subscribe { tag, filters, properties }
+        }
+        Packet::Unsubscribe(Unsubscribe { filters, properties, .. }) => {
+            Command::Unsubscribe { tag, filters, properties }
+        }
+        Packet::Auth(auth) if auth.reason == ReasonCode::ReAuthenticate => {
+            Command::Reauthenticate(auth.properties)
+        }
+        Packet::Auth(auth) => Command::AnswerChallenge(auth.properties),
+        Packet::Disconnect(disconnect) => Command::Disconnect(disconnect),
+        _ => Command::Ping { tag },
+    }
 }

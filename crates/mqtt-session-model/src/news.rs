@@ -1,6 +1,6 @@
 //! [`News`]: events, as far as a model can foretell them.
 
-use mqtt_session::codec::{Publish, QoS, ReasonCode};
+use mqtt_session::codec::{Auth, Publish, ReasonCode};
 use mqtt_session::{DisconnectCause, Event, PublishEnd, Stage, Tag};
 
 use crate::messages::number;
@@ -16,12 +16,9 @@ pub enum News {
     /// The server refused.
     Refused,
     /// A message arrived.
-    Message {
-        /// Its number.
-        n: u64,
-        /// Its QoS.
-        qos: QoS,
-    },
+    Message(Publish),
+    /// The server asks for another step of the authentication, or has seen enough.
+    Auth(Auth),
     /// A publish came to its end.
     Ended {
         /// The command's tag, which is the message's number as well.
@@ -65,7 +62,7 @@ impl News {
     ///
     /// # Panics
     ///
-    /// If the event tells of a publish that is not the one of its tag, or of authentication, which no story asks for.
+    /// If the event tells of a publish that is not the one of its tag.
     #[must_use]
     pub fn of(event: &Event) -> Self {
         let ended = |tag: &Tag, publish: &Publish, end| {
@@ -79,9 +76,7 @@ impl News {
         match event {
             Event::Connected(connected) => Self::Connected { session_present: connected.session_present },
             Event::Refused(_) => Self::Refused,
-            Event::Message(inbound) => {
-                Self::Message { n: number(inbound.publish.payload()), qos: inbound.publish.qos() }
-            }
+            Event::Message(inbound) => Self::Message(inbound.publish.to_publish()),
             Event::Published { tag, publish, result } => ended(tag, publish, End::of(result)),
             Event::PublishLost { tag, publish, stage } => ended(tag, publish, End::Lost(*stage)),
             Event::Subscribed { tag, result } => request(tag, result.is_ok()),
@@ -89,12 +84,18 @@ impl News {
             Event::Pong { tag, .. } => Self::Answered { tag: *tag },
             Event::PingAborted { tag } => Self::Aborted { tag: *tag },
             Event::Disconnected(cause) => Self::Disconnected(cause.clone()),
-            Event::Challenged(_) | Event::Reauthenticated(_) => panic!("no method was named: {event:?}"),
+            Event::Challenged(auth) | Event::Reauthenticated(auth) => Self::Auth(auth.clone()),
         }
     }
 }
 
 impl End {
+    /// How a publish of QoS 1 or 2 ends with this reason.
+    #[must_use]
+    pub fn with(reason: ReasonCode) -> Self {
+        if reason.is_error() { Self::Refused(reason) } else { Self::Acknowledged(reason) }
+    }
+
     fn of(end: &PublishEnd) -> Self {
         match end {
             PublishEnd::Acknowledged(ack) => Self::Acknowledged(ack.reason),

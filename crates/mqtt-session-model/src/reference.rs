@@ -1,586 +1,532 @@
-//! [`Reference`]: what a correct session does, in plain maps and without a thought of speed.
+//! [`Reference`]: what a correct session does with messages, in plain maps and without a thought of speed.
 //!
-//! It is told everything that the session is told, and knows from that what the session owes: the packets of each kind
-//! in their order, and the news. What really comes out is judged by that: each packet ([`Reference::sent`]), and that
-//! nothing is missing once all that may leave has left ([`Reference::settled`]).
-
-mod judge;
+//! It is told all that the session is told, and knows from that what it owes: outcomes, messages and packets. What leaves
+//! is judged by that ([`Reference::sent`]), and that nothing is missing once all that may leave has left
+//! ([`Reference::settled`]). Its store is a copy of what it keeps: what relies on the store waits until it is in the copy.
+//!
+//! It knows whole packets with whole topics. What bytes mean, and what concerns one connection alone, is for the
+//! [`Observer`](crate::observer::Observer) to know.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::{replace, take};
 use std::time::Duration;
 
-use mqtt_session::codec::{
-    Ack, AckKind, Connack, Connect, DecodeError, Packet, PacketKind, Publish, QoS, ReasonCode, Side, Version,
-};
-use mqtt_session::{
-    Command, Config, DisconnectCause, Phase, ProtocolError, Refusal, Stage, Tag, Timestamp, Violation,
-};
+use mqtt_session::codec::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use mqtt_session::codec::{Ack, AckKind, Connack, Packet, PacketId, Publish, QoS, ReasonCode, Version};
+use mqtt_session::{Config, Key, Stage, Tag, Timestamp, Violation};
 
-use crate::messages::number;
+use crate::messages::aged;
 use crate::news::{End, News};
 
-/// How long the last output may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The model of one session.
-#[derive(Clone, Debug)]
-pub struct Reference {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reference {
     config: Config,
-    /// Whether a server has ever accepted us.
-    has_session: bool,
-    next_id: u16,
+    pub(crate) kept: Kept,
+    pub(crate) link: Link,
+    /// What the store has, what is being written, and whether it has failed.
+    stored: Kept,
+    writing: Option<Kept>,
+    failed: bool,
+    /// How many messages of QoS 1 and 2 came. Each is known by its number.
+    messages: u64,
+    /// What the application must be told, in this order; and messages that the store must have before.
+    pub(crate) news: VecDeque<(News, Option<u64>)>,
+    untold: VecDeque<(News, Option<u64>)>,
+}
+
+/// What outlives a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// How many sessions there have been on the server.
+    sessions: u64,
+    last_id: u16,
+    /// In order of submission. Those of QoS 0 end with the connection.
+    pub(crate) outgoing: BTreeMap<Tag, Outgoing>,
+    /// Those that PUBREC came for, in that order.
+    released: Vec<Tag>,
     /// Identifiers that a server may hold for one of our given-up messages.
-    barred: BTreeSet<u16>,
-    /// Outgoing QoS 1 and 2, by tag, which is the order of submission.
-    flows: BTreeMap<Tag, Flow>,
-    pubrecs: u64,
-    /// Inbound QoS 1 and 2, by packet identifier.
-    inbound: BTreeMap<u16, Inbound>,
-    link: Option<Link>,
-    /// What the application must be told, in this order.
-    pub news: VecDeque<News>,
+    barred: BTreeSet<PacketId>,
+    pub(crate) incoming: BTreeMap<PacketId, Incoming>,
 }
 
 #[derive(Clone, Debug)]
-struct Flow {
-    id: u16,
-    qos: QoS,
-    stage: Stage,
-    /// The order of its PUBREC, and what that said.
-    received: (u64, ReasonCode),
-    /// Whether this connection has carried it.
-    carried: bool,
+pub(crate) struct Outgoing {
+    pub(crate) publish: Publish,
+    pub(crate) stage: Stage,
+    /// What PUBREC said.
+    reason: ReasonCode,
+    expires: Option<Timestamp>,
+    /// The byte of this connection with which it ended there.
+    pub(crate) carried: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
-struct Inbound {
-    n: u64,
+pub(crate) struct Incoming {
     qos: QoS,
-    /// Whether the application that there is now knows it.
+    number: u64,
+    /// Whether the application that there is now is told, and what it said.
     told: bool,
     answer: Option<ReasonCode>,
-    /// Whether PUBREC was ever sent.
-    recorded: bool,
-    /// Whether this connection has shown its PUBLISH, has sent PUBREC for it, and has it in its order.
-    shown: bool,
+    /// Whether PUBREC was sent, ever and on this connection; and whether this connection has shown the message.
+    pub(crate) recorded: bool,
     recorded_here: bool,
-    queued: bool,
+    shown: bool,
 }
 
 /// What ends with a connection.
 #[derive(Clone, Debug, Default)]
-struct Link {
-    clean: bool,
-    keep_alive: Duration,
-    accepted: bool,
+pub(crate) struct Link {
+    /// How many flows there may be at once, if the server has accepted, and their highest QoS.
     window: usize,
-    max_qos: Option<QoS>,
-    ending: Option<Ending>,
-    /// Nothing may follow.
-    sealed: bool,
-    owes_connect: bool,
-    /// The acknowledgements that are due, by kind.
-    acks: [VecDeque<(u16, ReasonCode)>; 4],
-    /// The reason of the DISCONNECT that is due because of the peer.
-    complaint: Option<ReasonCode>,
-    resumed: VecDeque<Tag>,
-    queue: VecDeque<Next>,
-    /// QoS 0 that is encoded: tag, and where its last byte stands.
-    qos0: VecDeque<(Tag, u64)>,
-    requests: BTreeMap<u16, (Tag, PacketKind, usize)>,
-    /// How many PINGREQs the application has asked for that are to be sent.
-    owed_pings: usize,
-    pings: VecDeque<Ping>,
-    last_write: Timestamp,
-    /// The order in which messages are to be acknowledged, QoS 1 and QoS 2, by packet identifier and number.
-    order: [VecDeque<(u16, u64)>; 2],
+    maximum_qos: Option<QoS>,
+    /// Whether nothing more becomes due.
+    pub(crate) is_sealed: bool,
+    /// What is sent at once, and what in its turn.
+    at_once: VecDeque<Due>,
+    queue: VecDeque<Due>,
+    /// In which messages are to be acknowledged, for QoS 1 and QoS 2.
+    order: [VecDeque<(PacketId, u64)>; 2],
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Next {
-    Qos0(Tag),
-    Flow(Tag),
-    Request(u16),
-    Farewell,
-}
-
-#[derive(Clone, Debug)]
-struct Ending {
-    cause: DisconnectCause,
-    at: Timestamp,
-}
-
-/// A PINGREQ that waits for its answer.
-#[derive(Clone, Debug, Default)]
-struct Ping {
-    tag: Option<Tag>,
-    /// Where it ends, once it is sent; when the transport had taken it.
-    end: Option<u64>,
-    written_at: Option<Timestamp>,
+enum Due {
+    Publish(Tag),
+    Packet(Packet),
+    /// PUBREL of a publish.
+    Release(Ack, Tag),
+    /// PUBCOMP, and the message that the store must have forgotten.
+    Complete(Ack, Option<u64>),
 }
 
 /// What happens around the session.
 impl Reference {
     /// A session that has never been connected.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            has_session: false,
-            next_id: 1,
-            barred: BTreeSet::new(),
-            flows: BTreeMap::new(),
-            pubrecs: 0,
-            inbound: BTreeMap::new(),
-            link: None,
-            news: VecDeque::new(),
-        }
-    }
-
-    /// A transport is open.
-    pub fn open(&mut self, connect: &Connect, now: Timestamp) {
-        self.close();
-        self.link = Some(Link {
-            clean: connect.clean_start,
-            keep_alive: Duration::from_secs(connect.keep_alive.into()),
-            last_write: now,
-            owes_connect: true,
-            ..Link::default()
-        });
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config, ..Self::default() }
     }
 
     /// The transport is gone.
-    pub fn close(&mut self) {
-        let Some(link) = self.link.take() else { return };
-        for (tag, _) in link.qos0 {
-            self.end(tag, End::Lost(Stage::Sent));
-        }
-        for next in link.queue {
-            if let Next::Qos0(tag) = next {
-                self.end(tag, End::Lost(Stage::Unsent));
+    pub(crate) fn close(&mut self) {
+        for (tag, outgoing) in self.kept.outgoing.clone() {
+            if outgoing.publish.qos == AtMostOnce {
+                self.end(tag, End::Lost(outgoing.stage));
             }
         }
-        let requests = link.requests.into_values().map(|(tag, ..)| tag);
-        let aborted = requests.chain(link.pings.into_iter().filter_map(|ping| ping.tag));
-        self.news.extend(aborted.map(|tag| News::Aborted { tag }));
-        let cause = link.ending.map_or(DisconnectCause::LinkClosed, |ending| ending.cause);
-        self.news.push_back(News::Disconnected(cause));
-        self.flows.values_mut().for_each(|flow| flow.carried = false);
-        for inbound in self.inbound.values_mut() {
-            (inbound.shown, inbound.recorded_here, inbound.queued) = (false, false, false);
+        self.kept.outgoing.values_mut().for_each(|outgoing| outgoing.carried = None);
+        for message in self.kept.incoming.values_mut() {
+            (message.shown, message.recorded_here) = (false, false);
+            message.told &= self.untold.iter().all(|(_, number)| *number != Some(message.number));
+        }
+        self.untold.clear();
+        self.link = Link::default();
+    }
+
+    /// The process dies, and another one goes on from the store, with what was being `written` or without it; or from a
+    /// snapshot, if there is no store.
+    pub(crate) fn restart(&mut self, written: bool) {
+        if self.config.durable {
+            let written = self.writing.take().filter(|_| written);
+            self.kept = written.unwrap_or_else(|| take(&mut self.stored));
+            // They may have been sent.
+            let outgoing = self.kept.outgoing.values_mut();
+            outgoing.for_each(|outgoing| outgoing.stage = outgoing.stage.max(Stage::Sent));
+        }
+        self.close();
+        self.news.clear();
+        self.kept.incoming.retain(|_, message| message.is_stored());
+        for message in self.kept.incoming.values_mut() {
+            (message.told, message.recorded) = (message.answer.is_some(), message.answer.is_some());
+        }
+        (self.stored, self.failed) = (self.kept.clone(), false);
+    }
+
+    /// The store is given what has changed; or there is nothing that it does not have.
+    pub(crate) fn hand_out(&mut self, is_something: bool) {
+        match is_something {
+            true => self.writing = Some(self.kept.clone()),
+            false => self.stored = Kept { last_id: self.stored.last_id, ..self.kept.clone() },
         }
     }
 
-    /// The process dies, and another one goes on from what is stored.
-    pub fn restart(&mut self) {
-        self.close();
-        self.news.clear();
-        let is_refused = |inbound: &Inbound| inbound.answer.is_some_and(ReasonCode::is_error);
-        self.inbound.retain(|_, inbound| inbound.qos == QoS::ExactlyOnce && !is_refused(inbound));
-        for inbound in self.inbound.values_mut() {
-            (inbound.told, inbound.recorded) = (inbound.answer.is_some(), inbound.answer.is_some());
-            inbound.answer = inbound.answer.map(|_| ReasonCode::Success);
+    /// The store has what it was given.
+    pub(crate) fn store(&mut self) {
+        self.stored = self.writing.take().expect("something is being written");
+        while let Some(news) = self.untold.pop_front_if(|(_, number)| self.stored.has(*number)) {
+            self.news.push_back(news);
         }
+        self.take_turns();
+    }
+
+    /// The store has lost what it was given, and keeps nothing any more.
+    pub(crate) fn fail_store(&mut self) {
+        (self.writing, self.failed) = (None, true);
     }
 
     /// The transport has taken so many bytes of this connection.
-    pub fn written(&mut self, total: u64, now: Timestamp) {
-        let Some(link) = &mut self.link else { return };
-        link.last_write = now;
-        for ping in link.pings.iter_mut().filter(|ping| ping.end.is_some_and(|end| end <= total)) {
-            ping.written_at.get_or_insert(now);
-        }
-        while let Some((tag, _)) = link.qos0.pop_front_if(|(_, end)| *end <= total) {
-            self.news.push_back(News::Ended { tag, end: End::Written });
+    pub(crate) fn written(&mut self, total: u64) {
+        for (tag, outgoing) in self.kept.outgoing.clone() {
+            if outgoing.publish.qos == AtMostOnce && outgoing.carried.is_some_and(|end| end <= total) {
+                self.end(tag, End::Written);
+            }
         }
     }
 
-    /// The deadline has come.
-    pub fn timeout(&mut self, now: Timestamp) {
-        let Some(link) = self.link.as_ref().filter(|_| self.phase() == Phase::Ready) else { return };
-        let oldest = link.pings.front().and_then(|ping| ping.written_at);
-        if oldest.is_some_and(|at| at + self.config.ping_timeout <= now) {
-            self.cut(DisconnectCause::PingTimeout, now);
+    /// The application publishes, with the [next identifier](Self::free_id). False if it may not.
+    pub(crate) fn publish(&mut self, tag: Tag, publish: &Publish, now: Timestamp) -> bool {
+        let is_flow = publish.qos > AtMostOnce;
+        let is_forbidden = self.failed || self.counts().0 >= self.link.window || !self.link.takes(publish);
+        if is_flow && is_forbidden {
+            return false;
         }
-    }
-
-    /// A wish of the application.
-    ///
-    /// # Errors
-    ///
-    /// It is not to be had now.
-    pub fn submit(&mut self, command: &Command, now: Timestamp) -> Result<(), Refusal> {
-        let id = self.free_id();
-        let in_flight = self.flows.len();
-        let ready = self.phase() == Phase::Ready;
-        let Some(link) = self.link.as_mut().filter(|_| ready) else { return Err(Refusal::NotReady) };
-        match command {
-            Command::Publish { publish, .. } if publish.qos > QoS::AtMostOnce && in_flight >= link.window => {
-                return Err(Refusal::WindowFull);
-            }
-            Command::Publish { publish, .. } if !link.takes(publish.qos) => {
-                let maximum = link.max_qos.unwrap_or(QoS::ExactlyOnce);
-                return Err(Refusal::QosNotSupported { qos: publish.qos, maximum });
-            }
-            Command::Publish { tag, publish } if publish.qos == QoS::AtMostOnce => {
-                link.queue.push_back(Next::Qos0(*tag));
-                return Ok(());
-            }
-            Command::Publish { tag, publish } => {
-                link.queue.push_back(Next::Flow(*tag));
-                let (stage, received) = (Stage::Unsent, (0, ReasonCode::Success));
-                self.flows.insert(*tag, Flow { id, qos: publish.qos, stage, received, carried: false });
-            }
-            Command::Subscribe { tag, filters, .. } => {
-                link.requests.insert(id, (*tag, PacketKind::Suback, filters.len()));
-                link.queue.push_back(Next::Request(id));
-            }
-            Command::Unsubscribe { tag, filters, .. } => {
-                link.requests.insert(id, (*tag, PacketKind::Unsuback, filters.len()));
-                link.queue.push_back(Next::Request(id));
-            }
-            Command::Ping { .. } if link.pings.len() >= 16 => return Err(Refusal::Busy),
-            Command::Ping { tag } => {
-                link.owed_pings += 1;
-                link.pings.push_back(Ping { tag: Some(*tag), ..Ping::default() });
-                link.last_write = now;
-                return Ok(());
-            }
-            Command::AnswerChallenge(_) | Command::Reauthenticate(_) => panic!("no story does: {command:?}"),
-            Command::Disconnect(_) => {
-                link.queue.push_back(Next::Farewell);
-                link.end(DisconnectCause::ByUs, now + CLOSE_TIMEOUT);
-                return Ok(());
-            }
-        }
-        self.next_id = id.checked_add(1).unwrap_or(1);
-        Ok(())
-    }
-
-    /// The application answers the message `n`; whether that still means something.
-    pub fn acknowledge(&mut self, n: u64, reason: ReasonCode) -> bool {
-        let flow = self
-            .inbound
-            .values_mut()
-            .find(|inbound| inbound.n == n && inbound.told && inbound.answer.is_none());
-        let Some(flow) = flow else { return false };
-        flow.answer = Some(match reason.is_error() {
-            _ if self.config.version == Version::V311 => ReasonCode::Success,
-            _ if reason.allowed_in(PacketKind::Puback, Side::Client) => reason,
-            true => ReasonCode::UnspecifiedError,
-            false => ReasonCode::Success,
-        });
-        self.take_turns();
+        self.kept.last_id = publish.packet_id.map_or(self.kept.last_id, PacketId::get);
+        let seconds = publish.properties.message_expiry_interval();
+        let expires = seconds.map(|seconds| now + Duration::from_secs(seconds.into()));
+        let (publish, stage, reason) = (publish.clone(), Stage::Unsent, ReasonCode::Success);
+        self.kept.outgoing.insert(tag, Outgoing { publish, stage, reason, expires, carried: None });
+        self.link.queue.push_back(Due::Publish(tag));
         true
+    }
+
+    /// A packet that no message depends on is due: at once, or in its turn.
+    pub(crate) fn owe(&mut self, packet: Packet, at_once: bool) {
+        self.kept.last_id = packet.packet_id().filter(|_| !at_once).map_or(self.kept.last_id, PacketId::get);
+        let queue = if at_once { &mut self.link.at_once } else { &mut self.link.queue };
+        queue.push_back(Due::Packet(packet));
+    }
+
+    /// Nothing follows what is due at once; a link that is `cut` does not even take that.
+    pub(crate) fn seal(&mut self, is_cut: bool) {
+        self.link.is_sealed = true;
+        if is_cut {
+            self.link.at_once.clear();
+        }
+    }
+
+    /// The application answers a message; whether that still means something.
+    pub(crate) fn acknowledge(&mut self, number: u64, reason: ReasonCode) -> bool {
+        let mut open = self.kept.incoming.values_mut().filter(|message| message.is_open());
+        let message = open.find(|message| message.number == number);
+        let is_open = message.map(|message| message.answer = Some(reason)).is_some();
+        self.take_turns();
+        is_open
     }
 }
 
-/// What the peer sends.
+/// What the server says.
 impl Reference {
-    /// Whether nothing that comes in matters any more.
-    #[must_use]
-    pub fn is_deaf(&self) -> bool {
-        self.link.as_ref().is_none_or(|link| link.sealed || link.complaint.is_some())
-    }
-
-    /// A packet came in.
-    ///
-    /// # Errors
-    ///
-    /// The rule that the peer has broken.
-    pub fn hear(&mut self, packet: &Packet, now: Timestamp) -> Result<(), Violation> {
-        let accepted = self.link.as_ref().is_some_and(|link| link.accepted);
-        let result = match packet {
-            Packet::Auth(_) => Err(Violation::UnexpectedAuthentication),
-            Packet::Connack(_) if accepted => Err(Violation::SecondConnack),
-            Packet::Connack(connack) => self.connack(connack, now),
-            _ if !accepted => Err(Violation::ExpectedConnack),
-            Packet::Publish(publish) => self.publish(publish),
-            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => self.pubrel(ack),
-            Packet::Ack(ack) => self.acknowledged(ack),
-            Packet::Suback(suback) => self.answered(packet, suback.reasons.len()),
-            Packet::Unsuback(unsuback) => self.answered(packet, unsuback.reasons.len()),
-            Packet::Pingresp => {
-                let ping = self.link.as_mut().and_then(|link| link.pings.pop_front());
-                self.news.extend(ping.map(|ping| News::Answered { tag: ping.tag }));
-                Ok(())
-            }
-            Packet::Disconnect(disconnect) => {
-                self.cut(DisconnectCause::ByPeer(disconnect.clone()), now);
-                Ok(())
-            }
-            other => panic!("the decoder lets no {other:?} pass"),
-        };
-        result.inspect_err(|violation| {
-            self.fail(ProtocolError { violation: violation.clone(), packet: Some(packet.kind()) }, now);
-        })
-    }
-
-    /// Something came in that is no packet.
-    pub fn malformed(&mut self, error: DecodeError, now: Timestamp) {
-        self.fail(error.into(), now);
-    }
-
-    fn connack(&mut self, connack: &Connack, now: Timestamp) -> Result<(), Violation> {
-        let session_present = connack.session_present;
-        let Some(link) = &mut self.link else { return Ok(()) };
-        if connack.reason.is_error() {
-            self.news.push_back(News::Refused);
-            self.cut(DisconnectCause::Refused, now);
-            return Ok(());
-        }
-        if session_present && link.clean {
-            return Err(Violation::UnexpectedSession);
-        }
-        link.accepted = true;
-        let receive_maximum = connack.properties.receive_maximum().map_or(u16::MAX, |maximum| maximum.get());
-        link.window = self.config.max_in_flight.max(1).min(receive_maximum).into();
-        link.max_qos = connack.properties.maximum_qos();
-        if session_present && self.has_session {
-            self.resume();
+    /// It accepts the connection.
+    pub(crate) fn accepted(&mut self, connack: &Connack) {
+        let window = connack.properties.receive_maximum().map_or(u16::MAX, |maximum| maximum.get());
+        self.link.window = self.config.max_in_flight.max(1).min(window).into();
+        self.link.maximum_qos = connack.properties.maximum_qos();
+        let is_resumed = connack.session_present && self.kept.sessions > 0;
+        if is_resumed {
+            self.kept.released.clone().into_iter().for_each(|tag| self.release(tag));
         } else {
-            self.inbound.clear();
-            self.barred.clear();
-            for (tag, flow) in std::mem::take(&mut self.flows) {
-                self.end(tag, End::Lost(flow.stage));
-            }
+            self.kept.sessions += 1;
+            self.kept.barred.clear();
+            self.kept.incoming.clear();
         }
-        self.has_session = true;
-        self.news.push_back(News::Connected { session_present });
-        Ok(())
-    }
-
-    fn resume(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        let mut released = Vec::new();
-        let mut forbidden = Vec::new();
-        for (tag, flow) in &mut self.flows {
-            if flow.stage == Stage::Received {
-                flow.carried = true;
-                released.push((flow.received.0, flow.id));
-            } else if !link.takes(flow.qos) {
-                forbidden.push(*tag);
-            } else {
-                link.resumed.push_back(*tag);
+        for (tag, Outgoing { publish, stage, .. }) in self.kept.outgoing.clone() {
+            if !is_resumed {
+                self.end(tag, End::Lost(stage));
+            } else if !self.link.takes(&publish) && stage < Stage::Received {
+                let is_held = publish.qos == ExactlyOnce && stage == Stage::Sent;
+                self.kept.barred.extend(publish.packet_id.filter(|_| is_held));
+                self.end(tag, End::Forbidden);
+            } else if stage < Stage::Received {
+                self.link.queue.push_back(Due::Publish(tag));
             }
-        }
-        released.sort_unstable();
-        released.into_iter().for_each(|(_, id)| link.owe(AckKind::Pubrel, id, ReasonCode::Success));
-        for tag in forbidden {
-            let flow = self.flows.remove(&tag).expect("it was just there");
-            if flow.stage == Stage::Sent && flow.qos == QoS::ExactlyOnce {
-                self.barred.insert(flow.id);
-            }
-            self.end(tag, End::Forbidden);
         }
     }
 
-    fn acknowledged(&mut self, ack: &Ack) -> Result<(), Violation> {
-        let id = ack.packet_id.get();
-        let version = self.config.version;
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let Some((&tag, flow)) = self.flows.iter_mut().find(|(_, flow)| flow.id == id) else {
+    /// PUBACK, PUBREC or PUBCOMP.
+    pub(crate) fn acknowledged(&mut self, ack: &Ack) -> Result<(), Violation> {
+        let has_id = |outgoing: &Outgoing| outgoing.publish.packet_id == Some(ack.packet_id);
+        let Some((&tag, outgoing)) = self.kept.outgoing.iter_mut().find(|(_, outgoing)| has_id(outgoing))
+        else {
             if ack.kind == AckKind::Pubrec && !ack.reason.is_error() {
-                link.owe(AckKind::Pubrel, id, in_words_of(version, ReasonCode::PacketIdentifierNotFound));
+                let unknown = self.ack(AckKind::Pubrel, ack.packet_id, ReasonCode::PacketIdentifierNotFound);
+                self.link.at_once.push_back(Due::Complete(unknown, None));
             }
             return Ok(());
         };
-        let is_right = (ack.kind == AckKind::Puback) == (flow.qos == QoS::AtLeastOnce);
-        let mut reason = ack.reason;
-        match (ack.kind, flow.stage) {
-            _ if !is_right => return Err(Violation::WrongAcknowledgement),
+        match (ack.kind, outgoing.stage) {
+            (kind, _) if (kind == AckKind::Puback) != (outgoing.publish.qos == AtLeastOnce) => {
+                return Err(Violation::WrongAcknowledgement);
+            }
             (_, Stage::Unsent) => return Err(Violation::UnsentAcknowledged),
             (AckKind::Pubcomp, Stage::Sent) => return Err(Violation::WrongAcknowledgement),
-            (AckKind::Pubcomp, _) => reason = flow.received.1,
-            (AckKind::Pubrec, stage) if !reason.is_error() => {
-                if stage == Stage::Sent {
-                    (flow.stage, flow.received) = (Stage::Received, (self.pubrecs, reason));
-                    self.pubrecs += 1;
-                }
-                flow.carried = true;
-                link.resumed.retain(|resumed| *resumed != tag);
-                link.owe(AckKind::Pubrel, id, ReasonCode::Success);
-                return Ok(());
+            (AckKind::Pubcomp, _) => {
+                let end = End::with(outgoing.reason);
+                self.end(tag, end);
             }
-            _ => {}
+            (AckKind::Pubrec, stage) if !ack.reason.is_error() => {
+                if stage == Stage::Sent {
+                    (outgoing.stage, outgoing.reason) = (Stage::Received, ack.reason);
+                    self.kept.released.push(tag);
+                }
+                self.release(tag);
+            }
+            _ => self.end(tag, End::with(ack.reason)),
         }
-        link.resumed.retain(|resumed| *resumed != tag);
-        self.flows.remove(&tag);
-        self.end(tag, if reason.is_error() { End::Refused(reason) } else { End::Acknowledged(reason) });
         Ok(())
     }
 
-    fn publish(&mut self, publish: &Publish) -> Result<(), Violation> {
-        let (n, qos) = (number(&publish.payload), publish.qos);
-        let Some(id) = publish.packet_id.map(|id| id.get()) else {
-            self.news.push_back(News::Message { n, qos });
+    /// PUBLISH.
+    pub(crate) fn message(&mut self, publish: Publish) -> Result<(), Violation> {
+        let shown = self.kept.incoming.values().filter(|message| message.shown).count();
+        let (qos, is_full) = (publish.qos, shown >= self.config.max_inbound.max(1).into());
+        let Some(id) = publish.packet_id else {
+            self.news.push_back((News::Message(publish), None));
             return Ok(());
         };
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let order = &mut link.order[usize::from(qos == QoS::ExactlyOnce)];
-        let shown = self.inbound.values().filter(|inbound| inbound.shown).count();
-        let is_full = shown >= self.config.max_inbound.max(1).into();
-        if let Some(inbound) = self.inbound.get_mut(&id) {
-            if inbound.qos == qos && (inbound.shown || publish.dup || qos == QoS::ExactlyOnce) {
-                if is_full && !inbound.shown {
-                    return Err(Violation::ReceiveMaximumExceeded);
-                }
-                inbound.shown = true;
-                if !std::mem::replace(&mut inbound.told, true) {
-                    inbound.n = n;
-                    self.news.push_back(News::Message { n, qos });
-                }
-                if !inbound.queued {
-                    inbound.queued = true;
-                    order.push_back((id, inbound.n));
-                }
-                self.take_turns();
-                return Ok(());
-            }
-            if inbound.shown {
-                return Err(Violation::PacketIdInUse);
-            }
+        let known = self.kept.incoming.get(&id);
+        let is_here = known.is_some_and(|known| known.shown);
+        let is_known =
+            known.is_some_and(|known| known.qos == qos && (is_here || publish.dup || qos == ExactlyOnce));
+        match is_here {
+            true if !is_known => return Err(Violation::PacketIdInUse),
+            false if is_full => return Err(Violation::ReceiveMaximumExceeded),
+            _ => {}
         }
-        if is_full {
-            return Err(Violation::ReceiveMaximumExceeded);
+        if !is_known {
+            self.messages += 1;
+            let (number, told, answer, recorded) = (self.messages, false, None, false);
+            let new = Incoming { qos, number, told, answer, recorded, recorded_here: false, shown: true };
+            self.kept.incoming.insert(id, new);
         }
-        order.push_back((id, n));
-        let (recorded, recorded_here) = (false, false);
-        let new =
-            Inbound { n, qos, told: true, answer: None, recorded, shown: true, recorded_here, queued: true };
-        self.inbound.insert(id, new);
-        self.news.push_back(News::Message { n, qos });
-        Ok(())
-    }
-
-    fn pubrel(&mut self, ack: &Ack) -> Result<(), Violation> {
-        let id = ack.packet_id.get();
-        let reason = match self.inbound.get(&id) {
-            Some(inbound) if inbound.recorded => ReasonCode::Success,
-            Some(Inbound { shown: true, qos: QoS::ExactlyOnce, .. }) => {
-                return Err(Violation::PubrelBeforePubrec);
-            }
-            Some(Inbound { shown: true, .. }) => return Err(Violation::WrongAcknowledgement),
-            _ => ReasonCode::PacketIdentifierNotFound,
-        };
-        let reason = in_words_of(self.config.version, reason);
-        if let Some(link) = &mut self.link {
-            self.inbound.remove(&id);
-            link.owe(AckKind::Pubcomp, id, reason);
+        let Some(message) = self.kept.incoming.get_mut(&id) else { return Ok(()) };
+        let (number, was_told) = (message.number, replace(&mut message.told, true));
+        message.shown = true;
+        let order = &mut self.link.order[usize::from(qos == ExactlyOnce)];
+        if !order.contains(&(id, number)) {
+            order.push_back((id, number));
+        }
+        let may_tell = qos < ExactlyOnce || self.untold.is_empty() && self.stored().has(Some(number));
+        if !was_told {
+            let news = if may_tell { &mut self.news } else { &mut self.untold };
+            news.push_back((News::Message(publish), Some(number)));
         }
         self.take_turns();
         Ok(())
     }
 
-    /// SUBACK or UNSUBACK.
-    fn answered(&mut self, packet: &Packet, reasons: usize) -> Result<(), Violation> {
-        let id = packet.packet_id().map_or(0, |id| id.get());
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let says_nothing = self.config.version == Version::V311 && packet.kind() == PacketKind::Unsuback;
-        match link.requests.get(&id) {
-            Some((tag, kind, filters)) if *kind == packet.kind() => {
-                if *filters != reasons && !says_nothing {
-                    return Err(Violation::ReasonCount { expected: *filters, actual: reasons });
-                }
-                self.news.push_back(News::Answered { tag: Some(*tag) });
-                link.requests.remove(&id);
-                Ok(())
+    /// PUBREL.
+    pub(crate) fn released(&mut self, id: PacketId) -> Result<(), Violation> {
+        let reason = match self.kept.incoming.get(&id) {
+            Some(message) if message.recorded => ReasonCode::Success,
+            Some(Incoming { shown: true, qos: ExactlyOnce, .. }) => {
+                return Err(Violation::PubrelBeforePubrec);
             }
-            _ => Err(Violation::UnknownRequest),
-        }
+            Some(Incoming { shown: true, .. }) => return Err(Violation::WrongAcknowledgement),
+            _ => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.kept.incoming.remove(&id);
+        let stored = self.stored().incoming.get(&id).filter(|message| message.is_stored());
+        let due = Due::Complete(self.ack(AckKind::Pubcomp, id, reason), stored.map(|message| message.number));
+        self.link.at_once.push_back(due);
+        self.take_turns();
+        Ok(())
     }
 
-    /// The acknowledgements whose turn it is become due.
+    /// PUBREL is due.
+    fn release(&mut self, tag: Tag) {
+        let Some(outgoing) = self.kept.outgoing.get_mut(&tag) else { return };
+        outgoing.carried.get_or_insert(0);
+        let release = outgoing.publish.packet_id.map(|id| Due::Release(Ack::new(AckKind::Pubrel, id), tag));
+        self.link.queue.retain(|due| *due != Due::Publish(tag));
+        self.link.at_once.extend(release);
+    }
+
+    /// The acknowledgements whose turn it is are due.
     fn take_turns(&mut self) {
-        let Some(link) = self.link.as_mut().filter(|link| !link.sealed && link.complaint.is_none()) else {
-            return;
-        };
-        for (order, kind) in [(0, AckKind::Puback), (1, AckKind::Pubrec)] {
-            while let Some((id, n)) = link.order[order].front().copied() {
-                let unreleased = self.inbound.values().filter(|inbound| inbound.recorded_here).count();
-                if let Some(inbound) = self.inbound.get_mut(&id).filter(|inbound| inbound.n == n) {
-                    let Some(reason) = inbound.answer else { break };
-                    if kind == AckKind::Puback || reason.is_error() {
-                        self.inbound.remove(&id);
-                    } else if inbound.recorded_here || unreleased < self.config.max_unreleased.max(1).into() {
-                        (inbound.recorded, inbound.recorded_here, inbound.queued) = (true, true, false);
+        for (kind, place) in [(AckKind::Puback, 0), (AckKind::Pubrec, 1)] {
+            while let Some((id, number)) =
+                self.link.order[place].front().copied().filter(|_| !self.link.is_sealed)
+            {
+                let unreleased = self.kept.incoming.values().filter(|message| message.recorded_here).count();
+                let is_answered = |stored: &Incoming| stored.number == number && stored.answer.is_some();
+                let is_stored = self.stored().incoming.get(&id).is_some_and(is_answered);
+                let message = self.kept.incoming.get_mut(&id).filter(|message| message.number == number);
+                if let Some(message) = message {
+                    let Some(reason) = message.answer else { break };
+                    if kind == AckKind::Pubrec && !is_stored {
+                        break;
+                    } else if kind == AckKind::Puback || reason.is_error() {
+                        self.kept.incoming.remove(&id);
+                    } else if message.recorded_here || unreleased < self.config.max_unreleased.max(1).into() {
+                        (message.recorded, message.recorded_here) = (true, true);
                     } else {
                         break;
                     }
-                    link.owe(kind, id, reason);
+                    let ack = self.ack(kind, id, reason);
+                    self.link.at_once.push_back(Due::Packet(ack.into()));
                 }
-                link.order[order].pop_front();
+                self.link.order[place].pop_front();
             }
         }
+    }
+}
+
+/// What the session sends.
+impl Reference {
+    /// A packet was sent; it ends at this byte of the connection.
+    pub(crate) fn sent(&mut self, packet: &Packet, end: u64, now: Timestamp) {
+        self.expire(now);
+        let is_packet = |due: &Due| self.packet(due, now) == *packet;
+        let at_once = self.link.at_once.iter().position(is_packet);
+        let lane = if at_once.is_some() { &self.link.at_once } else { &self.link.queue };
+        let place = at_once.or_else(|| lane.iter().position(is_packet));
+        let place = place.unwrap_or_else(|| panic!("{packet:?} is not due: {:?}", self.link));
+        assert!(self.may_leave(&lane[place]), "{packet:?} has to wait");
+        // What waited for the store may follow what did not.
+        let is_strict = at_once.is_none() && !self.config.durable;
+        let sort = |packet: &Packet| (packet.kind(), packet.packet_id().is_some());
+        let is_before = |due: &&Due| is_strict || sort(&self.packet(due, now)) == sort(packet);
+        let overtaken = lane.range(..place).filter(is_before).find(|due| self.may_leave(due));
+        assert_eq!(overtaken, None, "{packet:?} overtakes");
+        let lane = if at_once.is_some() { &mut self.link.at_once } else { &mut self.link.queue };
+        match lane.remove(place) {
+            Some(Due::Publish(tag)) => {
+                let outgoing = self.kept.outgoing.get_mut(&tag).expect("it is under way");
+                (outgoing.stage, outgoing.carried) = (Stage::Sent, Some(end));
+            }
+            Some(Due::Packet(Packet::Disconnect(_))) => self.seal(false),
+            _ => {}
+        }
+    }
+
+    /// All that may leave has left, as far as the store is concerned only if that `has_all`.
+    pub(crate) fn settled(&mut self, has_all: bool, now: Timestamp) {
+        self.expire(now);
+        let has_all = has_all && !(self.config.durable && self.link.is_sealed);
+        let is_missing = |due: &&Due| (has_all || matches!(due, Due::Packet(_))) && self.may_leave(due);
+        assert_eq!(self.link.at_once.iter().find(is_missing), None, "{self:?}");
+        let is_open = has_all && !self.link.is_sealed && (self.has_room() || !self.config.durable);
+        let mut queue = self.link.queue.iter().filter(|_| is_open);
+        assert_eq!(queue.find(|due| self.may_leave(due)), None, "{self:?}");
+    }
+
+    /// What was never sent ends when it is its turn and its time is over.
+    fn expire(&mut self, now: Timestamp) {
+        while !self.link.is_sealed
+            && let Some(Due::Publish(tag)) = self.link.queue.iter().find(|due| self.may_leave(due))
+            && let outgoing = &self.kept.outgoing[tag]
+            && outgoing.stage == Stage::Unsent
+            && outgoing.expires.is_some_and(|at| at < now)
+        {
+            self.end(*tag, End::Expired);
+        }
+    }
+
+    /// Whether there is room for it, and the store has what it relies on.
+    fn may_leave(&self, due: &Due) -> bool {
+        let Kept { sessions, outgoing, .. } = self.stored();
+        match due {
+            Due::Publish(tag) if self.kept.outgoing[tag].publish.qos == AtMostOnce => true,
+            Due::Publish(tag) => self.has_room() && outgoing.contains_key(tag),
+            // It follows all that there is room for, if that can be stored.
+            Due::Packet(Packet::Disconnect(_)) if self.link.queue.contains(due) => {
+                let waits = |other: &Due| !matches!(other, Due::Publish(_)) || self.has_room();
+                self.failed || !self.link.queue.iter().any(|other| other != due && waits(other))
+            }
+            Due::Packet(Packet::Subscribe(_) | Packet::Unsubscribe(_)) => *sessions == self.kept.sessions,
+            Due::Packet(_) => true,
+            Due::Release(_, tag) => outgoing.get(tag).is_none_or(|flow| flow.stage == Stage::Received),
+            Due::Complete(_, number) => number.is_none() || !self.stored().has(*number),
+        }
+    }
+
+    /// How it looks now: with DUP if it was sent before, and what is left of its interval.
+    fn packet(&self, due: &Due, now: Timestamp) -> Packet {
+        let tag = match due {
+            Due::Packet(packet) => return packet.clone(),
+            Due::Release(ack, _) | Due::Complete(ack, _) => return ack.clone().into(),
+            Due::Publish(tag) => tag,
+        };
+        let Outgoing { publish, stage, expires, .. } = &self.kept.outgoing[tag];
+        let publish = Publish { dup: *stage == Stage::Sent, ..publish.clone() };
+        aged(publish, expires.map(|at| at.saturating_since(now))).into()
     }
 }
 
 /// Looks, and what the others share.
 impl Reference {
-    /// What the session waits for.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        match &self.link {
-            None => Phase::Closed,
-            Some(Link { ending: Some(_), .. }) => Phase::Closing,
-            Some(Link { accepted: false, .. }) => Phase::AwaitConnack,
-            Some(_) => Phase::Ready,
-        }
+    /// How many flows are under way, and how many messages wait for the application.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let flows = self.kept.outgoing.values().filter(|outgoing| outgoing.publish.qos > AtMostOnce);
+        (flows.count(), self.kept.incoming.values().filter(|message| message.is_open()).count())
     }
 
-    /// Identifiers are given out in sequence, past those in use.
-    fn free_id(&self) -> u16 {
-        let is_taken = |id: &u16| {
-            let requested = self.link.as_ref().is_some_and(|link| link.requests.contains_key(id));
-            requested || self.barred.contains(id) || self.flows.values().any(|flow| flow.id == *id)
-        };
-        let all = (self.next_id..=u16::MAX).chain(1..self.next_id);
-        all.into_iter().find(|id| !is_taken(id)).expect("there are more identifiers than publishes")
+    /// The keys of what is kept.
+    pub(crate) fn keys(&self) -> BTreeSet<Key> {
+        let Kept { outgoing, released, barred, incoming, .. } = &self.kept;
+        let id = |tag: &Tag| outgoing.get(tag).and_then(|outgoing| outgoing.publish.packet_id);
+        let publishes = outgoing.keys().filter_map(id).map(Key::Publish);
+        let messages = incoming.iter().filter(|(_, message)| message.is_stored());
+        let others =
+            messages.map(|(id, _)| Key::Received(*id)).chain(barred.iter().copied().map(Key::Barred));
+        [Key::Session]
+            .into_iter()
+            .chain(publishes)
+            .chain(released.iter().filter_map(id).map(Key::Release))
+            .chain(others)
+            .collect()
+    }
+
+    /// The next packet identifier that neither a publish has nor a request.
+    pub(crate) fn free_id(&self, is_requested: impl Fn(PacketId) -> bool) -> PacketId {
+        let has_id = |id| self.kept.outgoing.values().any(|outgoing| outgoing.publish.packet_id == Some(id));
+        let all = (self.kept.last_id..=u16::MAX).skip(1).chain(1..).filter_map(PacketId::new);
+        let mut free = all.filter(|id| !is_requested(*id) && !has_id(*id) && !self.kept.barred.contains(id));
+        free.next().expect("there are more identifiers than publishes")
+    }
+
+    /// What the store has; without one it is as if it had all.
+    fn stored(&self) -> &Kept {
+        if self.config.durable { &self.stored } else { &self.kept }
+    }
+
+    fn has_room(&self) -> bool {
+        let carried = |outgoing: &&Outgoing| outgoing.publish.qos > AtMostOnce && outgoing.carried.is_some();
+        self.kept.outgoing.values().filter(carried).count() < self.link.window
     }
 
     fn end(&mut self, tag: Tag, end: End) {
-        self.news.push_back(News::Ended { tag, end });
+        self.kept.outgoing.remove(&tag);
+        self.kept.released.retain(|released| *released != tag);
+        self.link.queue.retain(|due| *due != Due::Publish(tag));
+        self.news.push_back((News::Ended { tag, end }, None));
     }
 
-    /// The peer broke a rule.
-    fn fail(&mut self, error: ProtocolError, now: Timestamp) {
-        let cause = DisconnectCause::ProtocolError(error.clone());
-        match &mut self.link {
-            Some(link) if link.accepted && self.config.version == Version::V5 => {
-                link.complaint = Some(error.reason_code());
-                link.end(cause, now + CLOSE_TIMEOUT);
-            }
-            _ => self.cut(cause, now),
-        }
+    /// 3.1.1 knows no reasons in acknowledgements.
+    fn ack(&self, kind: AckKind, id: PacketId, reason: ReasonCode) -> Ack {
+        let is_v5 = self.config.version == Version::V5;
+        Ack::new(kind, id).with_reason(if is_v5 { reason } else { ReasonCode::Success })
+    }
+}
+
+impl Kept {
+    fn has(&self, number: Option<u64>) -> bool {
+        self.incoming.values().any(|message| Some(message.number) == number && message.is_stored())
+    }
+}
+
+impl Incoming {
+    /// A message that was refused is forgotten before PUBREC says so.
+    fn is_stored(&self) -> bool {
+        self.qos == ExactlyOnce && !self.answer.is_some_and(ReasonCode::is_error)
     }
 
-    /// The connection ends without another word.
-    fn cut(&mut self, cause: DisconnectCause, now: Timestamp) {
-        let Some(link) = &mut self.link else { return };
-        (link.sealed, link.owes_connect) = (true, false);
-        link.acks = Default::default();
-        link.owed_pings = 0;
-        link.end(cause, now);
+    fn is_open(&self) -> bool {
+        self.told && self.answer.is_none()
     }
 }
 
 impl Link {
-    fn takes(&self, qos: QoS) -> bool {
-        self.max_qos.is_none_or(|maximum| qos <= maximum)
+    fn takes(&self, publish: &Publish) -> bool {
+        self.maximum_qos.is_none_or(|maximum| publish.qos <= maximum)
     }
-
-    fn owe(&mut self, kind: AckKind, id: u16, reason: ReasonCode) {
-        self.acks[kind as usize].push_back((id, reason));
-    }
-
-    /// What happened first is the cause; the earliest deadline holds.
-    fn end(&mut self, cause: DisconnectCause, at: Timestamp) {
-        let ending = self.ending.get_or_insert(Ending { cause, at });
-        ending.at = ending.at.min(at);
-    }
-}
-
-/// 3.1.1 knows no reasons in acknowledgements.
-fn in_words_of(version: Version, reason: ReasonCode) -> ReasonCode {
-    if version == Version::V5 { reason } else { ReasonCode::Success }
 }

@@ -1,7 +1,6 @@
 //! [`Store`]: keys and bytes, which is all that a store of a session has to know, and a batch on its way there.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mqtt_session::codec::bytes::Bytes;
 use mqtt_session::{Config, Key, Operation, Record, Session, Timestamp};
@@ -10,8 +9,17 @@ use mqtt_session::{Config, Key, Operation, Record, Session, Timestamp};
 #[derive(Debug, Default)]
 pub struct Store {
     kept: BTreeMap<[u8; Key::LEN], Vec<u8>>,
+    /// When that was handed out.
+    since: Timestamp,
     /// What would be lost in a crash, or not.
-    writing: Option<(u64, Vec<Operation>)>,
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    batch: u64,
+    operations: Vec<Operation>,
+    since: Timestamp,
 }
 
 impl Store {
@@ -21,36 +29,43 @@ impl Store {
     ///
     /// If a record can't be encoded.
     #[must_use]
-    pub fn of(session: &Session) -> Self {
-        let mut store = Self::default();
+    pub fn of(session: &Session, now: Timestamp) -> Self {
+        let mut store = Self { since: now, ..Self::default() };
         session.snapshot().for_each(|record| store.put(&record));
         store
     }
 
-    /// Begins to write what the session hands out, if it does and nothing is being written.
-    pub fn begin(&mut self, session: &mut Session, now: Timestamp) {
+    /// Begins to write what the session hands out; false if it hands out nothing.
+    pub fn begin(&mut self, session: &mut Session, now: Timestamp) -> bool {
         let mut operations = Vec::new();
-        if let Some(batch) = session.poll_store(now, &mut operations) {
-            self.writing = Some((batch, operations));
-        }
+        let batch = session.poll_store(now, &mut operations);
+        self.writing = batch.map(|batch| Writing { batch, operations, since: now }).or(self.writing.take());
+        batch.is_some()
+    }
+
+    /// Whether something is being written.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.writing.is_some()
     }
 
     /// What is being written is there, and the session hears of it. False if nothing is.
     pub fn commit(&mut self, session: &mut Session, now: Timestamp) -> bool {
-        let Some((batch, operations)) = self.writing.take() else { return false };
-        self.write(&operations);
+        let Some(writing) = self.writing.take() else { return false };
+        let batch = writing.batch;
+        self.write(writing);
         session.handle_stored(now, batch);
         true
     }
 
-    /// The process dies; what was being written is there, or it is not.
+    /// The process dies, or the store fails; what was being written is there, or it is not.
     pub fn crash(&mut self, written: bool) {
-        if let Some((_, operations)) = self.writing.take().filter(|_| written) {
-            self.write(&operations);
+        if let Some(writing) = self.writing.take().filter(|_| written) {
+            self.write(writing);
         }
     }
 
-    /// The session that goes on from what is stored, at once.
+    /// The session that goes on from what is stored.
     ///
     /// # Panics
     ///
@@ -61,13 +76,15 @@ impl Store {
             let key = Key::from_bytes(key).expect("it was a key");
             Record::decode(key, &Bytes::copy_from_slice(bytes)).expect("it was a record")
         };
-        Session::restore(config, self.kept.iter().map(record), now, Duration::ZERO).expect("it was a session")
+        let elapsed = now.saturating_since(self.since);
+        Session::restore(config, self.kept.iter().map(record), now, elapsed).expect("it was a session")
     }
 
-    fn write(&mut self, operations: &[Operation]) {
-        for operation in operations {
+    fn write(&mut self, writing: Writing) {
+        self.since = writing.since;
+        for operation in writing.operations {
             match operation {
-                Operation::Put(record) => self.put(record),
+                Operation::Put(record) => self.put(&record),
                 Operation::Delete(key) => _ = self.kept.remove(&key.to_bytes()),
             }
         }

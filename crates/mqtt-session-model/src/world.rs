@@ -8,7 +8,7 @@ use mqtt_session::codec::bytes::BytesMut;
 use mqtt_session::codec::{Decoder, QoS, ReasonCode, Side, Version};
 use mqtt_session::{Command, Config, Duty, Event, Inbound, Output, Phase, Record, Session, Timestamp, Token};
 
-use crate::messages::{connect, message};
+use crate::messages::{connect, message, number};
 use crate::news::{End, News};
 use crate::server::Server;
 use crate::store::Store;
@@ -119,7 +119,7 @@ impl World {
     /// application knows nothing but which messages it has made use of. The publishes that the store had not got.
     pub fn restart(&mut self, written: bool) -> Vec<u64> {
         if !self.config.durable {
-            self.store = Store::of(&self.session);
+            self.store = Store::of(&self.session, self.now);
         }
         self.store.crash(written);
         self.session = self.store.restore(self.config.clone(), self.now);
@@ -291,7 +291,7 @@ impl World {
                 }
             }
             match News::of(&event) {
-                News::Message { n, qos } => self.delivered.push((n, qos)),
+                News::Message(publish) => self.delivered.push((number(&publish.payload), publish.qos)),
                 // What the store had not got of an end is told again.
                 News::Ended { tag, .. } if self.ended.contains_key(&tag) => {
                     assert!(self.config.durable && self.open.remove(&tag), "{tag} ended twice");
