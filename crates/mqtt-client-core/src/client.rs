@@ -17,9 +17,9 @@ use crate::slots::Tag;
 use crate::store::Stored;
 use crate::subscribe::IntoFilters;
 use crate::{
-    Acknowledge, DisconnectReport, Event, FilterRefused, FilterResults, Flushing, Message, NoResponseTopic,
-    Offline, PingError, PublishBuilder, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
-    Subscription,
+    Acknowledge, Collect, CollectingPublisher, DisconnectReport, Event, FilterRefused, FilterResults,
+    Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder, RequestBuilder, Stats,
+    SubscribeBuilder, SubscribeError, Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -100,11 +100,23 @@ impl Client {
         PublishBuilder::new(self.clone(), topic.as_ref(), payload.into())
     }
 
+    /// A publisher that gathers payloads, and sends those of a topic as one JSON array, when there are enough of them or when
+    /// it is time. Text becomes a string, anything else an object, `{"base64":"…"}`.
+    pub fn batch_publisher(&self, collect: Collect) -> CollectingPublisher {
+        CollectingPublisher::new(self.clone(), collect, true)
+    }
+
+    /// A publisher that gathers messages, and sends them one by one, in their order, when there are enough of them or when it
+    /// is time.
+    pub fn queue_publisher(&self, collect: Collect) -> CollectingPublisher {
+        CollectingPublisher::new(self.clone(), collect, false)
+    }
+
     /// Ready when every message that was published before this call has come to its end: QoS 0 written to the transport,
     /// QoS 1 and 2 acknowledged, or not delivered, which their own outcomes tell. Messages published later are not waited
-    /// for. Dropping the future changes nothing.
+    /// for; what is only collected yet is published first. Dropping the future changes nothing.
     pub fn flush(&self) -> Flushing {
-        Flushing::new(self.clone(), self.shared().run(|core| core.publishing.flush()))
+        Flushing::new(self.clone(), self.shared().run(|core| core.flush()))
     }
 
     /// Ready when all that has happened before this call is in the store: messages that were admitted, acknowledgements, and

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use crate::backoff::{Backoff, SplitMix64};
 use crate::codec::{Connack, Publish, Text};
+use crate::collectors::Collectors;
 use crate::credentials::Credentials;
 use crate::destinations::Destinations;
 use crate::effects::Effects;
@@ -55,6 +56,7 @@ pub(crate) struct Core {
     /// Nobody holds a handle any more.
     pub(crate) abandoned: bool,
     pub(crate) publishing: Publishing,
+    pub(crate) collectors: Collectors,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) streams: Streams,
     pub(crate) pings: Slots<PingSlot>,
@@ -123,6 +125,7 @@ impl Core {
             drain: None,
             abandoned: false,
             publishing,
+            collectors: Collectors::new(),
             subscriptions,
             streams: Streams::new(&options),
             pings: Slots::new(),
@@ -279,6 +282,7 @@ impl Core {
             self.report(unrestored);
             self.take_responses();
             progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
+            self.settle_collectors();
             progress |= self.settle_link();
             if !progress {
                 return;
@@ -318,6 +322,7 @@ impl Core {
     fn facts(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         self.parked = false;
+        self.collectors_timeout();
         self.publishing.handle_time(self.now, &mut self.effects);
         self.replies.handle_time(self.now, &mut self.effects);
     }

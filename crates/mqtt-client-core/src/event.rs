@@ -5,11 +5,11 @@ use std::fmt;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::codec::TopicFilter;
+use crate::codec::{TopicFilter, TopicName};
 use crate::effects::{Effects, park};
 use crate::slots::{Slots, Tag};
 use crate::store::StoreError;
-use crate::{Endpoint, Failure, FilterRefused, Offline};
+use crate::{Endpoint, Failure, FilterRefused, Offline, PublishError};
 
 /// Events a listener may leave unread; then the oldest go, and [`Event::Missed`] says how many.
 const UNREAD: usize = 1024;
@@ -64,6 +64,13 @@ pub enum Event {
     /// The store has failed. Publishes of QoS 1 and 2 have ended, further ones are refused, and inbound messages of QoS 2 are
     /// handed over no more; the rest goes on. The way out is a new client, with a store that works.
     StoreFailed(StoreError),
+    /// A message that a [`CollectingPublisher`](crate::CollectingPublisher) published came to nothing.
+    NotPublished {
+        /// Its topic.
+        topic: TopicName,
+        /// What became of it.
+        error: PublishError,
+    },
     /// There is no connection, and none is tried until `connect` is called.
     Offline(Offline),
     /// This listener did not read fast enough; so many events before the next one are gone.
@@ -90,6 +97,7 @@ impl fmt::Display for Event {
                 write!(f, "disconnected with {unread_bytes} bytes of messages unread")
             }
             Event::StoreFailed(error) => write!(f, "the session is not kept any more: {error}"),
+            Event::NotPublished { topic, error } => write!(f, "publishing to {}: {error}", topic.as_str()),
             Event::Offline(offline) => write!(f, "offline: {offline}"),
             Event::Missed(count) => write!(f, "{count} events were not read in time"),
         }

@@ -45,9 +45,21 @@ macro_rules! client_calls {
                 self.core.publish(topic, payload)
             }
 
+            /// A publisher that gathers payloads, and sends those of a topic as one JSON array, when there are enough of them or when
+            /// it is time. Text becomes a string, anything else an object, `{"base64":"…"}`.
+            pub fn batch_publisher(&self, collect: $crate::Collect) -> $crate::CollectingPublisher {
+                self.core.batch_publisher(collect)
+            }
+
+            /// A publisher that gathers messages, and sends them one by one, in their order, when there are enough of them or when it
+            /// is time.
+            pub fn queue_publisher(&self, collect: $crate::Collect) -> $crate::CollectingPublisher {
+                self.core.queue_publisher(collect)
+            }
+
             /// Ready when every message that was published before this call has come to its end: QoS 0 written to the transport,
             /// QoS 1 and 2 acknowledged, or not delivered, which their own outcomes tell. Messages published later are not waited
-            /// for. Giving up the wait changes nothing.
+            /// for; what is only collected yet is published first. Giving up the wait changes nothing.
             pub fn flush(&self) -> $crate::Flushing {
                 self.core.flush()
             }

@@ -47,6 +47,8 @@ mod acknowledge;
 mod backoff;
 mod builder;
 mod client;
+mod collect;
+mod collectors;
 #[cfg(feature = "serde")]
 mod configuration;
 mod core;
@@ -61,6 +63,7 @@ mod error;
 mod event;
 mod facade;
 mod flush;
+mod json_array;
 mod link;
 mod linked;
 mod log;
@@ -92,6 +95,7 @@ mod wishes;
 pub use acknowledge::Acknowledge;
 pub use builder::OptionsBuilder;
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
+pub use collect::{Collect, Collecting, CollectingPublisher};
 #[cfg(feature = "serde")]
 pub use configuration::Configuration;
 pub use defaults::TopicDefaults;
@@ -124,12 +128,13 @@ pub mod exports {
     pub use crate::Configuration;
     pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
     pub use crate::{
-        Acknowledge, Attempt, ClientError, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
-        Disconnecting, Durability, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults,
-        Flushing, Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent,
-        Offline, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
-        PublishError, Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder, RequestError,
-        Requesting, SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored, SubscribeBuilder,
-        SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults, Unsubscribing,
+        Acknowledge, Attempt, ClientError, Collect, Collecting, CollectingPublisher, Completion,
+        ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
+        Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing, Indeterminate, IntoFilters,
+        InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, Options, OptionsBuilder,
+        Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError, Publishing, Qos0Overflow,
+        Reconnect, RecvError, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Scheme, Stats,
+        StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
+        TopicDefaults, Unsubscribing,
     };
 }

@@ -64,6 +64,7 @@ impl Core {
         if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving { again: false, .. })
             && self.drain.is_none()
         {
+            self.empty_collectors();
             self.drain = Some(Drain { deadline: None });
             self.attend();
             self.pump();
@@ -303,6 +304,7 @@ impl Core {
         self.link = Link::Offline(Some(offline.clone()));
         self.publishing.handle_time(self.now, &mut self.effects);
         self.not_sent.extend(self.publishing.end_all(&offline, &mut self.effects));
+        self.not_sent.extend(self.collectors.take_all());
         self.subscriptions.end_all(&offline, &mut self.effects);
         self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);
         self.streams.wake_all(&mut self.effects);
@@ -436,6 +438,7 @@ impl Core {
             look,
             self.streams.next_time(),
             self.publishing.next_time(),
+            self.collectors.next_time(),
             self.replies.next_time(),
             self.store_deadline(),
         ];

@@ -264,6 +264,19 @@ impl Publishing {
         }
     }
 
+    /// The outcome, if there is one; nobody is woken who waits for more.
+    pub(crate) fn take_ended(&mut self, tag: Tag) -> Option<PublishResult> {
+        let slot = self.slots.get(tag)?;
+        let ended = matches!(slot.stage, SlotStage::Ended(_) | SlotStage::GivenUp(Some(_)));
+        if !ended && slot.early.is_none() {
+            return None;
+        }
+        match self.poll_ended(tag, &mut None) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+
     /// Nobody asks any more. What has not been admitted is taken back, and may have been in the way of others: then true.
     /// Anything else goes on.
     pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) -> bool {

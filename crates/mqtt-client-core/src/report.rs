@@ -11,6 +11,8 @@ pub struct Stats {
     /// Publishes that wait here: for room in the queue, for a connection, for their turn. With
     /// [`in_flight`](Self::in_flight) these are nearly all that have not ended.
     pub queued_publishes: usize,
+    /// Payloads that a [`CollectingPublisher`](crate::CollectingPublisher) holds.
+    pub collected_publishes: usize,
     /// Publishes that are admitted and have not ended: queued, or sent and unacknowledged.
     pub pending_publishes: usize,
     /// What these take of the byte bound ([`max_queued`](crate::OptionsBuilder::max_queued)): their packets, and 128 bytes

@@ -45,6 +45,10 @@ impl<T> Slots<T> {
         self.slots.is_empty()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Tag, &T)> {
+        self.slots.iter().map(|(index, slot)| (Tag::from(slot.0) << 32 | index as Tag, &slot.1))
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Tag, &mut T)> {
         self.slots.iter_mut().map(|(index, slot)| (Tag::from(slot.0) << 32 | index as Tag, &mut slot.1))
     }

@@ -40,11 +40,9 @@ impl Core {
         if let Some(why) = self.refuses_publish(publish.qos) {
             return not_sent(why);
         }
-        // The session will choose one; until then any makes the packet whole, for its length and its faults.
-        publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let cost = match publish.encoded_len(self.options.version) {
-            Ok(len) => cost_of(len),
-            Err(error) => return not_sent(NotSent::Refused(Refusal::Invalid(error))),
+        let cost = match self.cost(publish) {
+            Ok(cost) => cost,
+            Err(why) => return not_sent(why),
         };
         if forget
             && timeout.is_none()
@@ -62,6 +60,14 @@ impl Core {
                 self.publishing.admission(tag, forget)
             }
         }
+    }
+
+    /// What a publish takes of the byte bound, if it can be encoded at all.
+    pub(crate) fn cost(&self, publish: &mut Publish) -> Result<usize, NotSent> {
+        // The session will choose one; until then any makes the packet whole, for its length and its faults.
+        publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let len = publish.encoded_len(self.options.version);
+        len.map(cost_of).map_err(|error| NotSent::Refused(Refusal::Invalid(error)))
     }
 
     pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {
@@ -294,6 +300,12 @@ impl Core {
         }
     }
 
+    /// Waits for all that was published, and for what is only collected yet.
+    pub(crate) fn flush(&mut self) -> Tag {
+        self.empty_collectors();
+        self.publishing.flush()
+    }
+
     pub(crate) fn listen(&mut self) -> Tag {
         self.listeners.open()
     }
@@ -313,6 +325,7 @@ impl Core {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             queued_publishes: self.publishing.queued(),
+            collected_publishes: self.collectors.len(),
             pending_publishes: self.publishing.pending(),
             pending_bytes: self.publishing.pending_bytes(),
             dropped_publishes: self.publishing.counts.dropped,
@@ -350,7 +363,7 @@ impl Core {
     }
 
     /// Why a message can't be taken now, if so.
-    fn refuses_publish(&self, qos: QoS) -> Option<NotSent> {
+    pub(crate) fn refuses_publish(&self, qos: QoS) -> Option<NotSent> {
         let store = self.store_error().filter(|_| qos != QoS::AtMostOnce).cloned().map(NotSent::Store);
         self.refuses_calls().map(NotSent::Offline).or(store)
     }

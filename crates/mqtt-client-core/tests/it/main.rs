@@ -1,6 +1,7 @@
 //! Whole clients in virtual time, against the in-process broker.
 
 mod acknowledging;
+mod collecting;
 mod configuration;
 mod connecting;
 mod defaults;
