@@ -209,7 +209,8 @@ impl Driver {
     /// One write, which gathers many packets.
     fn write(&mut self) -> bool {
         let Link::Up(socket) = &mut self.link else { return false };
-        if self.output.is_empty() || !socket.writable || socket.broken.is_some() {
+        let nothing = self.output.is_empty() && !socket.connection.wants_write();
+        if nothing || !socket.writable || socket.broken.is_some() {
             return false;
         }
         match socket.connection.write(&self.output) {
@@ -294,7 +295,11 @@ impl Driver {
     }
 
     fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
-        if let Link::Up(Socket { broken: Some(error), .. }) = mem::replace(&mut self.link, Link::Down) {
+        // What the peer has said counts more than that it takes nothing any more.
+        let told = failure.as_ref().is_some_and(|(_, error)| error.get_ref().is_some());
+        if let Link::Up(Socket { broken: Some(error), .. }) = mem::replace(&mut self.link, Link::Down)
+            && !told
+        {
             failure = Some(("writing", error));
         }
         self.input.clear();

@@ -13,8 +13,10 @@ use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
 use crate::store::{Durability, Storage};
+use crate::transport::Environment;
 use crate::{
-    Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Reconnect, TcpOptions, TransportOptions,
+    Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Proxy, Reconnect, TcpOptions,
+    TransportOptions,
 };
 
 /// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
@@ -259,6 +261,33 @@ impl OptionsBuilder {
         }
     }
 
+    /// How `mqtts://` and `wss://` are encrypted, and whom the client believes. Refused if an endpoint is not encrypted.
+    /// Default: see [`TlsOptions`](crate::TlsOptions).
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::TlsOptions) -> Self {
+        self.options.transport.tls = Some(tls);
+        self
+    }
+
+    /// Goes through a proxy, which resolves the broker's name. Refused if an endpoint is a Unix socket. Default: none.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.options.transport.proxy = Some(proxy);
+        self
+    }
+
+    /// Goes through the proxy that the environment names now: `http_proxy` for `ws://`, `https_proxy` for `wss://`, `all_proxy`
+    /// for the other schemes and where those two are not set, none for the hosts in `no_proxy` and the names under them. Upper
+    /// case serves too. [`proxy`](Self::proxy) counts more. Default: the environment is not looked at.
+    pub fn proxy_from_environment(mut self) -> Self {
+        match Environment::read(|name| std::env::var(name).ok()) {
+            Ok(environment) => {
+                self.options.transport.environment = environment;
+                self
+            }
+            Err(error) => self.refuse("proxy_from_environment", error.to_string()),
+        }
+    }
+
     /// How TCP sockets are set up. Default: see [`TcpOptions`].
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.options.transport.tcp = tcp;
@@ -428,7 +457,7 @@ impl OptionsBuilder {
         if let Some(error) = error {
             return Err(error);
         }
-        options.transport.check(&options.endpoints)?;
+        options.endpoints.iter().try_for_each(|endpoint| options.transport.check(endpoint))?;
         let fault = |option, problem: &str| Err(InvalidOptions::Option { option, problem: problem.into() });
         if options.version == Version::V311 {
             match options.session_expiry {

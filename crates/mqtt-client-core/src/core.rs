@@ -183,6 +183,7 @@ impl Core {
             return 0;
         }
         self.streams.begin_piece();
+        self.recognise_tls(input);
         // A protocol error latches in the session, which closes the connection and names it in its last event.
         let consumed = self.session.handle_input(now, input).unwrap_or(0);
         self.bytes_received += consumed as u64;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use fluent_uri::Uri;
 
@@ -84,13 +85,21 @@ pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// Apart, so that an endpoint stays small: it is part of errors.
+    more: Arc<More>,
+}
+
+/// What few endpoints have.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct More {
     path: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Endpoint {
     /// An endpoint reached over TCP. The host is a name, an IPv4 address, or an IPv6 address without brackets.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Endpoint { scheme: Scheme::Mqtt, host: host.into(), port, path: String::new() }
+        Endpoint { scheme: Scheme::Mqtt, host: host.into(), port, more: Arc::default() }
     }
 
     /// An endpoint reached over TLS. The host as in [`tcp`](Self::tcp); its certificate has to be made out to it.
@@ -99,10 +108,33 @@ impl Endpoint {
         Endpoint { scheme: Scheme::Mqtts, ..Endpoint::tcp(host, port) }
     }
 
+    /// A WebSocket, with its path and query such as `/mqtt`. The host as in [`tcp`](Self::tcp).
+    #[cfg(feature = "websocket")]
+    pub fn websocket(host: impl Into<String>, port: u16, path: impl Into<String>) -> Self {
+        Endpoint { scheme: Scheme::Ws, ..Endpoint::tcp(host, port) }.with_path(path.into())
+    }
+
+    /// The same over TLS.
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    pub fn secure_websocket(host: impl Into<String>, port: u16, path: impl Into<String>) -> Self {
+        Endpoint { scheme: Scheme::Wss, ..Endpoint::websocket(host, port, path) }
+    }
+
     /// A Unix socket.
     #[cfg(unix)]
     pub fn unix(path: impl Into<String>) -> Self {
-        Endpoint { scheme: Scheme::Unix, host: String::new(), port: 0, path: path.into() }
+        Endpoint { scheme: Scheme::Unix, ..Endpoint::tcp("", 0) }.with_path(path.into())
+    }
+
+    /// The same with one more HTTP header in the request for a WebSocket, such as `Authorization`. For another value before
+    /// each attempt see [`before_attempt`](crate::OptionsBuilder::before_attempt).
+    ///
+    /// A header may hold a secret, so [`Display`](fmt::Display) and `Debug` leave it out.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.more).headers.push((name.into(), value.into()));
+        self
     }
 
     /// How it is reached.
@@ -124,7 +156,53 @@ impl Endpoint {
     ///
     /// A query may hold a secret, so [`Display`](fmt::Display) and `Debug` leave it out.
     pub fn path(&self) -> &str {
-        &self.path
+        &self.more.path
+    }
+
+    #[cfg(feature = "websocket")]
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.more.headers
+    }
+
+    fn with_path(self, path: String) -> Self {
+        Endpoint { more: Arc::new(More { path, headers: Vec::new() }), ..self }
+    }
+
+    /// Host and port as a URL writes them; without the port if it is the scheme's own.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// What could not be sent as it stands, or would mean something else.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let Endpoint { scheme, host, more, .. } = self;
+        let More { path, headers } = &**more;
+        let is_value = |byte: u8| byte == b'\t' || byte >= b' ' && byte != 0x7f;
+        if !scheme.is_available() {
+            return Some("this is not available in this build");
+        }
+        if host.bytes().any(|byte| byte <= b' ' || b"/@\x7f".contains(&byte)) {
+            return Some("the host is neither a name nor an address");
+        }
+        if scheme.is_websocket()
+            && !(path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Some("the path of a WebSocket begins with / and is percent-encoded");
+        }
+        if !headers.is_empty() && !scheme.is_websocket() {
+            return Some("only a WebSocket takes HTTP headers");
+        }
+        for (name, value) in headers {
+            let reserved = ["host", "connection", "upgrade"].iter().any(|it| name.eq_ignore_ascii_case(it))
+                || name.to_ascii_lowercase().starts_with("sec-websocket-");
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            if reserved || name.is_empty() || !is_name || !value.bytes().all(is_value) {
+                return Some("an HTTP header that can't be set");
+            }
+        }
+        None
     }
 
     /// Another host that is reached in the same way: encrypted if this one is. Its port is the scheme's, if there is none.
@@ -142,8 +220,8 @@ impl Default for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endpoint { scheme, host, port, path } = self;
-        let path = path.split('?').next().unwrap_or_default();
+        let Endpoint { scheme, host, port, more } = self;
+        let path = more.path.split('?').next().unwrap_or_default();
         match scheme {
             Scheme::Unix => write!(f, "unix://{path}"),
             _ if host.contains(':') => write!(f, "{}://[{host}]:{port}{path}", scheme.name()),
@@ -198,7 +276,7 @@ impl BrokerUrl {
             }
             Scheme::Unix => {
                 let path = percent_decoded(path).ok_or(InvalidUrl::NoSocket)?;
-                Endpoint { scheme, host, port: 0, path }
+                Endpoint { scheme, ..Endpoint::tcp(host, 0) }.with_path(path)
             }
             _ if host.is_empty() => return Err(InvalidUrl::NoHost),
             _ if port == Some(0) => return Err(InvalidUrl::BadPort),
@@ -212,7 +290,7 @@ impl BrokerUrl {
                     (false, "" | "/") => String::new(),
                     (false, _) => return Err(InvalidUrl::PathNotAllowed { scheme }),
                 };
-                Endpoint { scheme, host, port, path }
+                Endpoint { scheme, ..Endpoint::tcp(host, port) }.with_path(path)
             }
         };
         let (username, password) = match authority.userinfo() {
@@ -266,17 +344,23 @@ pub enum InvalidUrl {
         /// The scheme.
         scheme: Scheme,
     },
+    /// Not the URL of a proxy.
+    #[error("{scheme}:// is no proxy; expected http or socks5")]
+    NoProxy {
+        /// The scheme.
+        scheme: String,
+    },
     /// `unix://` without the absolute path of a socket, or with a host or a port.
     #[error("expected unix:///path/of/the/socket")]
     NoSocket,
 }
 
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(percent_bytes(text)).ok()
 }
 
 /// The URL's grammar has been checked: each `%` is followed by two hexadecimal digits.
-fn percent_bytes(text: &str) -> Vec<u8> {
+pub(crate) fn percent_bytes(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -6,10 +6,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::TlsError;
+#[cfg(feature = "websocket")]
+use crate::WebSocketError;
 use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
 use crate::session::{ProtocolError, Refusal};
 use crate::store::StoreError;
-use crate::{Endpoint, InvalidUrl, ProviderError};
+use crate::{Endpoint, InvalidUrl, ProviderError, ProxyError};
 
 /// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,6 +29,16 @@ pub enum Failure {
     /// The function that says what an attempt uses had no answer
     /// ([`before_attempt`](crate::OptionsBuilder::before_attempt)).
     Provider(ProviderError),
+    /// The proxy made no way to the broker.
+    Proxy(ProxyError),
+    /// The connection could not be encrypted, or its encryption was broken.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsError>),
+    /// The WebSocket could not be opened, or was closed.
+    #[cfg(feature = "websocket")]
+    WebSocket(Box<WebSocketError>),
+    /// The broker answered a plain connection in TLS.
+    TlsExpected,
     /// From the name look-up, or the provider, to the CONNACK it took longer than the connect timeout.
     ConnectTimeout(Duration),
     /// The broker said no in its CONNACK.
@@ -57,7 +71,19 @@ pub(crate) enum FailureClass {
 }
 
 impl Failure {
+    /// A transport that knows more than the system says it in the reason of its error.
     pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
+        if let Some(error) = reason_of::<ProxyError>(&error) {
+            return Failure::Proxy(error);
+        }
+        #[cfg(feature = "tls")]
+        if let Some(error) = reason_of::<TlsError>(&error) {
+            return Failure::Tls(Box::new(error));
+        }
+        #[cfg(feature = "websocket")]
+        if let Some(error) = reason_of::<WebSocketError>(&error) {
+            return Failure::WebSocket(Box::new(error));
+        }
         Failure::Io { doing, error: Arc::new(error) }
     }
 
@@ -65,7 +91,19 @@ impl Failure {
     /// protocol error is more likely damage than another protocol.
     pub(crate) fn class(&self, was_ready: bool) -> FailureClass {
         match self {
+            Failure::Proxy(ProxyError::Credentials) | Failure::TlsExpected => FailureClass::Permanent,
+            // Certificates are replaced while the client tries.
+            #[cfg(feature = "tls")]
+            Failure::Tls(_) => FailureClass::Network,
+            // Credentials that are refused, a path that is not there. 408 and 429 ask for patience.
+            #[cfg(feature = "websocket")]
+            Failure::WebSocket(error) => match **error {
+                WebSocketError::Status(408 | 429) => FailureClass::Network,
+                WebSocketError::Status(400..=499) => FailureClass::Permanent,
+                _ => FailureClass::Network,
+            },
             Failure::Io { .. }
+            | Failure::Proxy(_)
             | Failure::ConnectTimeout(_)
             | Failure::Closed
             | Failure::PingTimeout
@@ -89,6 +127,10 @@ impl Failure {
         };
         matches!(reason, ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized)
     }
+}
+
+fn reason_of<E: std::error::Error + Clone + 'static>(error: &io::Error) -> Option<E> {
+    error.get_ref()?.downcast_ref::<E>().cloned()
 }
 
 fn class_of(reason: ReasonCode) -> FailureClass {
@@ -116,6 +158,12 @@ impl fmt::Display for Failure {
         match self {
             Failure::Io { doing, error } => write!(f, "{doing}: {error}"),
             Failure::Provider(error) => write!(f, "preparing to connect: {error}"),
+            Failure::Proxy(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Failure::Tls(error) => error.fmt(f),
+            #[cfg(feature = "websocket")]
+            Failure::WebSocket(error) => error.fmt(f),
+            Failure::TlsExpected => f.write_str("the broker speaks TLS on this port; use mqtts:// or wss://"),
             Failure::ConnectTimeout(after) => write!(f, "no CONNACK within {after:?}"),
             Failure::Refused(connack) => {
                 write!(

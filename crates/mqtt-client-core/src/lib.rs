@@ -119,13 +119,22 @@ pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
 pub use store::{Change, Changes, Durability, Opened, Owner, Storage, Store, StoreError, Stored, Storing};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
-pub use transport::{RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, literal, race_order};
+#[cfg(feature = "websocket")]
+pub use transport::WebSocketError;
+pub use transport::{
+    Entropy, Layers, Proxy, ProxyError, RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, literal,
+    race_order,
+};
+#[cfg(feature = "tls")]
+pub use transport::{TlsError, TlsOptions, TlsVersion};
 
 /// What both adapters show as their own: one list for both. Not part of the public API.
 #[doc(hidden)]
 pub mod exports {
     #[cfg(feature = "serde")]
     pub use crate::Configuration;
+    #[cfg(feature = "websocket")]
+    pub use crate::WebSocketError;
     pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
     pub use crate::{
         Acknowledge, Attempt, ClientError, Collect, Collecting, CollectingPublisher, Completion,
@@ -137,4 +146,7 @@ pub mod exports {
         StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
         TopicDefaults, Unsubscribing,
     };
+    pub use crate::{Proxy, ProxyError};
+    #[cfg(feature = "tls")]
+    pub use crate::{TlsError, TlsOptions, TlsVersion};
 }

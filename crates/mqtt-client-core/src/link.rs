@@ -101,6 +101,9 @@ impl Core {
         let Link::Preparing { deadline } = self.link else { return };
         match answer {
             Ok(Attempt { endpoint, credentials, .. }) => {
+                if let Err(error) = self.options.transport.check(&endpoint) {
+                    return self.link_ended(Failure::Provider(error.into()));
+                }
                 self.destinations.provide(endpoint);
                 self.credentials = credentials;
                 self.link = Link::Prepared { deadline };
@@ -116,6 +119,13 @@ impl Core {
         match self.session.handle_opened(self.now, connect) {
             Ok(()) => self.link = Link::Handshake { deadline },
             Err(rejected) => self.link_ended(Failure::Invalid(Box::new(rejected.refusal))),
+        }
+    }
+
+    /// A server of TLS answers what it does not understand with an alert. No packet begins like that.
+    pub(crate) fn recognise_tls(&mut self, input: &[u8]) {
+        if matches!(self.link, Link::Handshake { .. }) && input.starts_with(&[0x15, 3]) {
+            self.failure = Some(Failure::TlsExpected);
         }
     }
 
@@ -138,6 +148,7 @@ impl Core {
         // What the session knows is why the transport failed, if that failed too.
         let failure = match (self.failure.take(), cause) {
             (_, DisconnectCause::ByUs) => return self.left(),
+            (Some(Failure::TlsExpected), _) => Failure::TlsExpected,
             (_, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
             (_, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
             (_, DisconnectCause::PingTimeout) => Failure::PingTimeout,

@@ -9,6 +9,8 @@
 //! | [`Case`] | one run of a scenario: an adapter and a protocol version |
 //! | [`Bed`] | a broker to lie in: ours in this process, mosquitto, or one that `MQTT_TEST_BROKER` names |
 //! | [`Mosquitto`] | a mosquitto of one's own, that can be stopped and started again |
+//! | [`Ways`] | a mosquitto that is reached in every way: TCP, TLS, WebSocket, Unix socket |
+//! | [`Authority`] | certificates made on the spot |
 //! | [`Peer`] | a server's end of a connection, played by hand |
 //!
 //! Nothing here sleeps for a fixed time and hopes: whatever is waited for has [`PATIENCE`], after which the scenario fails
@@ -18,16 +20,20 @@ mod adapter;
 mod bed;
 mod blocking;
 mod case;
+mod certificates;
 mod mosquitto;
 mod patience;
 mod peer;
 mod tokio;
+mod ways;
 
 pub use adapter::{Adapter, Client, Events, Next, Subscription};
 pub use bed::Bed;
 pub use blocking::Blocking;
 pub use case::Case;
+pub use certificates::{Authority, Certified};
 pub use mosquitto::Mosquitto;
 pub use patience::{PATIENCE, until};
 pub use peer::{Peer, PeerLink};
 pub use tokio::Tokio;
+pub use ways::{Way, Ways};

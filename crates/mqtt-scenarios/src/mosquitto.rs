@@ -170,7 +170,7 @@ fn terminate(running: &Child) -> io::Result<()> {
 }
 
 /// A port that nobody listens on at this moment. Processes start at different places, lest they race.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let range = u32::from(PORTS.end - PORTS.start);
     loop {
         let taken = u32::from(TAKEN.fetch_add(1, Ordering::Relaxed));

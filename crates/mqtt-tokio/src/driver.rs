@@ -157,7 +157,7 @@ impl Driver {
                     if read {
                         ready.read = done(stream.poll_read(context, &mut self.input));
                     }
-                    if broken.is_none() && !self.output.is_empty() {
+                    if broken.is_none() && (!self.output.is_empty() || stream.wants_write()) {
                         ready.written = done(stream.poll_write(context, &self.output));
                     }
                     if !ready.is_any() && mem::take(unconfirmed) {
@@ -223,7 +223,11 @@ impl Driver {
     }
 
     fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
-        if let Link::Up { broken: Some(error), .. } = mem::replace(&mut self.link, Link::Down) {
+        // What the peer has said counts more than that it takes nothing any more.
+        let told = failure.as_ref().is_some_and(|(_, error)| error.get_ref().is_some());
+        if let Link::Up { broken: Some(error), .. } = mem::replace(&mut self.link, Link::Down)
+            && !told
+        {
             failure = Some(("writing", error));
         }
         self.input.clear();

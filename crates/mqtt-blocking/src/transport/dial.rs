@@ -12,7 +12,7 @@ use std::time::Instant;
 #[cfg(unix)]
 use mio::net::UnixStream;
 use mio::{Registry, Token, Waker};
-use mqtt_client_core::{Endpoint, Scheme, TransportOptions, literal};
+use mqtt_client_core::{Endpoint, Layers, Scheme, TransportOptions, literal};
 
 use super::socket::Socket;
 use super::tcp::Race;
@@ -30,13 +30,18 @@ pub(crate) struct Dialing {
 enum Stage {
     /// What blocks is under way on a thread of its own.
     Preparing(Receiver<Result<Prepared, DialError>>),
-    Racing(Race),
-    Connected(Connection),
+    Racing(Race, Option<Box<Layers>>),
+    Opening(Connection),
     Ended,
 }
 
 /// What could be had without the driver.
-enum Prepared {
+struct Prepared {
+    way: Way,
+    layers: Option<Box<Layers>>,
+}
+
+enum Way {
     /// Where to connect to.
     Addresses(Vec<SocketAddr>),
     /// A socket that is connected, and not registered.
@@ -44,8 +49,8 @@ enum Prepared {
 }
 
 impl Dialing {
-    /// Begins. Name look-ups, and whatever a connector of the user's does, run on a thread of their own, whose end wakes
-    /// `wake`.
+    /// Begins. Name look-ups, the reading of certificates, and whatever a connector of the user's does, run on a thread of
+    /// their own, whose end wakes `wake`.
     pub(crate) fn start(
         endpoint: Endpoint,
         options: &Arc<TransportOptions>,
@@ -53,18 +58,17 @@ impl Dialing {
         wake: &Arc<Waker>,
     ) -> io::Result<Self> {
         let connector = connector.cloned();
-        let known = match connector {
-            None => literal(endpoint.host(), endpoint.port()),
-            Some(_) => None,
-        };
-        let stage = match known {
-            Some(address) => Stage::Racing(Race::new(vec![address], options.tcp())),
-            None => {
+        let (host, port) = options.target(&endpoint);
+        let stage = match literal(host, port) {
+            Some(address) if connector.is_none() && !endpoint.scheme().is_tls() => {
+                Stage::Racing(Race::new(vec![address], options.tcp()), layers(&endpoint, options)?)
+            }
+            _ => {
                 let (answer, prepared) = sync_channel(1);
-                let wake = Arc::clone(wake);
+                let (wake, options) = (Arc::clone(wake), Arc::clone(options));
                 thread::Builder::new().name("mqtt-dial".into()).spawn(move || {
                     // Neither matters if the attempt was abandoned, and a driver that can't be woken finds it at the deadline.
-                    let _ = answer.send(prepare(&endpoint, connector));
+                    let _ = answer.send(prepare(&endpoint, &options, connector));
                     let _ = wake.wake();
                 })?;
                 Stage::Preparing(prepared)
@@ -76,7 +80,7 @@ impl Dialing {
     /// When time alone lets it go on.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Racing(race) => race.deadline(),
+            Stage::Racing(race, _) => race.deadline(),
             _ => None,
         }
     }
@@ -94,45 +98,70 @@ impl Dialing {
                     }
                     Err(TryRecvError::Disconnected) => return Poll::Ready(Err(helper_ended())),
                 },
-                Stage::Racing(mut race) => match race.poll(Instant::now(), registry, token) {
-                    Poll::Ready(stream) => Stage::Connected(Connection::new(Socket::Tcp(stream?))),
+                Stage::Racing(mut race, layers) => match race.poll(Instant::now(), registry, token) {
+                    Poll::Ready(stream) => Stage::Opening(Connection::new(Socket::Tcp(stream?), layers)),
                     Poll::Pending => {
-                        self.stage = Stage::Racing(race);
+                        self.stage = Stage::Racing(race, layers);
                         return Poll::Pending;
                     }
                 },
-                Stage::Connected(connection) => return Poll::Ready(Ok(connection)),
+                Stage::Opening(mut connection) => match connection.open()? {
+                    true => return Poll::Ready(Ok(connection)),
+                    false => {
+                        self.stage = Stage::Opening(connection);
+                        return Poll::Pending;
+                    }
+                },
                 Stage::Ended => return Poll::Ready(Err(helper_ended())),
             };
         }
     }
 
     fn prepared(&self, prepared: Prepared, registry: &Registry, token: Token) -> Result<Stage, DialError> {
-        match prepared {
-            Prepared::Addresses(addresses) => Ok(Stage::Racing(Race::new(addresses, self.options.tcp()))),
-            Prepared::Socket(mut socket) => {
+        let Prepared { way, layers } = prepared;
+        match way {
+            Way::Addresses(addresses) => Ok(Stage::Racing(Race::new(addresses, self.options.tcp()), layers)),
+            Way::Socket(mut socket) => {
                 socket.register(registry, token).map_err(|error| ("connecting", error))?;
-                Ok(Stage::Connected(Connection::new(socket)))
+                Ok(Stage::Opening(Connection::new(socket, layers)))
             }
         }
     }
 }
 
 /// What blocks.
-fn prepare(endpoint: &Endpoint, connector: Option<Connector>) -> Result<Prepared, DialError> {
+fn prepare(
+    endpoint: &Endpoint,
+    options: &TransportOptions,
+    connector: Option<Connector>,
+) -> Result<Prepared, DialError> {
+    let layers = layers(endpoint, options).map_err(|error| ("opening", error))?;
+    Ok(Prepared { way: way(endpoint, options, connector)?, layers })
+}
+
+fn way(
+    endpoint: &Endpoint,
+    options: &TransportOptions,
+    connector: Option<Connector>,
+) -> Result<Way, DialError> {
     let connecting = |error| ("connecting", error);
     if let Some(open) = connector {
-        return Ok(Prepared::Socket(Socket::Own(open(endpoint).map_err(connecting)?)));
+        return Ok(Way::Socket(Socket::Own(open(endpoint).map_err(connecting)?)));
     }
     #[cfg(unix)]
     if endpoint.scheme() == Scheme::Unix {
         let stream = UnixStream::connect(endpoint.path()).map_err(connecting)?;
-        return Ok(Prepared::Socket(Socket::Unix(stream)));
+        return Ok(Way::Socket(Socket::Unix(stream)));
     }
-    match (endpoint.host(), endpoint.port()).to_socket_addrs() {
-        Ok(addresses) => Ok(Prepared::Addresses(addresses.collect())),
+    match options.target(endpoint).to_socket_addrs() {
+        Ok(addresses) => Ok(Way::Addresses(addresses.collect())),
         Err(error) => Err(("resolving", error)),
     }
+}
+
+fn layers(endpoint: &Endpoint, options: &TransportOptions) -> io::Result<Option<Box<Layers>>> {
+    let entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::from);
+    Ok(Layers::new(endpoint, options, entropy)?.map(Box::new))
 }
 
 fn helper_ended() -> DialError {

@@ -1,15 +1,34 @@
 //! How bytes reach the broker, as far as both adapters would otherwise write it twice. They bring a socket.
 
+mod layers;
+mod proxy;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
+
+use bytes::BytesMut;
 
 use crate::{Endpoint, InvalidOptions};
 
+pub use layers::{Entropy, Layers};
+pub(crate) use proxy::Environment;
+pub use proxy::{Proxy, ProxyError};
 pub use tcp::{RACE_DELAY, TcpKeepAlive, TcpOptions, literal, race_order};
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsOptions, TlsVersion};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocketError;
 
 /// What an adapter has to know about the way to a broker; see [`Driver::transport`](crate::Driver::transport).
 #[derive(Clone, Debug, Default)]
 pub struct TransportOptions {
     pub(crate) tcp: TcpOptions,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) environment: Environment,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsOptions>,
 }
 
 impl TransportOptions {
@@ -18,17 +37,100 @@ impl TransportOptions {
         &self.tcp
     }
 
-    /// Refuses what would have no effect at one of the endpoints, or less than it says: before anything is sent.
-    pub(crate) fn check(&self, endpoints: &[Endpoint]) -> Result<(), InvalidOptions> {
+    /// Where the socket goes: host and port of the proxy, if there is one, else of the endpoint.
+    pub fn target<'a>(&'a self, endpoint: &'a Endpoint) -> (&'a str, u16) {
+        match self.proxy(endpoint) {
+            Some(proxy) => (proxy.host(), proxy.port()),
+            None => (endpoint.host(), endpoint.port()),
+        }
+    }
+
+    fn proxy(&self, endpoint: &Endpoint) -> Option<&Proxy> {
+        if endpoint.scheme() == crate::Scheme::Unix {
+            return None;
+        }
+        self.proxy.as_ref().or_else(|| self.environment.proxy(endpoint))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> TlsOptions {
+        self.tls.clone().unwrap_or_default()
+    }
+
+    /// Refuses what would have no effect at the endpoint, or less than it says: before anything is sent.
+    pub(crate) fn check(&self, endpoint: &Endpoint) -> Result<(), InvalidOptions> {
         let fault = |option, problem| Err(InvalidOptions::Option { option, problem });
+        let scheme = endpoint.scheme();
         if let Some(problem) = self.tcp.problem() {
             return fault("tcp", problem.to_owned());
         }
-        for endpoint in endpoints {
-            if !endpoint.scheme().is_available() {
-                return fault("endpoint", format!("{endpoint} is not available in this build"));
+        if let Some(problem) = endpoint.problem() {
+            return fault("endpoint", format!("{endpoint}: {problem}"));
+        }
+        if self.proxy.is_some() && scheme == crate::Scheme::Unix {
+            return fault("proxy", format!("no proxy leads to {endpoint}"));
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            if !scheme.is_tls() {
+                return fault("tls", format!("{endpoint} is not encrypted; use mqtts:// or wss://"));
+            }
+            if let Some(problem) = tls.problem() {
+                return fault("tls", problem.to_owned());
             }
         }
         Ok(())
+    }
+}
+
+/// The longest head of an HTTP answer.
+const HTTP_HEAD: usize = 16 * 1024;
+
+/// Splits off the head of an HTTP answer, once it is complete.
+fn http_head(received: &mut BytesMut) -> Result<Option<BytesMut>, &'static str> {
+    let window = &received[..received.len().min(HTTP_HEAD)];
+    match window.windows(4).position(|end| end == b"\r\n\r\n") {
+        Some(at) => Ok(Some(received.split_to(at + 4))),
+        None if received.len() >= HTTP_HEAD => Err("its head is longer than 16 KiB"),
+        None => Ok(None),
+    }
+}
+
+/// Base 64 of RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = [0, 1, 2].map(|at| chunk.get(at).copied().unwrap_or(0));
+        let word = u32::from_be_bytes([0, word[0], word[1], word[2]]);
+        for digit in 0..4 {
+            let value = word >> (18 - 6 * digit) & 63;
+            text.push(if digit <= chunk.len() { char::from(DIGITS[value as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn a_head_ends_at_the_empty_line_and_is_bounded() {
+        let mut received = BytesMut::from(&b"HTTP/1.1 200\r\n\r"[..]);
+        assert_eq!(http_head(&mut received), Ok(None));
+        received.extend_from_slice(b"\nrest");
+        assert_eq!(http_head(&mut received).unwrap().unwrap(), b"HTTP/1.1 200\r\n\r\n"[..]);
+        assert_eq!(received, b"rest"[..]);
+        assert!(http_head(&mut BytesMut::from(&[b'x'; HTTP_HEAD][..])).is_err());
     }
 }

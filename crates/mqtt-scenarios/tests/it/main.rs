@@ -46,4 +46,6 @@ mod reconnecting;
 mod requests;
 mod round_trip;
 mod subscribing;
+mod tls;
+mod transports;
 mod wills;

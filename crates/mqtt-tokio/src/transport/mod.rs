@@ -6,15 +6,17 @@ mod tcp;
 #[cfg(unix)]
 mod unix;
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use mqtt_client_core::session::Output;
-use mqtt_client_core::{Endpoint, Scheme, TransportOptions};
+use mqtt_client_core::{Endpoint, Layers, Scheme, TransportOptions};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::spawn_blocking;
 
 pub use own::Stream;
 pub(crate) use own::{Connector, connector};
@@ -38,34 +40,102 @@ pub(crate) fn dial(
     connector: Option<Connector>,
 ) -> Dialing {
     Box::pin(async move {
+        let layers = layers(&endpoint, &options).await.map_err(|error| ("opening", error))?;
         let socket = match (connector, endpoint.scheme()) {
             (Some(connector), _) => {
                 Socket::Own(connector(endpoint).await.map_err(|error| ("connecting", error))?)
             }
             #[cfg(unix)]
             (None, Scheme::Unix) => unix::connect(endpoint.path()).await?,
-            (None, _) => tcp::connect(endpoint.host(), endpoint.port(), options.tcp()).await?,
+            (None, _) => tcp::connect(options.target(&endpoint), options.tcp()).await?,
         };
-        Ok(Connection { socket })
+        let mut connection = Connection { socket, layers };
+        connection.open().await?;
+        Ok(connection)
     })
+}
+
+/// Files of TLS are read on the way, which may block.
+async fn layers(endpoint: &Endpoint, options: &Arc<TransportOptions>) -> io::Result<Option<Box<Layers>>> {
+    let (endpoint, options) = (endpoint.clone(), Arc::clone(options));
+    let reads_files = endpoint.scheme().is_tls();
+    let make = move || Ok(Layers::new(&endpoint, &options, entropy)?.map(Box::new));
+    if reads_files { spawn_blocking(make).await? } else { make() }
+}
+
+fn entropy(bytes: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(bytes).map_err(io::Error::from)
 }
 
 /// An open connection, as the driver needs it.
 pub(crate) struct Connection {
     socket: Socket,
+    /// `None`: the socket's bytes are MQTT's.
+    layers: Option<Box<Layers>>,
 }
 
 impl Connection {
+    /// The handshakes of the layers.
+    async fn open(&mut self) -> Result<(), DialError> {
+        let Connection { socket, layers: Some(layers) } = self else { return Ok(()) };
+        loop {
+            let opened = layers.open();
+            // A server that is refused is told why, as far as that goes without waiting for it.
+            while !layers.sending().is_empty() {
+                let written = match &opened {
+                    Ok(_) => socket.write(layers.sending()).await,
+                    Err(_) => poll_fn(|context| now(write_to(socket, context, layers.sending()))).await,
+                };
+                match written {
+                    Ok(count @ 1..) => drop(layers.written(count)),
+                    // What was received last may say why.
+                    Ok(0) | Err(_) => break,
+                }
+            }
+            if opened? {
+                return Ok(());
+            }
+            match socket.read_buf(layers.received()).await {
+                Ok(0) => return Err(layers.hangup()),
+                Ok(_) => {}
+                // So hangs up who did not read what it was sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(layers.hangup()),
+                Err(error) => return Err(("opening", error)),
+            }
+        }
+    }
+
     /// One read, which many packets can share. Ready with 0: the peer has closed.
     pub(crate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         input: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        if input.capacity() - input.len() < READ / 4 {
-            input.reserve(READ);
+        let Connection { socket, layers: Some(layers) } = self else {
+            return read_from(&mut self.socket, context, input);
+        };
+        let before = input.len();
+        loop {
+            let open = match layers.receive(input) {
+                Ok(open) => open,
+                Err(error) => {
+                    // The peer is told why, as far as that goes without waiting for it.
+                    let _ = write_to(socket, context, layers.sending());
+                    return Poll::Ready(Err(error));
+                }
+            };
+            if input.len() > before || !open {
+                return Poll::Ready(Ok(input.len() - before));
+            }
+            if ready!(read_from(socket, context, layers.received()))? == 0 {
+                return Poll::Ready(Ok(0));
+            }
         }
-        pin!(self.socket.read_buf(input)).poll(context)
+    }
+
+    /// Whether something is to be written that is no output: an answer of a layer.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.layers.as_ref().is_some_and(|layers| !layers.sending().is_empty())
     }
 
     /// One write, which gathers many packets. Ready with how much of the output is gone.
@@ -74,13 +144,22 @@ impl Connection {
         context: &mut Context<'_>,
         output: &Output,
     ) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
-            *slice = IoSlice::new(chunk);
-            count += 1;
+        let Connection { socket, layers: Some(layers) } = self else {
+            return write_output(&mut self.socket, context, output);
+        };
+        loop {
+            layers.send(output)?;
+            if layers.sending().is_empty() {
+                return Poll::Pending;
+            }
+            match ready!(write_to(socket, context, layers.sending()))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => match layers.written(count) {
+                    0 => {}
+                    gone => return Poll::Ready(Ok(gone)),
+                },
+            }
         }
-        Pin::new(&mut self.socket).poll_write_vectored(context, &slices[..count])
     }
 
     /// Has the system confirm at once what it has received, as far as the socket knows of such things.
@@ -93,11 +172,48 @@ impl Connection {
     /// Ends the connection so that what has been written arrives: says that nothing follows, then reads until the peer has
     /// closed too. A socket that is closed with unread input resets the connection, and the reset can overtake the last packet.
     pub(crate) async fn close(&mut self) -> io::Result<()> {
+        if let Some(layers) = &mut self.layers {
+            layers.close();
+            self.socket.write_all(layers.sending()).await?;
+        }
         self.socket.shutdown().await?;
         let mut rest = BytesMut::with_capacity(READ);
         while self.socket.read_buf(&mut rest).await? > 0 {
             rest.clear();
         }
         Ok(())
+    }
+}
+
+fn read_from(
+    socket: &mut Socket,
+    context: &mut Context<'_>,
+    buffer: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    if buffer.capacity() - buffer.len() < READ / 4 {
+        buffer.reserve(READ);
+    }
+    pin!(socket.read_buf(buffer)).poll(context)
+}
+
+fn write_to(socket: &mut Socket, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    Pin::new(socket).poll_write(context, bytes)
+}
+
+fn write_output(socket: &mut Socket, context: &mut Context<'_>, output: &Output) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut count = 0;
+    for (slice, chunk) in slices.iter_mut().zip(output.chunks()) {
+        *slice = IoSlice::new(chunk);
+        count += 1;
+    }
+    Pin::new(socket).poll_write_vectored(context, &slices[..count])
+}
+
+/// What can't be done now counts as not done at all.
+fn now(written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    match written {
+        Poll::Pending => Poll::Ready(Ok(0)),
+        ready => ready,
     }
 }

@@ -14,8 +14,8 @@ use super::socket::Socket;
 
 /// Tries the addresses of a name: the next one as soon as one has failed, or has made no progress for a while (RFC 8305). The
 /// error is that of the last one to fail.
-pub(super) async fn connect(host: &str, port: u16, options: &TcpOptions) -> Result<Socket, DialError> {
-    let addresses = lookup_host((host, port)).await.map_err(|error| ("resolving", error))?;
+pub(super) async fn connect(target: (&str, u16), options: &TcpOptions) -> Result<Socket, DialError> {
+    let addresses = lookup_host(target).await.map_err(|error| ("resolving", error))?;
     let mut addresses = race_order(addresses.collect(), options.bind).into_iter();
     let mut failure = ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     let mut attempts = JoinSet::new();

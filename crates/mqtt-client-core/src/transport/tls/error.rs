@@ -1,0 +1,132 @@
+//! [`TlsError`]: why a connection could not be sealed, in terms of what can be done about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+
+/// Why there is no encrypted connection.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file could not be read.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's own word.
+        problem: String,
+    },
+    /// A certificate or a key can't be used.
+    #[error("the {what}: {problem}")]
+    Unusable {
+        /// `certificate authority`, `client certificate`, `client key`.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// The system trusts no authority, and the options name none.
+    #[error("the system has no certificate authorities; name one")]
+    NoAuthorities,
+    /// There is no cryptography: no process-wide provider is installed, and the feature `ring` is off.
+    #[error("rustls has no crypto provider: install one, or enable the feature `ring`")]
+    NoProvider,
+    /// What the certificate should be made out to is neither a host name nor an address.
+    #[error("{0:?} is neither a host name nor an address")]
+    ServerName(String),
+    /// No authority that is trusted has signed the server's certificate.
+    #[error("the server's certificate is not signed by a trusted authority")]
+    UnknownAuthority,
+    /// The server's certificate is no longer valid.
+    #[error("the server's certificate has expired")]
+    Expired,
+    /// The server's certificate is not valid yet; perhaps the clock is wrong.
+    #[error("the server's certificate is not valid yet")]
+    NotYetValid,
+    /// The server's certificate is made out to somebody else.
+    #[error("the server's certificate is not made out to {expected}, but to {}", presented.join(", "))]
+    WrongHost {
+        /// The name it was asked for.
+        expected: String,
+        /// The names it has.
+        presented: Vec<String>,
+    },
+    /// The server's certificate is fine, but its key is none of those that are pinned.
+    #[error("the server's key is not the pinned one")]
+    WrongKey,
+    /// Anything else that is wrong with the server's certificate.
+    #[error("the server's certificate is not acceptable: {0}")]
+    Certificate(CertificateError),
+    /// The server wants a certificate of the client, and got none.
+    #[error("the server requires a client certificate")]
+    ClientCertificateRequired,
+    /// The server does not like the client's certificate, or something else; this is the alert that it sent.
+    #[error("the server refused the TLS connection: {}", alert_text(.0))]
+    Refused(AlertDescription),
+    /// Client and server have no version, cipher suite or application protocol in common.
+    #[error("no common ground with the server's TLS: {0}")]
+    Incompatible(String),
+    /// What the server sent is not TLS: perhaps the port is one for plain connections.
+    #[error("the server does not speak TLS on this port")]
+    NotTls,
+    /// The server hung up in the middle of the handshake: perhaps the port is one for plain connections.
+    #[error("the server closed the connection during the TLS handshake; is the port one for TLS?")]
+    Closed,
+    /// Anything else.
+    #[error("TLS: {0}")]
+    Other(Error),
+}
+
+fn alert_text(alert: &AlertDescription) -> String {
+    format!("{alert:?}")
+}
+
+impl TlsError {
+    /// In the words of an attempt. `first`: nothing that the server has sent has been understood so far.
+    pub(super) fn from_rustls(error: Error, first: bool) -> Self {
+        match error {
+            Error::InvalidCertificate(error) => error.into(),
+            Error::InvalidMessage(_) if first => TlsError::NotTls,
+            Error::AlertReceived(AlertDescription::CertificateRequired) => {
+                TlsError::ClientCertificateRequired
+            }
+            Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
+                TlsError::Incompatible("application protocol (ALPN)".into())
+            }
+            Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+                TlsError::Incompatible("version".into())
+            }
+            Error::AlertReceived(alert) => TlsError::Refused(alert),
+            Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => {
+                TlsError::Incompatible("cipher suites".into())
+            }
+            Error::PeerIncompatible(why) => TlsError::Incompatible(format!("{why:?}")),
+            other => TlsError::Other(other),
+        }
+    }
+}
+
+impl From<CertificateError> for TlsError {
+    fn from(error: CertificateError) -> Self {
+        match error {
+            // Signed by somebody who only has the name of one that is trusted.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsError::UnknownAuthority,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsError::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                TlsError::NotYetValid
+            }
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                TlsError::WrongHost { expected: expected.to_str().into_owned(), presented }
+            }
+            CertificateError::ApplicationVerificationFailure => TlsError::WrongKey,
+            other => TlsError::Certificate(other),
+        }
+    }
+}
+
+/// A transport's error travels as the reason of an I/O error, and is found again by [`Failure`](crate::Failure).
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+}
