@@ -8,7 +8,7 @@ use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic,
-    Offline, Options, PingError, PublishBuilder, PublishError, RecvError, RequestBuilder, Stats,
+    Offline, Options, PingError, PublishBuilder, PublishError, RecvError, RequestBuilder, Stats, StoreError,
     SubscribeBuilder, SubscribeError,
 };
 
@@ -96,6 +96,12 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// Waits until all that was published before has ended.
     fn flush(&self);
+
+    /// Waits until all that has happened before is in the store.
+    ///
+    /// # Errors
+    /// The store has failed.
+    fn stored(&self) -> Result<(), StoreError>;
 
     /// Listens to what happens to the client from now on.
     fn events(&self) -> Self::Events;

@@ -8,7 +8,8 @@ use mqtt_blocking::Wait;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
+    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, StoreError, SubscribeBuilder,
+    SubscribeError,
 };
 
 use crate::{Adapter, Client, Events, PATIENCE, Subscription};
@@ -84,6 +85,10 @@ impl Client for mqtt_blocking::Client {
 
     fn flush(&self) {
         self.wait(self.flush());
+    }
+
+    fn stored(&self) -> Result<(), StoreError> {
+        self.wait(self.stored())
     }
 
     fn events(&self) -> Self::Events {

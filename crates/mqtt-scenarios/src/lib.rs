@@ -11,6 +11,7 @@
 //! | [`Mosquitto`] | a mosquitto of one's own, that can be stopped and started again |
 //! | [`Ways`] | a mosquitto that is reached in every way: TCP, TLS, WebSocket, Unix socket |
 //! | [`Authority`] | certificates made on the spot |
+//! | [`Killing`] | a process that is killed again and again, and counts afterwards |
 //! | [`Peer`] | a server's end of a connection, played by hand |
 //!
 //! Nothing here sleeps for a fixed time and hopes: whatever is waited for has [`PATIENCE`], after which the scenario fails
@@ -21,6 +22,7 @@ mod bed;
 mod blocking;
 mod case;
 mod certificates;
+mod killing;
 mod mosquitto;
 mod patience;
 mod peer;
@@ -32,6 +34,7 @@ pub use bed::Bed;
 pub use blocking::Blocking;
 pub use case::Case;
 pub use certificates::{Authority, Certified};
+pub use killing::{Counted, Killing, Life, work};
 pub use mosquitto::Mosquitto;
 pub use patience::{PATIENCE, until};
 pub use peer::{Peer, PeerLink};

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, SubscribeBuilder, SubscribeError,
+    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, StoreError, SubscribeBuilder,
+    SubscribeError,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -115,6 +116,10 @@ impl Client for On<mqtt_tokio::Client> {
 
     fn flush(&self) {
         self.wait(self.inner.flush());
+    }
+
+    fn stored(&self) -> Result<(), StoreError> {
+        self.wait(self.inner.stored())
     }
 
     fn events(&self) -> Self::Events {

@@ -35,6 +35,7 @@ mod connecting;
 mod exactly_once;
 mod hostile;
 mod interop;
+mod killing;
 mod leaving;
 mod liveness;
 mod offline;
