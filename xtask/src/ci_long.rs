@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    bare_metal, constant_time, fuzz, install, second_broker, shell::cargo, sim, soak, stage::Stages, tshark,
+    bare_metal, constant_time, fuzz, install, kill, second_broker, shell::cargo, sim, soak, stage::Stages,
+    tshark,
 };
 
 /// How long each fuzz target runs.
@@ -20,6 +21,7 @@ pub(crate) fn run(filter: Option<String>) -> Result<()> {
     stages.run("simulated time", || sim::run(SIM_SEEDS, 0))?;
     stages.run("constant time", constant_time::run)?;
     stages.run("ten minutes on a bad link", || soak::run(soak::SECONDS))?;
+    stages.run("killed processes", || kill::run(kill::KILLS, 7))?;
     stages.run("bare metal", bare_metal::run)?;
     stages.run("licences, bans, sources", deny)?;
     stages.run("fuzzing with the address sanitizer", || fuzz::run(&fuzz::targets()?, FUZZ_SECONDS, false))?;

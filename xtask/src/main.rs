@@ -12,6 +12,7 @@ mod ci_long;
 mod constant_time;
 mod fuzz;
 mod install;
+mod kill;
 mod manifest;
 mod no_std;
 mod peers;
@@ -22,6 +23,7 @@ mod soak;
 mod source;
 mod spec;
 mod stage;
+mod stores;
 mod test;
 mod tidy;
 mod tshark;
@@ -48,6 +50,9 @@ Usage: cargo xtask <chore>
   bench e2e [--quick] [--rounds N] [--filter TEXT] [--out FILE]
                                    whole clients over loopback beside rumqttc, in messages a second; fails below the
                                    gates
+  bench store [--engines]          clients that keep their session, in messages a second for each durability beside
+                                   memory; or the databases that could keep it
+  kill [--kills N] [--seed N]      a worker killed N times (default 300) while messages flow through mosquitto
   vectors FILE                     packets of other codecs' tests, each to be accepted or refused, through our codec
   sim --seeds N [--from SEED]      the session's proof at length: stories from N seeds beside its model and on a bad
                                    link, every way through small worlds, a hundred years of virtual time
@@ -99,7 +104,15 @@ fn run(args: Vec<String>) -> Result<()> {
             if let Some(subject) = filter.as_deref().filter(|name| peers::SUBJECTS.contains(name)) {
                 return peers::run(subject, &args.0);
             }
+            if filter.as_deref() == Some("store") {
+                let engines = args.flag("--engines");
+                return args.finish().and_then(|()| stores::run(engines));
+            }
             args.finish().and_then(|()| bench::run(filter.as_deref()))
+        }
+        Some("kill") => {
+            let (kills, seed) = (args.number("--kills")?, args.number("--seed")?);
+            args.finish().and_then(|()| kill::run(kills.unwrap_or(kill::KILLS), seed.unwrap_or(7)))
         }
         Some("vectors") => {
             let Some(file) = args.positional() else { bail!("which file?") };

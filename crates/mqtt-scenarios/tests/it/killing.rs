@@ -8,7 +8,6 @@ use mqtt_scenarios::Killing;
 fn check(version: Version) {
     let program = env!("CARGO_BIN_EXE_kill").into();
     let counted = Killing { program, version, kills: 12, seed: 7 }.run();
-    println!("{counted}");
     assert!(counted.published > 100 && counted.received > 100, "{counted}");
 }
 
