@@ -2,7 +2,8 @@
 //!
 //! | room | holds |
 //! | --- | --- |
-//! | `reference` | a model of the session in plain maps, which judges whatever a session does with messages |
+//! | `reference`, `kept` | a model of the session in plain maps: what it owes, and what it keeps |
+//! | `judge` | what a session sends, held against that model |
 //! | `observer` | what anybody can tell who sees a connection's bytes: packets without aliases, whose turn it is, how it ends |
 //! | [`lockstep`] | a session beside these two in the same story, with a store and a peer that breaks any rule (`peer`) |
 //! | [`server`], [`world`] | an honest server, and a link to it that can be cut anywhere |
@@ -15,6 +16,8 @@
 
 pub mod delivery;
 pub mod explore;
+mod judge;
+mod kept;
 pub mod lockstep;
 pub mod messages;
 pub mod news;

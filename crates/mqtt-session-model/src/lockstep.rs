@@ -277,7 +277,7 @@ impl Lockstep {
     /// The session keeps what the model keeps: nothing is lost, and no identifier stays in use.
     fn check_kept(&self) {
         let kept: BTreeSet<Key> = self.session.snapshot().map(|record| record.key()).collect();
-        assert_eq!(kept, self.model.reference.keys());
+        assert_eq!(kept, self.model.reference.kept.keys());
     }
 
     fn forget_bytes(&mut self) {

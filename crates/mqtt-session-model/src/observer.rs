@@ -240,9 +240,8 @@ impl Observer {
 
     /// Whether the client has pings to send, or to wait for.
     pub(crate) fn is_pressed(&self) -> bool {
-        let has_pings =
-            |connection: &Connection| connection.connect.keep_alive > 0 || !connection.pings.is_empty();
-        self.connection.as_ref().is_some_and(has_pings)
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|it| it.connect.keep_alive > 0 || !it.pings.is_empty())
     }
 
     /// Whether the client has set an alias.
@@ -279,11 +278,8 @@ impl Observer {
         let may_close = ending.is_some_and(|(_, at)| *at <= now || is_sealed && waiting == 0);
         assert_eq!(is_to_close, may_close, "{self:?}");
         let keep_alive = Duration::from_secs(connection.connect.keep_alive.into());
-        let is_silent = now > connection.last_write + keep_alive;
-        assert!(
-            self.phase() != Phase::Ready || keep_alive.is_zero() || !is_silent,
-            "the keep alive has passed"
-        );
+        let is_watched = self.phase() == Phase::Ready && !keep_alive.is_zero();
+        assert!(!is_watched || now <= connection.last_write + keep_alive, "the keep alive has passed");
     }
 }
 
@@ -390,7 +386,7 @@ fn explains_itself(packet: &Packet) -> bool {
     }
 }
 
-/// What a client says to a server that breaks this rule.
+/// What a client says to a server that breaks it.
 fn reason_for(violation: &Violation) -> ReasonCode {
     match violation {
         Violation::Packet(error) => error.reason_code(),

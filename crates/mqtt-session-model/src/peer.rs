@@ -9,9 +9,10 @@ use mqtt_session::codec::{
     ReasonCode, Side, Suback, Text, TopicName, Unsuback, Version,
 };
 
+use crate::kept::Outgoing;
 use crate::messages::{id, message};
 use crate::observer::Observer;
-use crate::reference::{Outgoing, Reference};
+use crate::reference::Reference;
 use crate::step::Act;
 
 /// The bytes that an act sends; none if there is nothing to refer to, or it is not the server's. A message has this

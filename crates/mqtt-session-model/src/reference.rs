@@ -1,77 +1,37 @@
 //! [`Reference`]: what a correct session does with messages, in plain maps and without a thought of speed.
 //!
 //! It is told all that the session is told, and knows from that what it owes: outcomes, messages and packets. What leaves
-//! is judged by that ([`Reference::sent`]), and that nothing is missing once all that may leave has left
-//! ([`Reference::settled`]). Its store is a copy of what it keeps: what relies on the store waits until it is in the copy.
+//! is judged by that (`judge`), and that nothing is missing once all that may leave has left. Its store is a copy of what it keeps: what relies on the store waits until it is in the copy.
 //!
 //! It knows whole packets with whole topics. What bytes mean, and what concerns one connection alone, is for the
 //! [`Observer`](crate::observer::Observer) to know.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::mem::{replace, take};
 use std::time::Duration;
 
 use mqtt_session::codec::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use mqtt_session::codec::{Ack, AckKind, Connack, Packet, PacketId, Publish, QoS, ReasonCode, Version};
-use mqtt_session::{Config, Key, Stage, Tag, Timestamp, Violation};
+use mqtt_session::{Config, Stage, Tag, Timestamp, Violation};
 
-use crate::messages::aged;
+use crate::kept::{Incoming, Kept, Outgoing};
 use crate::news::{End, News};
 
 /// The model of one session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reference {
-    config: Config,
+    pub(crate) config: Config,
     pub(crate) kept: Kept,
     pub(crate) link: Link,
     /// What the store has, what is being written, and whether it has failed.
     stored: Kept,
     writing: Option<Kept>,
-    failed: bool,
+    pub(crate) failed: bool,
     /// How many messages of QoS 1 and 2 came. Each is known by its number.
     messages: u64,
     /// What the application must be told, in this order; and messages that the store must have before.
     pub(crate) news: VecDeque<(News, Option<u64>)>,
     untold: VecDeque<(News, Option<u64>)>,
-}
-
-/// What outlives a connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Kept {
-    /// How many sessions there have been on the server.
-    sessions: u64,
-    last_id: u16,
-    /// In order of submission. Those of QoS 0 end with the connection.
-    pub(crate) outgoing: BTreeMap<Tag, Outgoing>,
-    /// Those that PUBREC came for, in that order.
-    released: Vec<Tag>,
-    /// Identifiers that a server may hold for one of our given-up messages.
-    barred: BTreeSet<PacketId>,
-    pub(crate) incoming: BTreeMap<PacketId, Incoming>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) publish: Publish,
-    pub(crate) stage: Stage,
-    /// What PUBREC said.
-    reason: ReasonCode,
-    expires: Option<Timestamp>,
-    /// The byte of this connection with which it ended there.
-    pub(crate) carried: Option<u64>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    qos: QoS,
-    number: u64,
-    /// Whether the application that there is now is told, and what it said.
-    told: bool,
-    answer: Option<ReasonCode>,
-    /// Whether PUBREC was sent, ever and on this connection; and whether this connection has shown the message.
-    pub(crate) recorded: bool,
-    recorded_here: bool,
-    shown: bool,
 }
 
 /// What ends with a connection.
@@ -83,14 +43,15 @@ pub(crate) struct Link {
     /// Whether nothing more becomes due.
     pub(crate) is_sealed: bool,
     /// What is sent at once, and what in its turn.
-    at_once: VecDeque<Due>,
-    queue: VecDeque<Due>,
+    pub(crate) at_once: VecDeque<Due>,
+    pub(crate) queue: VecDeque<Due>,
     /// In which messages are to be acknowledged, for QoS 1 and QoS 2.
     order: [VecDeque<(PacketId, u64)>; 2],
 }
 
+/// What is to be sent.
 #[derive(Clone, Debug, PartialEq)]
-enum Due {
+pub(crate) enum Due {
     Publish(Tag),
     Packet(Packet),
     /// PUBREL of a publish.
@@ -370,110 +331,12 @@ impl Reference {
     }
 }
 
-/// What the session sends.
-impl Reference {
-    /// A packet was sent; it ends at this byte of the connection.
-    pub(crate) fn sent(&mut self, packet: &Packet, end: u64, now: Timestamp) {
-        self.expire(now);
-        let is_packet = |due: &Due| self.packet(due, now) == *packet;
-        let at_once = self.link.at_once.iter().position(is_packet);
-        let lane = if at_once.is_some() { &self.link.at_once } else { &self.link.queue };
-        let place = at_once.or_else(|| lane.iter().position(is_packet));
-        let place = place.unwrap_or_else(|| panic!("{packet:?} is not due: {:?}", self.link));
-        assert!(self.may_leave(&lane[place]), "{packet:?} has to wait");
-        // What waited for the store may follow what did not.
-        let is_strict = at_once.is_none() && !self.config.durable;
-        let sort = |packet: &Packet| (packet.kind(), packet.packet_id().is_some());
-        let is_before = |due: &&Due| is_strict || sort(&self.packet(due, now)) == sort(packet);
-        let overtaken = lane.range(..place).filter(is_before).find(|due| self.may_leave(due));
-        assert_eq!(overtaken, None, "{packet:?} overtakes");
-        let lane = if at_once.is_some() { &mut self.link.at_once } else { &mut self.link.queue };
-        match lane.remove(place) {
-            Some(Due::Publish(tag)) => {
-                let outgoing = self.kept.outgoing.get_mut(&tag).expect("it is under way");
-                (outgoing.stage, outgoing.carried) = (Stage::Sent, Some(end));
-            }
-            Some(Due::Packet(Packet::Disconnect(_))) => self.seal(false),
-            _ => {}
-        }
-    }
-
-    /// All that may leave has left, as far as the store is concerned only if that `has_all`.
-    pub(crate) fn settled(&mut self, has_all: bool, now: Timestamp) {
-        self.expire(now);
-        let has_all = has_all && !(self.config.durable && self.link.is_sealed);
-        let is_missing = |due: &&Due| (has_all || matches!(due, Due::Packet(_))) && self.may_leave(due);
-        assert_eq!(self.link.at_once.iter().find(is_missing), None, "{self:?}");
-        let is_open = has_all && !self.link.is_sealed && (self.has_room() || !self.config.durable);
-        let mut queue = self.link.queue.iter().filter(|_| is_open);
-        assert_eq!(queue.find(|due| self.may_leave(due)), None, "{self:?}");
-    }
-
-    /// What was never sent ends when it is its turn and its time is over.
-    fn expire(&mut self, now: Timestamp) {
-        while !self.link.is_sealed
-            && let Some(Due::Publish(tag)) = self.link.queue.iter().find(|due| self.may_leave(due))
-            && let outgoing = &self.kept.outgoing[tag]
-            && outgoing.stage == Stage::Unsent
-            && outgoing.expires.is_some_and(|at| at < now)
-        {
-            self.end(*tag, End::Expired);
-        }
-    }
-
-    /// Whether there is room for it, and the store has what it relies on.
-    fn may_leave(&self, due: &Due) -> bool {
-        let Kept { sessions, outgoing, .. } = self.stored();
-        match due {
-            Due::Publish(tag) if self.kept.outgoing[tag].publish.qos == AtMostOnce => true,
-            Due::Publish(tag) => self.has_room() && outgoing.contains_key(tag),
-            // It follows all that there is room for, if that can be stored.
-            Due::Packet(Packet::Disconnect(_)) if self.link.queue.contains(due) => {
-                let waits = |other: &Due| !matches!(other, Due::Publish(_)) || self.has_room();
-                self.failed || !self.link.queue.iter().any(|other| other != due && waits(other))
-            }
-            Due::Packet(Packet::Subscribe(_) | Packet::Unsubscribe(_)) => *sessions == self.kept.sessions,
-            Due::Packet(_) => true,
-            Due::Release(_, tag) => outgoing.get(tag).is_none_or(|flow| flow.stage == Stage::Received),
-            Due::Complete(_, number) => number.is_none() || !self.stored().has(*number),
-        }
-    }
-
-    /// How it looks now: with DUP if it was sent before, and what is left of its interval.
-    fn packet(&self, due: &Due, now: Timestamp) -> Packet {
-        let tag = match due {
-            Due::Packet(packet) => return packet.clone(),
-            Due::Release(ack, _) | Due::Complete(ack, _) => return ack.clone().into(),
-            Due::Publish(tag) => tag,
-        };
-        let Outgoing { publish, stage, expires, .. } = &self.kept.outgoing[tag];
-        let publish = Publish { dup: *stage == Stage::Sent, ..publish.clone() };
-        aged(publish, expires.map(|at| at.saturating_since(now))).into()
-    }
-}
-
 /// Looks, and what the others share.
 impl Reference {
     /// How many flows are under way, and how many messages wait for the application.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let flows = self.kept.outgoing.values().filter(|outgoing| outgoing.publish.qos > AtMostOnce);
         (flows.count(), self.kept.incoming.values().filter(|message| message.is_open()).count())
-    }
-
-    /// The keys of what is kept.
-    pub(crate) fn keys(&self) -> BTreeSet<Key> {
-        let Kept { outgoing, released, barred, incoming, .. } = &self.kept;
-        let id = |tag: &Tag| outgoing.get(tag).and_then(|outgoing| outgoing.publish.packet_id);
-        let publishes = outgoing.keys().filter_map(id).map(Key::Publish);
-        let messages = incoming.iter().filter(|(_, message)| message.is_stored());
-        let others =
-            messages.map(|(id, _)| Key::Received(*id)).chain(barred.iter().copied().map(Key::Barred));
-        [Key::Session]
-            .into_iter()
-            .chain(publishes)
-            .chain(released.iter().filter_map(id).map(Key::Release))
-            .chain(others)
-            .collect()
     }
 
     /// The next packet identifier that neither a publish has nor a request.
@@ -485,16 +348,16 @@ impl Reference {
     }
 
     /// What the store has; without one it is as if it had all.
-    fn stored(&self) -> &Kept {
+    pub(crate) fn stored(&self) -> &Kept {
         if self.config.durable { &self.stored } else { &self.kept }
     }
 
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         let carried = |outgoing: &&Outgoing| outgoing.publish.qos > AtMostOnce && outgoing.carried.is_some();
         self.kept.outgoing.values().filter(carried).count() < self.link.window
     }
 
-    fn end(&mut self, tag: Tag, end: End) {
+    pub(crate) fn end(&mut self, tag: Tag, end: End) {
         self.kept.outgoing.remove(&tag);
         self.kept.released.retain(|released| *released != tag);
         self.link.queue.retain(|due| *due != Due::Publish(tag));
@@ -505,23 +368,6 @@ impl Reference {
     fn ack(&self, kind: AckKind, id: PacketId, reason: ReasonCode) -> Ack {
         let is_v5 = self.config.version == Version::V5;
         Ack::new(kind, id).with_reason(if is_v5 { reason } else { ReasonCode::Success })
-    }
-}
-
-impl Kept {
-    fn has(&self, number: Option<u64>) -> bool {
-        self.incoming.values().any(|message| Some(message.number) == number && message.is_stored())
-    }
-}
-
-impl Incoming {
-    /// A message that was refused is forgotten before PUBREC says so.
-    fn is_stored(&self) -> bool {
-        self.qos == ExactlyOnce && !self.answer.is_some_and(ReasonCode::is_error)
-    }
-
-    fn is_open(&self) -> bool {
-        self.told && self.answer.is_none()
     }
 }
 
