@@ -50,7 +50,7 @@ impl HeldPublishes {
         Self { places: Vec::new(), free: Vec::new(), lifetimes: Lifetimes::new() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hold(&mut self, tag: Tag, publish: Publish) -> (Place, &mut Publish) {
         if self.places.len() > KEPT_PLACES && self.free.len() == self.places.len() {
             *self = Self::new();

@@ -294,6 +294,12 @@ impl Session {
     #[inline]
     pub fn acknowledge(&mut self, token: Token, reason: ReasonCode) -> bool {
         let reason = expressible(self.config.version, reason);
+        if reason == ReasonCode::Success
+            && let Some(Connection { ack_order, wire, .. }) = &mut self.connection
+            && self.kept.inbound.answer_next(token, ack_order, wire, &mut self.news)
+        {
+            return true;
+        }
         let Some(qos) = self.kept.inbound.answer(token, reason, &mut self.news) else { return false };
         if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
             self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);

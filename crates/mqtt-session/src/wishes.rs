@@ -8,6 +8,7 @@ use mqtt_codec::{
 };
 
 use crate::connection::Connection;
+use crate::held::Place;
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
@@ -24,54 +25,97 @@ impl Connection {
         outbound: &mut Outbound,
         news: &mut News,
     ) -> Result<(), Rejected<Command>> {
-        let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
-            return self.submit_early(command, news);
-        };
         match command {
-            Command::Publish { tag, mut publish } => {
-                let packet_id = match self.find_room(publish.qos, outbound, news) {
-                    Ok(packet_id) => packet_id,
-                    Err(refusal) => {
-                        return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
-                    }
-                };
-                if let Some(packet_id) = packet_id
-                    && self.send_queue.has_turn_now()
-                    && self.wire.waiting() < HIGH_WATER
-                    && !news.journal.is_durable()
-                    && limits.allow_plain(&publish)
-                {
-                    (publish.packet_id, publish.dup) = (Some(packet_id), false);
-                    let (qos, (place, publish)) = (publish.qos, outbound.held.hold(tag, publish));
-                    let encoded = self.wire.encode_ahead(publish, news);
-                    debug_assert!(encoded.is_ok(), "a plain publish can be encoded: {encoded:?}");
-                    self.send_queue.charge();
-                    outbound.begin_sent(packet_id, qos, place, self.epoch);
-                    return Ok(());
-                }
-                let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
-                let (place, publish) = outbound.held.hold(tag, publish);
-                (publish.packet_id, publish.dup) = (packet_id, false);
-                let size = match limits.check_publish(publish) {
-                    Ok(size) => size,
-                    Err(refusal) => {
-                        let (tag, mut publish) = outbound.held.give_back(place);
-                        (publish.packet_id, publish.dup) = original;
-                        return Err(Rejected { value: Command::Publish { tag, publish }, refusal });
-                    }
-                };
-                if let Some(seconds) = publish.properties.message_expiry_interval() {
-                    outbound.held.begin_to_age(place, seconds);
-                }
-                match packet_id {
-                    None => self.send_queue.push_qos0(place, size),
-                    Some(packet_id) => {
-                        let begun = outbound.begin(packet_id, qos, place, news);
-                        self.send_queue.push_flow(begun, news);
-                    }
-                }
+            Command::Publish { tag, publish } => self.publish(tag, publish, outbound, news),
+            command => self.submit_other(command, outbound, news),
+        }
+    }
+
+    /// Takes a publish: encodes it if its turn is now and nothing about it needs a second look, else queues it.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    #[inline]
+    fn publish(
+        &mut self,
+        tag: Tag,
+        publish: Publish,
+        outbound: &mut Outbound,
+        news: &mut News,
+    ) -> Result<(), Rejected<Command>> {
+        let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
+            return reject_publish(tag, publish, Refusal::NotReady);
+        };
+        let packet_id = match self.find_room(publish.qos, outbound, news) {
+            Ok(packet_id) => packet_id,
+            Err(refusal) => return reject_publish(tag, publish, refusal),
+        };
+        let turn_is_now = self.send_queue.has_turn_now() && self.wire.waiting() < HIGH_WATER;
+        let ahead = turn_is_now && !news.journal.is_durable() && limits.allow_plain(&publish);
+        let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
+        let (place, publish) = outbound.held.hold(tag, publish);
+        (publish.packet_id, publish.dup) = (packet_id, false);
+        match packet_id {
+            Some(packet_id) if ahead => {
+                let encoded = self.wire.encode_ahead(publish, news);
+                debug_assert!(encoded.is_ok(), "a plain publish can be encoded: {encoded:?}");
+                self.send_queue.charge();
+                outbound.begin_sent(packet_id, qos, place, self.epoch);
                 Ok(())
             }
+            _ => self.queue_publish(place, original, outbound, news),
+        }
+    }
+
+    /// Queues a publish that is held, or gives it back as it was.
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    #[inline(never)]
+    fn queue_publish(
+        &mut self,
+        place: Place,
+        original: (Option<PacketId>, bool),
+        outbound: &mut Outbound,
+        news: &mut News,
+    ) -> Result<(), Rejected<Command>> {
+        let publish = outbound.held.get(place);
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
+        let size = match self
+            .limits
+            .as_ref()
+            .ok_or(Refusal::NotReady)
+            .and_then(|limits| limits.check_publish(publish))
+        {
+            Ok(size) => size,
+            Err(refusal) => {
+                let (tag, mut publish) = outbound.held.give_back(place);
+                (publish.packet_id, publish.dup) = original;
+                return reject_publish(tag, publish, refusal);
+            }
+        };
+        if let Some(seconds) = publish.properties.message_expiry_interval() {
+            outbound.held.begin_to_age(place, seconds);
+        }
+        match packet_id {
+            None => self.send_queue.push_qos0(place, size),
+            Some(packet_id) => {
+                let begun = outbound.begin(packet_id, qos, place, news);
+                self.send_queue.push_flow(begun, news);
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+    #[inline(never)]
+    fn submit_other(
+        &mut self,
+        command: Command,
+        outbound: &mut Outbound,
+        news: &mut News,
+    ) -> Result<(), Rejected<Command>> {
+        if self.limits.is_none() || self.is_ending() {
+            return self.submit_early(command, news);
+        }
+        match command {
+            Command::Publish { tag, publish } => self.publish(tag, publish, outbound, news),
             Command::Subscribe { tag, filters, properties } => {
                 self.subscribe(tag, filters, properties, outbound, news)
             }
@@ -271,4 +315,11 @@ impl Connection {
     fn free_id(&self, outbound: &Outbound) -> Result<PacketId, Refusal> {
         outbound.free_id(|packet_id| self.requests.holds(packet_id)).ok_or(Refusal::NoPacketId)
     }
+}
+
+#[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
+#[cold]
+#[inline(never)]
+fn reject_publish(tag: Tag, publish: Publish, refusal: Refusal) -> Result<(), Rejected<Command>> {
+    Err(Rejected { value: Command::Publish { tag, publish }, refusal })
 }
