@@ -381,10 +381,10 @@ impl Connection {
         };
         record(PacketKind::Publish, first_byte, len, frame.packet_id(), topic, news);
         let topic = resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
-        let publish = InboundPublish::new(frame, topic);
-        match self.show(publish.packet_id(), publish.qos(), publish.dup(), kept, news)? {
-            Shown::New(token) => news.tell_message(publish, token),
+        match self.show(frame.packet_id(), frame.qos(), frame.dup(), kept, news)? {
+            Shown::New(token) => news.tell_message(InboundPublish::new(frame, topic), token),
             Shown::Unstored(token, batch) => {
+                let publish = InboundPublish::new(frame, topic);
                 kept.inbound.hold(Inbound { publish, token: Some(token) }, batch);
             }
             Shown::Repeated => {}
@@ -455,7 +455,7 @@ impl Connection {
     }
 
     /// One of the four acknowledgements of QoS 1 and 2.
-    #[inline]
+    #[inline(always)]
     fn acknowledged(
         &mut self,
         kind: AckKind,

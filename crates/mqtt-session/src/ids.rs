@@ -7,7 +7,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 
 use mqtt_codec::PacketId;
 
@@ -72,11 +71,10 @@ impl<T> IdTable<T> {
     #[inline]
     pub(crate) fn insert(&mut self, id: PacketId, value: T) {
         let (number, cell) = place(id);
-        if number >= self.pages.len() {
-            self.pages.resize_with(number + 1, || None);
+        if !matches!(self.pages.get(number), Some(Some(_))) {
+            self.add_page(number);
         }
-        let spare = &mut self.spare;
-        let page = self.pages[number].get_or_insert_with(|| spare.pop().unwrap_or_else(Page::new));
+        let Some(Some(page)) = self.pages.get_mut(number) else { return };
         self.len += usize::from(page.used >> cell & 1 == 0);
         page.used |= 1 << cell;
         page.cells[cell] = Some(value);
@@ -85,25 +83,45 @@ impl<T> IdTable<T> {
         }
     }
 
+    #[inline(never)]
+    fn add_page(&mut self, number: usize) {
+        if number >= self.pages.len() {
+            self.pages.resize_with(number + 1, || None);
+        }
+        self.pages[number] = Some(self.spare.pop().unwrap_or_else(Page::new));
+    }
+
     /// Takes the value of `id` out, which is free from then on.
     #[inline]
     pub(crate) fn remove(&mut self, id: PacketId) -> Option<T> {
-        self.take_if(id, |_| Ok::<_, Infallible>(())).ok()?
+        let (number, cell) = place(id);
+        let value = self.pages.get_mut(number)?.as_mut()?.cells[cell].take()?;
+        self.vacate(number, cell);
+        Some(value)
     }
 
-    /// The same if nothing speaks against it.
-    #[inline]
-    pub(crate) fn take_if<E>(
+    /// Drops the value of `id`, which is free from then on, unless something about it speaks against that: what was seen of
+    /// it. This moves less than [`remove`](Self::remove).
+    #[inline(always)]
+    pub(crate) fn end_if<R, E>(
         &mut self,
         id: PacketId,
-        check: impl FnOnce(&T) -> Result<(), E>,
-    ) -> Result<Option<T>, E> {
+        look: impl FnOnce(&T) -> Result<R, E>,
+    ) -> Result<Option<R>, E> {
         let (number, cell) = place(id);
-        let Some(slot) = self.pages.get_mut(number) else { return Ok(None) };
-        let Some(page) = slot else { return Ok(None) };
+        let Some(Some(page)) = self.pages.get_mut(number) else { return Ok(None) };
         let Some(value) = &page.cells[cell] else { return Ok(None) };
-        check(value)?;
-        let value = page.cells[cell].take();
+        let seen = look(value)?;
+        page.cells[cell] = None;
+        self.vacate(number, cell);
+        Ok(Some(seen))
+    }
+
+    /// A cell has become empty.
+    #[inline(always)]
+    fn vacate(&mut self, number: usize, cell: usize) {
+        let slot = &mut self.pages[number];
+        let Some(page) = slot else { return };
         page.used &= !(1 << cell);
         self.len -= 1;
         self.full[number / 64] &= !(1 << (number % 64));
@@ -111,7 +129,6 @@ impl<T> IdTable<T> {
             self.spare.extend(slot.take());
             self.spare.truncate(SPARE_PAGES);
         }
-        Ok(value)
     }
 
     /// The first free identifier at or after `from`, going round once past 65,535; `None` when all are in use.

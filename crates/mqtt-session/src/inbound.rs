@@ -73,6 +73,24 @@ struct Flow {
     batch: Batch,
 }
 
+/// What is left to do about a flow that has ended.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    recorded: Option<Epoch>,
+    epoch: Epoch,
+    /// Whether the store has to forget it.
+    has_record: bool,
+    /// Whether its token was unanswered.
+    was_open: bool,
+}
+
+impl Flow {
+    fn ended(&self) -> Ended {
+        let was_open = self.progress == Progress::Told;
+        Ended { recorded: self.recorded, epoch: self.epoch, has_record: self.has_record(), was_open }
+    }
+}
+
 /// How far a message has come with the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
@@ -141,11 +159,11 @@ impl AckOrder {
         true
     }
 
-    fn discharge(&mut self, flow: &Flow) {
-        if flow.epoch == self.epoch {
+    fn discharge(&mut self, ended: Ended) {
+        if ended.epoch == self.epoch {
             self.unacknowledged -= 1;
         }
-        if flow.recorded == Some(self.epoch) {
+        if ended.recorded == Some(self.epoch) {
             self.unreleased -= 1;
         }
     }
@@ -220,18 +238,20 @@ impl InboundFlows {
         wire: &mut Wire,
         news: &mut News,
     ) -> Result<(), Violation> {
-        let reason = match self.flows.get(packet_id) {
-            Some(flow) if flow.recorded.is_some() => ReasonCode::Success,
-            Some(flow) if flow.epoch == order.epoch => {
-                return Err(match flow.qos {
-                    QoS::ExactlyOnce => Violation::PubrelBeforePubrec,
-                    QoS::AtMostOnce | QoS::AtLeastOnce => Violation::WrongAcknowledgement,
-                });
-            }
-            // Another connection's flow which the server counts as ended, or one that is over: both are unknown.
-            _ => ReasonCode::PacketIdentifierNotFound,
+        let recorded = |flow: &Flow| match flow.qos {
+            _ if flow.recorded.is_some() => Ok((flow.ended(), ReasonCode::Success)),
+            // Another connection's, which the server counts as ended: as unknown as one that is over.
+            _ if flow.epoch != order.epoch => Ok((flow.ended(), ReasonCode::PacketIdentifierNotFound)),
+            QoS::ExactlyOnce => Err(Violation::PubrelBeforePubrec),
+            QoS::AtMostOnce | QoS::AtLeastOnce => Err(Violation::WrongAcknowledgement),
         };
-        self.remove(packet_id, order, news);
+        let reason = match self.flows.end_if(packet_id, recorded)? {
+            Some((ended, reason)) => {
+                self.settle(packet_id, ended, order, news);
+                reason
+            }
+            None => ReasonCode::PacketIdentifierNotFound,
+        };
         // Even of an unknown one: the store may have yet to forget it.
         let batch = news.journal.latest();
         wire.stage_ack_when_stored(batch, AckKind::Pubcomp, packet_id, reason, news);
@@ -272,14 +292,13 @@ impl InboundFlows {
         if order.qos1.front() != Some(&token) || wire.is_sealed() {
             return false;
         }
-        let is_told = |flow: &Flow| match flow.progress {
-            Progress::Told if flow.serial == token.serial => Ok(()),
+        let told = |flow: &Flow| match flow.progress {
+            Progress::Told if flow.serial == token.serial => Ok(flow.ended()),
             _ => Err(()),
         };
-        let Ok(Some(flow)) = self.flows.take_if(token.packet_id, is_told) else { return false };
+        let Ok(Some(ended)) = self.flows.end_if(token.packet_id, told) else { return false };
         order.qos1.pop_front();
-        order.discharge(&flow);
-        self.open -= 1;
+        self.settle(token.packet_id, ended, order, news);
         wire.stage_ack(AckKind::Puback, token.packet_id, ReasonCode::Success, news);
         self.answer_in_turn(QoS::AtLeastOnce, order, wire, news);
         true
@@ -393,12 +412,18 @@ impl InboundFlows {
     #[inline]
     fn remove(&mut self, packet_id: PacketId, order: &mut AckOrder, news: &mut News) {
         if let Some(flow) = self.flows.remove(packet_id) {
-            if flow.has_record() {
-                news.journal.touch(Key::Received(packet_id));
-            }
-            order.discharge(&flow);
-            self.open -= usize::from(flow.progress == Progress::Told);
+            self.settle(packet_id, flow.ended(), order, news);
         }
+    }
+
+    /// A flow has ended.
+    #[inline]
+    fn settle(&mut self, packet_id: PacketId, ended: Ended, order: &mut AckOrder, news: &mut News) {
+        if ended.has_record {
+            news.journal.touch(Key::Received(packet_id));
+        }
+        order.discharge(ended);
+        self.open -= usize::from(ended.was_open);
     }
 }
 

@@ -78,7 +78,7 @@ impl News {
     }
 
     /// A message came in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell_message(&mut self, message: InboundPublish, token: Option<Token>) {
         self.notices.push_back(Notice::Message(token));
         self.messages.push_back(message);

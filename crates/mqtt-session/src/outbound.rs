@@ -222,14 +222,13 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) =
-            self.flows.take_if(packet_id, |flow| flow.expect_sent(QoS::AtLeastOnce, self.handed_out))?
-        else {
-            return Ok(None);
+        let sent = |flow: &Flow| {
+            flow.expect_sent(QoS::AtLeastOnce, self.handed_out).map(|()| (flow.place, flow.epoch))
         };
+        let Some((place, epoch)) = self.flows.end_if(packet_id, sent)? else { return Ok(None) };
         news.journal.touch(Key::Publish(packet_id));
-        news.tell_acknowledged(flow.place, AckKind::Puback, packet_id, reason, properties);
-        Ok(Some(flow.epoch))
+        news.tell_acknowledged(place, AckKind::Puback, packet_id, reason, properties);
+        Ok(Some(epoch))
     }
 
     /// PUBREC ends a flow of QoS 2 with an error [MQTT-4.4.0-2], or takes it on to PUBREL [MQTT-4.3.3-4].
@@ -273,15 +272,14 @@ impl Outbound {
         properties: Option<Box<AckProperties>>,
         news: &mut News,
     ) -> Result<Option<Epoch>, Violation> {
-        let Some(flow) = self.flows.take_if(packet_id, |flow| flow.expect_released(self.handed_out))? else {
-            return Ok(None);
+        let released = |flow: &Flow| {
+            flow.expect_released(self.handed_out).map(|reason| (flow.place, flow.epoch, reason))
         };
+        let Some((place, epoch, reason)) = self.flows.end_if(packet_id, released)? else { return Ok(None) };
         news.journal.touch(Key::Publish(packet_id));
         news.journal.touch(Key::Release(packet_id));
-        if let Progress::Released { reason, .. } = flow.progress {
-            news.tell_acknowledged(flow.place, AckKind::Pubcomp, packet_id, reason, properties);
-        }
-        Ok(Some(flow.epoch))
+        news.tell_acknowledged(place, AckKind::Pubcomp, packet_id, reason, properties);
+        Ok(Some(epoch))
     }
 
     /// The server has kept the session: what to send again, in which order. What is not `allowed` any more has
@@ -385,11 +383,11 @@ impl Flow {
         }
     }
 
-    /// PUBCOMP fits only a publish of QoS 2 after PUBREC.
+    /// PUBCOMP fits only a publish of QoS 2 after PUBREC, whose reason it was.
     #[inline]
-    fn expect_released(&self, handed_out: u64) -> Result<(), Violation> {
+    fn expect_released(&self, handed_out: u64) -> Result<ReasonCode, Violation> {
         match self.progress {
-            Progress::Released { .. } => Ok(()),
+            Progress::Released { reason, .. } => Ok(reason),
             _ if self.qos != QoS::ExactlyOnce || !self.is_unsent(handed_out) => {
                 Err(Violation::WrongAcknowledgement)
             }
