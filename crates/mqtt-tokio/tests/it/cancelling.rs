@@ -58,13 +58,13 @@ async fn connect_reconnect_and_disconnect() {
     for times in 0..DEPTH {
         let options: Options = server.url().parse().expect("a URL");
         // The free function gives its client up with the future: nothing is left but what the broker still has to see.
-        drop(polled(times, mqtt_tokio::connect(options.clone())).await);
+        let _ = polled(times, mqtt_tokio::connect(options.clone())).await;
         let client = Client::new(options).expect("a runtime");
-        drop(polled(times, client.connect()).await);
-        drop(polled(times, client.reconnect()).await);
+        let _ = polled(times, client.connect()).await;
+        let _ = polled(times, client.reconnect()).await;
         soon("connecting", client.connect()).await.expect("accepted");
         works(&client).await;
-        drop(polled(times, client.disconnect()).await);
+        let _ = polled(times, client.disconnect()).await;
         soon("disconnecting", client.disconnect()).await;
         soon("connecting", client.connect()).await.expect("accepted");
         works(&client).await;
@@ -79,10 +79,10 @@ async fn publish_enqueue_completion_and_flush() {
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         for times in 0..DEPTH {
             let message = |n: u32| client.publish("a", format!("{times}/{n}")).qos(qos);
-            drop(polled(times, message(1)).await);
-            drop(polled(times, message(2).enqueue()).await);
+            let _ = polled(times, message(1)).await;
+            let _ = polled(times, message(2).enqueue()).await;
             let completion = message(3).enqueue().await.expect("admitted");
-            drop(polled(times, completion).await);
+            let _ = polled(times, completion).await;
             polled(times, client.flush()).await;
             soon("flushing", client.flush()).await;
             // There is room: what was polled at all was taken, and `enqueue` takes at once.
@@ -102,14 +102,14 @@ async fn subscribe_unsubscribe_ping_and_request() {
     let server = server();
     let client = connected(&server).await;
     for times in 0..DEPTH {
-        drop(polled(times, client.subscribe("a")).await);
-        drop(polled(times, client.ping()).await);
+        let _ = polled(times, client.subscribe("a")).await;
+        let _ = polled(times, client.ping()).await;
         let mut kept = soon("subscribing", client.subscribe("a")).await.expect("granted");
-        drop(polled(times, client.unsubscribe("b")).await);
+        let _ = polled(times, client.unsubscribe("b")).await;
         soon("publishing", client.publish("a", "x").qos(QoS::AtLeastOnce)).await.expect("delivered");
         assert_eq!(soon("a message", kept.recv()).await.expect("not the end").text(), "x", "{times}");
         assert!(kept.recv_timeout(MOMENT).await.is_err(), "once");
-        drop(polled(times, client.request("nobody/answers", "?").timeout(MOMENT)).await);
+        let _ = polled(times, client.request("nobody/answers", "?").timeout(MOMENT)).await;
     }
     works(&client).await;
 }
@@ -140,8 +140,8 @@ async fn recv_and_recv_timeout_of_streams_and_events() {
         assert_eq!(read, (0..DEPTH).map(|n| n.to_string()).collect::<Vec<_>>(), "{qos:?}");
         assert!(stream.try_recv().is_err());
     }
-    drop(polled(3, events.recv()).await);
-    drop(polled(3, events.recv_timeout(MOMENT)).await);
+    let _ = polled(3, events.recv()).await;
+    let _ = polled(3, events.recv_timeout(MOMENT)).await;
     server.drop_connections();
     let failed = soon("an event", events.recv()).await.expect("not the end");
     assert!(matches!(failed, mqtt_tokio::Event::Failed { .. }), "{failed}");
