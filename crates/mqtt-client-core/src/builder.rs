@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::{Binary, QoS, Text, TopicName, Version, Will};
+use crate::codec::{Binary, ConnectProperties, QoS, Text, TopicName, Version, Will, WillProperties};
 use crate::credentials::Credentials;
 use crate::defaults::PublishDefaults;
 use crate::endpoint::BrokerUrl;
@@ -24,6 +24,9 @@ const MAX_IN_FLIGHT_V311: u16 = 20;
 
 /// What brokers remember of a session over their restart; see [`OptionsBuilder::max_unreleased`].
 const MAX_UNRELEASED: u16 = 20;
+
+/// How many letters and digits of a generated client id are random.
+pub(crate) const RANDOM_PART: usize = 13;
 
 /// Sets options one by one. A value that can't be is reported by [`build`](Self::build), with the option's name.
 #[derive(Clone, Debug)]
@@ -67,12 +70,15 @@ impl Default for OptionsBuilder {
             endpoints: vec![Endpoint::default()],
             version: Version::V5,
             client_id: None,
+            client_id_prefix: Text::try_from("mqtt").unwrap_or_default(),
             clean_start: true,
             session_expiry: 0,
             keep_alive: 60,
             credentials: Credentials::default(),
             before_attempt: None,
             will: None,
+            will_properties: WillProperties::default(),
+            connect_properties: ConnectProperties::default(),
             connect_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(5),
             unclaimed_grace: Duration::from_secs(10),
@@ -165,6 +171,19 @@ impl OptionsBuilder {
                 self
             }
             Err(error) => self.refuse("client_id", error.to_string()),
+        }
+    }
+
+    /// What a generated client id begins with, before its 13 random letters and digits: up to 10 letters and digits keep it one
+    /// that every broker takes. Default: `mqtt`.
+    pub fn client_id_prefix(mut self, prefix: &str) -> Self {
+        match Text::try_from(prefix) {
+            Ok(prefix) if prefix.as_str().len() <= usize::from(u16::MAX) - RANDOM_PART => {
+                self.options.client_id_prefix = prefix;
+                self
+            }
+            Ok(_) => self.refuse("client_id_prefix", "too long".into()),
+            Err(error) => self.refuse("client_id_prefix", error.to_string()),
         }
     }
 
@@ -291,6 +310,37 @@ impl OptionsBuilder {
     /// How TCP sockets are set up. Default: see [`TcpOptions`].
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.options.transport.tcp = tcp;
+        self
+    }
+
+    /// The will's properties: its delay, its expiry, what it is made of, user properties. Not in 3.1.1. Default: none.
+    pub fn will_properties(mut self, properties: WillProperties) -> Self {
+        self.options.will_properties = properties;
+        self
+    }
+
+    /// A user property that the broker is told with CONNECT; they add up. Not in 3.1.1. Default: none.
+    pub fn user_property(mut self, name: &str, value: &str) -> Self {
+        match (Text::try_from(name), Text::try_from(value)) {
+            (Ok(name), Ok(value)) => {
+                self.options.connect_properties.add_user_property(&name, &value);
+                self
+            }
+            (Err(error), _) | (_, Err(error)) => self.refuse("user_property", error.to_string()),
+        }
+    }
+
+    /// Whether the broker is asked for Response Information, which `connect` then gives with the CONNACK. Not in 3.1.1.
+    /// Default: no.
+    pub fn request_response_information(mut self, ask: bool) -> Self {
+        self.options.connect_properties.set_request_response_information(ask);
+        self
+    }
+
+    /// Whether the broker may say more about a failure than its reason code: reason strings and user properties. Not in
+    /// 3.1.1. Default: it may.
+    pub fn request_problem_information(mut self, wanted: bool) -> Self {
+        self.options.connect_properties.set_request_problem_information(wanted);
         self
     }
 
@@ -475,6 +525,17 @@ impl OptionsBuilder {
                 }
                 0 | u32::MAX => {}
                 _ => return fault("session_expiry", "3.1.1 keeps a session for ever or not at all"),
+            }
+            let (connect, will) = (&options.connect_properties, &options.will_properties);
+            for (option, chosen) in [
+                ("user_property", connect.user_properties().next().is_some()),
+                ("request_response_information", connect.request_response_information().is_some()),
+                ("request_problem_information", connect.request_problem_information().is_some()),
+                ("will_properties", !will.is_empty()),
+            ] {
+                if chosen {
+                    return fault(option, "3.1.1 has no properties");
+                }
             }
             for (option, chosen) in [
                 ("topic_alias_maximum", chosen.topic_alias_maximum),

@@ -135,7 +135,9 @@ pub mod exports {
     pub use crate::Configuration;
     #[cfg(feature = "websocket")]
     pub use crate::WebSocketError;
-    pub use crate::codec::{PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version};
+    pub use crate::codec::{
+        PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
+    };
     pub use crate::{
         Acknowledge, Attempt, ClientError, Collect, Collecting, CollectingPublisher, Completion,
         ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,

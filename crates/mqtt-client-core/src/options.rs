@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::SplitMix64;
-use crate::builder::OptionsBuilder;
-use crate::codec::{Connect, Text, Version, Will};
+use crate::builder::{OptionsBuilder, RANDOM_PART};
+use crate::codec::{Connect, ConnectProperties, Text, Version, Will, WillProperties};
 use crate::credentials::Credentials;
 use crate::defaults::PublishDefaults;
 use crate::outbox::Bounds;
@@ -50,6 +50,8 @@ pub struct Options {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) version: Version,
     pub(crate) client_id: Option<Text>,
+    /// What a generated client id begins with.
+    pub(crate) client_id_prefix: Text,
     pub(crate) clean_start: bool,
     /// Seconds, as in CONNECT.
     pub(crate) session_expiry: u32,
@@ -58,6 +60,9 @@ pub struct Options {
     /// Asked before each attempt what it uses.
     pub(crate) before_attempt: Option<Provider>,
     pub(crate) will: Option<Will>,
+    /// Of 5.0 alone, as are the next ones.
+    pub(crate) will_properties: WillProperties,
+    pub(crate) connect_properties: ConnectProperties,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) unclaimed_grace: Duration,
@@ -137,8 +142,14 @@ impl Options {
         connect.keep_alive = self.keep_alive;
         Credentials { username: connect.username, password: connect.password } = credentials;
         connect.will = self.will.clone();
-        if self.version == Version::V5 && self.session_expiry > 0 {
-            connect.properties.set_session_expiry_interval(self.session_expiry);
+        if self.version == Version::V5 {
+            connect.properties = self.connect_properties.clone();
+            if self.session_expiry > 0 {
+                connect.properties.set_session_expiry_interval(self.session_expiry);
+            }
+            if let Some(will) = &mut connect.will {
+                will.properties = self.will_properties.clone();
+            }
         }
         connect
     }
@@ -151,12 +162,12 @@ impl Options {
         Some(storage.open(&owner, self.durability))
     }
 
-    /// The client id to use: the one given, or `mqtt-` and 13 random letters and digits, which every server has to accept.
+    /// The client id to use: the one given, or the prefix and 13 random letters and digits.
     pub(crate) fn effective_client_id(&self, random: &mut SplitMix64) -> Text {
         self.client_id.clone().unwrap_or_else(|| {
             let mut bits = random.next();
-            let mut id = String::from("mqtt");
-            for _ in 0..13 {
+            let mut id = self.client_id_prefix.as_str().to_owned();
+            for _ in 0..RANDOM_PART {
                 id.extend(char::from_digit((bits % 36) as u32, 36));
                 bits /= 36;
             }

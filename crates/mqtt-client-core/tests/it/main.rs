@@ -9,6 +9,7 @@ mod destinations;
 mod figures;
 mod lagging;
 mod logging;
+mod options;
 mod overflow;
 mod providing;
 mod publishing;
