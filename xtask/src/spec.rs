@@ -4,9 +4,10 @@
 //! only one version has that id. Several go in one pair of brackets, separated by commas. A citation that no version
 //! has fails the chore, wherever it stands. The statements that bind a client and that no test cites are printed by
 //! layer; their number is held in `spec/ratchet.tsv` and may only fall. `spec/pitfalls.tsv` names the test for each failure
-//! that other clients are known for; the chore fails when there is no such test.
+//! that other clients are known for; the chore fails when there is no such test. `spec/features.tsv` does the same for what a user can do.
 
 mod citation;
+mod features;
 mod pitfalls;
 mod table;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(lower: bool) -> Result<()> {
     let sources = source::all()?;
     let mut report = Report::new(&table::statements()?, &sources);
     report.wrong.extend(pitfalls::check(&sources)?);
+    report.wrong.extend(features::check(&sources)?);
     for (layer, uncited) in &report.uncited {
         println!("{layer}: {} statements that no test cites", uncited.len());
         for statement in uncited {
@@ -105,6 +107,7 @@ mod tests {
         let report = Report::new(&table::statements().unwrap(), &sources);
         report.verdict(&Ratchet::read(RATCHET).unwrap()).unwrap();
         assert_eq!(pitfalls::check(&sources).unwrap(), Vec::<String>::new());
+        assert_eq!(features::check(&sources).unwrap(), Vec::<String>::new());
     }
 
     fn report(path: &str, text: &str) -> Report {

@@ -53,6 +53,12 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Why there will be no connection.
     fn reconnect(&self) -> Result<Connected, Offline>;
 
+    /// Connects anew, with a clean start.
+    ///
+    /// # Errors
+    /// Why there will be no connection.
+    fn reconnect_clean(&self) -> Result<Connected, Offline>;
+
     /// Disconnects.
     fn disconnect(&self) -> DisconnectReport;
 

@@ -47,6 +47,10 @@ impl Client for mqtt_blocking::Client {
         self.wait(self.reconnect())
     }
 
+    fn reconnect_clean(&self) -> Result<Connected, Offline> {
+        self.wait(Self::reconnect_clean(self))
+    }
+
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.disconnect())
     }

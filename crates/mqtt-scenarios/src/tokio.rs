@@ -78,6 +78,10 @@ impl Client for On<mqtt_tokio::Client> {
         self.wait(self.inner.reconnect())
     }
 
+    fn reconnect_clean(&self) -> Result<Connected, Offline> {
+        self.wait(self.inner.reconnect_clean())
+    }
+
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.inner.disconnect())
     }

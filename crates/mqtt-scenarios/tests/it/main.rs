@@ -38,6 +38,7 @@ mod interop;
 mod killing;
 mod leaving;
 mod liveness;
+mod messages;
 mod offline;
 mod progressing;
 mod providing;
