@@ -9,15 +9,11 @@ use crate::defaults::PublishDefaults;
 use crate::endpoint::BrokerUrl;
 use crate::options::{Hook, Options, Place};
 use crate::outbox::Bounds;
-use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketTrace};
 use crate::store::{Durability, Storage};
 use crate::transport::Environment;
-use crate::{
-    Attempt, Endpoint, InvalidOptions, Overflow, ProviderError, Proxy, Reconnect, TcpOptions,
-    TransportOptions,
-};
+use crate::{Endpoint, InvalidOptions, Overflow, Proxy, Reconnect, TcpOptions, TransportOptions};
 
 /// What brokers take of a client that they can't tell how much they take; see [`OptionsBuilder::max_in_flight`].
 const MAX_IN_FLIGHT_V311: u16 = 20;
@@ -234,34 +230,6 @@ impl OptionsBuilder {
             }
             Err(error) => self.fail(error),
         }
-    }
-
-    /// A function that is asked before each attempt at a connection what it uses: for tokens that expire, and brokers that are
-    /// looked up. It is given what the options say, and why the last connection ended, and gives it back as it is or with a
-    /// change. Its time counts as that of connecting ([`connect_timeout`](Self::connect_timeout)).
-    ///
-    /// In `mqtt-tokio` it is a task of its own, which must not block; in `mqtt-blocking` it has a thread of its own, and may.
-    /// Dropping it gives it up. Where there is one, a broker that ends an established connection over credentials or a
-    /// missing permission (5.0) is asked again with fresh ones; one that refuses fresh ones is not.
-    ///
-    /// ```
-    /// use mqtt_client_core::{Options, ProviderError};
-    ///
-    /// # async fn fresh_token() -> Result<String, std::io::Error> { Ok(String::new()) }
-    /// let options = Options::builder().before_attempt(|attempt| async move {
-    ///     let token = fresh_token().await.map_err(ProviderError::temporary)?;
-    ///     Ok(attempt.with_credentials("device-7", Some(token.as_bytes()))?)
-    /// });
-    /// # options.build()?;
-    /// # Ok::<(), mqtt_client_core::InvalidOptions>(())
-    /// ```
-    pub fn before_attempt<F, P>(mut self, provider: F) -> Self
-    where
-        F: Fn(Attempt) -> P + Send + Sync + 'static,
-        P: Future<Output = Result<Attempt, ProviderError>> + Send + 'static,
-    {
-        self.options.before_attempt = Some(Provider::new(provider));
-        self
     }
 
     /// What the broker publishes when this client is gone without having said goodbye. Default: nothing.

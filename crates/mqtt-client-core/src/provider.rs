@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::credentials::Credentials;
-use crate::{Endpoint, Failure, InvalidOptions};
+use crate::{Endpoint, Failure, InvalidOptions, OptionsBuilder};
 
 /// What the next attempt at a connection uses; see [`OptionsBuilder::before_attempt`](crate::OptionsBuilder::before_attempt).
 ///
@@ -90,6 +90,36 @@ impl fmt::Display for ProviderError {
 }
 
 impl std::error::Error for ProviderError {}
+
+impl OptionsBuilder {
+    /// A function that is asked before each attempt at a connection what it uses: for tokens that expire, and brokers that are
+    /// looked up. It is given what the options say, and why the last connection ended, and gives it back as it is or with a
+    /// change. Its time counts as that of connecting ([`connect_timeout`](Self::connect_timeout)).
+    ///
+    /// In `mqtt-tokio` it is a task of its own, which must not block; in `mqtt-blocking` it has a thread of its own, and may.
+    /// Dropping it gives it up. Where there is one, a broker that ends an established connection over credentials or a
+    /// missing permission (5.0) is asked again with fresh ones; one that refuses fresh ones is not.
+    ///
+    /// ```
+    /// use mqtt_client_core::{Options, ProviderError};
+    ///
+    /// # async fn fresh_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let options = Options::builder().before_attempt(|attempt| async move {
+    ///     let token = fresh_token().await.map_err(ProviderError::temporary)?;
+    ///     Ok(attempt.with_credentials("device-7", Some(token.as_bytes()))?)
+    /// });
+    /// # options.build()?;
+    /// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+    /// ```
+    pub fn before_attempt<F, P>(mut self, provider: F) -> Self
+    where
+        F: Fn(Attempt) -> P + Send + Sync + 'static,
+        P: Future<Output = Result<Attempt, ProviderError>> + Send + 'static,
+    {
+        self.options.before_attempt = Some(Provider::new(provider));
+        self
+    }
+}
 
 /// What comes of asking.
 type Answer = Result<Attempt, ProviderError>;
