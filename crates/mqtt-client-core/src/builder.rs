@@ -253,6 +253,7 @@ impl OptionsBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: crate::TlsOptions) -> Self {
         self.options.transport.tls = Some(tls);
+        self.options.transport.last_tls = crate::transport::LastTls::default();
         self
     }
 

@@ -89,7 +89,7 @@ impl Layers {
             tunnel,
             #[cfg(feature = "tls")]
             tls: match scheme.is_tls() {
-                true => Some(Tls::new(&options.tls(), endpoint.host())?),
+                true => Some(Tls::new(&options.tls(), &options.last_tls, endpoint.host())?),
                 false => None,
             },
             #[cfg(feature = "websocket")]

@@ -17,6 +17,8 @@ pub(crate) use proxy::Environment;
 pub use proxy::{Proxy, ProxyError};
 pub use tcp::{RACE_DELAY, TcpKeepAlive, TcpOptions, literal, race_order};
 #[cfg(feature = "tls")]
+pub(crate) use tls::LastTls;
+#[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsOptions, TlsVersion};
 #[cfg(feature = "websocket")]
 pub use websocket::WebSocketError;
@@ -29,6 +31,8 @@ pub struct TransportOptions {
     pub(crate) environment: Environment,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsOptions>,
+    #[cfg(feature = "tls")]
+    pub(crate) last_tls: LastTls,
 }
 
 impl TransportOptions {

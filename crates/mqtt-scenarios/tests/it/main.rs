@@ -34,6 +34,7 @@ mod batching;
 mod connecting;
 mod exactly_once;
 mod hostile;
+mod hostile_ways;
 mod interop;
 mod killing;
 mod leaving;

@@ -1,9 +1,25 @@
 //! Whom a client believes over TLS, and what it says when it does not.
 
-use mqtt_client_core::{ClientError, ConnectError, Failure, Offline, OptionsBuilder, TlsError, TlsOptions};
-use mqtt_scenarios::{Adapter, Authority, Case, Way, Ways};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-scenarios!(each_fault_is_told_for_what_it_is);
+use mqtt_client_core::{
+    ClientError, ConnectError, Failure, InvalidOptions, Offline, Options, OptionsBuilder, TlsError,
+    TlsOptions,
+};
+use mqtt_scenarios::{Adapter, Authority, Case, Certified, Client, PATIENCE, Way, Ways};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+scenarios!(
+    each_fault_is_told_for_what_it_is,
+    application_protocols_are_offered,
+    what_is_pinned_or_dangerously_accepted,
+    certificates_are_read_again_for_each_attempt,
+);
 
 /// How a connection with these options fails.
 #[track_caller]
@@ -23,6 +39,29 @@ fn tls_error<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> TlsError {
     }
 }
 
+/// A server that accepts every CONNECT it gets over TLS, until the test ends. Returns its port.
+fn accepting(config: Arc<ServerConfig>) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let config = Arc::clone(&config);
+            thread::spawn(move || {
+                let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+                let mut connect = [0; 256];
+                let count = stream.read(&mut connect)?;
+                // The protocol level stands behind the name.
+                let connack: &[u8] = if connect[8] == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+                stream.write_all(&connack[..if count > 0 { connack.len() } else { 0 }])?;
+                while stream.read(&mut connect)? > 0 {}
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    port
+}
+
 fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
     let ways = Ways::start();
     let url = ways.url(Way::Tls);
@@ -38,13 +77,102 @@ fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
     let error = tls_error(case, case.options(&ways.url(Way::ClientCertificate)).tls(trusting()));
     assert_eq!(error, TlsError::ClientCertificateRequired);
 
+    let expired = accepting(ways.authority().certify_expired(&["localhost"]).server(&[]));
+    let error = tls_error(case, case.options(&format!("mqtts://localhost:{expired}")).tls(trusting()));
+    assert_eq!(error, TlsError::Expired);
+
     let plain = ways.url(Way::Tcp).replace("mqtt:", "mqtts:").replace("127.0.0.1", "localhost");
     let error = tls_error(case, case.options(&plain).tls(trusting()));
     assert!(matches!(error, TlsError::NotTls | TlsError::Closed), "{error}");
 
+    let error = tls_error(case, case.options(&url).tls(TlsOptions::new().ca_file("/nowhere/ca.pem")));
+    assert!(matches!(&error, TlsError::File { .. }), "{error}");
+
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let certificate = ways.authority().certify(&["client"]).certificate;
+    let error = tls_error(case, case.options(&url).tls(trusting().client_auth(certificate, key)));
+    assert!(error.to_string().contains("encrypted") && !error.to_string().contains("secret"), "{error}");
+
     match failure(case, case.options(&url.replace("mqtts:", "mqtt:"))) {
-        // OpenSSL of mosquitto 2.0.11 hangs up without a word.
+        // OpenSSL of mosquitto 2.0.11 hangs up without a word; rustls sends an alert.
         Failure::TlsExpected | Failure::Closed | Failure::Io { doing: "reading" | "writing", .. } => {}
         other => panic!("{other}"),
     }
+    let port = accepting(ways.authority().certify(&["localhost"]).server(&[]));
+    assert!(matches!(failure(case, case.options(&format!("mqtt://localhost:{port}"))), Failure::TlsExpected));
+
+    // Before anything is sent: encryption that would not happen.
+    let mismatch = Options::builder().url("mqtt://localhost").tls(TlsOptions::new()).build();
+    assert!(matches!(mismatch, Err(InvalidOptions::Option { option: "tls", .. })));
+}
+
+/// As AWS IoT has it at port 443.
+fn application_protocols_are_offered<A: Adapter>(case: &Case<A>) {
+    let authority = Authority::new();
+    let port = accepting(authority.certify(&["localhost"]).server(&["x-amzn-mqtt-ca"]));
+    let client = authority.certify(&["device"]);
+    let tls = TlsOptions::new().ca(authority.pem()).client_auth(client.certificate.clone(), client.key);
+    let url = format!("mqtts://localhost:{port}");
+    let connected = case.connect_with(case.options(&url).tls(tls.clone().alpn(["x-amzn-mqtt-ca"])));
+    assert!(connected.is_connected());
+    let error = tls_error(case, case.options(&url).tls(tls.alpn(["http/1.1"])));
+    assert!(matches!(&error, TlsError::Incompatible(what) if what.contains("ALPN")), "{error}");
+    // A key that is not the certificate's is refused before anything is sent.
+    let tls = TlsOptions::new().ca(authority.pem());
+    let tls = tls.client_auth(client.certificate, authority.certify(&["device"]).key);
+    let error = tls_error(case, case.options(&url).tls(tls));
+    assert!(matches!(&error, TlsError::Unusable { what: "client certificate", .. }), "{error}");
+}
+
+/// The SHA-256 of a public key.
+fn digest(certified: &Certified) -> [u8; 32] {
+    use rustls::pki_types::SubjectPublicKeyInfoDer;
+    use rustls::pki_types::pem::PemObject;
+    let key = SubjectPublicKeyInfoDer::from_pem_slice(certified.public_key.as_bytes()).unwrap();
+    let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13().unwrap();
+    suite.common.hash_provider.hash(&key).as_ref().try_into().unwrap()
+}
+
+fn what_is_pinned_or_dangerously_accepted<A: Adapter>(case: &Case<A>) {
+    let authority = Authority::new();
+    let certified = authority.certify(&["somewhere.else"]);
+    let port = accepting(certified.server(&[]));
+    let options = |tls| case.options(&format!("mqtts://localhost:{port}")).tls(tls);
+    let trusting = || TlsOptions::new().ca(authority.pem());
+
+    assert!(matches!(tls_error(case, options(trusting())), TlsError::WrongHost { .. }));
+    case.connect_with(options(trusting().server_name("somewhere.else")));
+    case.connect_with(options(trusting().dangerously_accept_any_host_name()));
+    case.connect_with(options(TlsOptions::new().dangerously_accept_any_certificate()));
+    let stranger = TlsOptions::new().ca(Authority::new().pem()).dangerously_accept_any_host_name();
+    assert_eq!(tls_error(case, options(stranger)), TlsError::UnknownAuthority);
+
+    let pinned = |digest| trusting().server_name("somewhere.else").pin_public_key_sha256(digest);
+    case.connect_with(options(pinned([0; 32]).pin_public_key_sha256(digest(&certified))));
+    assert_eq!(tls_error(case, options(pinned([0; 32]))), TlsError::WrongKey);
+    let blind = TlsOptions::new().dangerously_accept_any_certificate().pin_public_key_sha256([0; 32]);
+    assert_eq!(tls_error(case, options(blind)), TlsError::WrongKey);
+}
+
+fn certificates_are_read_again_for_each_attempt<A: Adapter>(case: &Case<A>) {
+    let (authority, wrong) = (Authority::new(), Authority::new());
+    let port = accepting(authority.certify(&["localhost"]).server(&[]));
+    let file = std::env::temp_dir().join(case.unique("mqtt-ca-"));
+    fs::write(&file, wrong.pem()).unwrap();
+    let reconnect = mqtt_client_core::Reconnect {
+        first_wait: Duration::from_millis(10),
+        retry_initial: true,
+        ..Default::default()
+    };
+    let options = case.options(&format!("mqtts://localhost:{port}")).reconnect(reconnect);
+    let client = case.client(options.tls(TlsOptions::new().ca_file(&file)));
+    let mut events = client.events();
+    thread::scope(|scope| {
+        let connecting = scope.spawn(|| client.connect().map(|_| ()));
+        let failure = mqtt_scenarios::Events::failure(&mut events);
+        assert!(matches!(failure, Failure::Tls(_)), "{failure}");
+        fs::write(&file, authority.pem()).unwrap();
+        connecting.join().unwrap().unwrap();
+    });
+    fs::remove_file(&file).unwrap();
 }

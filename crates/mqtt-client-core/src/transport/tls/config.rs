@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ConfigBuilder, KeyLogFile, RootCertStore, SupportedPr
 use zeroize::Zeroizing;
 
 use super::verify::{Trust, Verifier};
-use super::{Source, TlsError, TlsOptions, TlsVersion};
+use super::{LastTls, Source, TlsError, TlsOptions, TlsVersion};
 
 const AUTHORITY: &str = "certificate authority";
 const CERTIFICATE: &str = "client certificate";
@@ -33,14 +33,14 @@ struct Material {
 }
 
 impl TlsOptions {
-    /// The configuration for an attempt. As long as the files are the same it is the same too: sessions are resumed only within
+    /// The configuration for an attempt. As long as the files are the same it is the last one: sessions are resumed only within
     /// one. May block.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+    pub(super) fn config(&self, last: &LastTls) -> Result<Arc<ClientConfig>, TlsError> {
         if let Some(own) = &self.own {
             return Ok(Arc::clone(own));
         }
         let material = self.read()?;
-        let mut last = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = last.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(built) = last.as_ref().filter(|built| built.material == material) {
             return Ok(Arc::clone(&built.config));
         }

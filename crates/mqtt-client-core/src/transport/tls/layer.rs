@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
-use super::{TlsError, TlsOptions};
+use super::{LastTls, TlsError, TlsOptions};
 
 pub(crate) struct Tls {
     connection: ClientConnection,
@@ -16,10 +16,10 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// Reads the options' files, so it may block.
-    pub(crate) fn new(options: &TlsOptions, host: &str) -> Result<Self, TlsError> {
+    pub(crate) fn new(options: &TlsOptions, last: &LastTls, host: &str) -> Result<Self, TlsError> {
         let name = options.server_name.as_deref().unwrap_or(host).to_owned();
         let server = ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name))?;
-        let mut connection = ClientConnection::new(options.config()?, server).map_err(TlsError::Other)?;
+        let mut connection = ClientConnection::new(options.config(last)?, server).map_err(TlsError::Other)?;
         // What is handed in is bounded by who hands it in.
         connection.set_buffer_limit(None);
         Ok(Tls { connection, ended: false })

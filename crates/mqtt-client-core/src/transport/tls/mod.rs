@@ -49,9 +49,11 @@ pub struct TlsOptions {
     pins: Vec<[u8; 32]>,
     trust: Trust,
     own: Option<Arc<ClientConfig>>,
-    /// What was made of this last, and what it was made of: clones share it, and with it the sessions to resume.
-    built: Arc<Mutex<Option<Built>>>,
 }
+
+/// What was made of some options last. With it, one attempt resumes the session of another.
+#[derive(Clone, Default)]
+pub(crate) struct LastTls(Arc<Mutex<Option<Built>>>);
 
 /// A version of TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -227,6 +229,12 @@ impl fmt::Debug for TlsOptions {
             .field("trust", &self.trust)
             .field("own", &self.own.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LastTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastTls")
     }
 }
 
