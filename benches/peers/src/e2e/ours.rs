@@ -1,12 +1,12 @@
 //! Our adapters at work.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use mqtt_blocking::Wait;
 use mqtt_codec::{QoS, Version};
 
-use super::{PAYLOAD, TOPIC, Work, sink::Sink};
+use super::{Lap, PAYLOAD, TOPIC, Work, sink::Sink};
 
 fn options(sink: &Sink, window: u16) -> Result<mqtt_tokio::Options, Box<dyn Error>> {
     let options = mqtt_tokio::Options::builder().url(&format!("mqtt://{}", sink.addr()));
@@ -17,7 +17,7 @@ fn payload() -> Bytes {
     Bytes::from_static(&[7; PAYLOAD])
 }
 
-pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let done = sink.done();
     runtime.block_on(async {
@@ -42,7 +42,7 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error
                 for task in publishing {
                     task.await??;
                 }
-                sink.wait(std::time::Duration::from_secs(60))?;
+                sink.wait(Duration::from_secs(60))?;
             }
             Work::Receive { window, .. } => {
                 let client = mqtt_tokio::connect(options(sink, window)?).await?;
@@ -53,14 +53,29 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error
                 if matches!(work, Work::Receive { qos: QoS::AtMostOnce, .. }) {
                     done.set();
                 }
-                sink.wait(std::time::Duration::from_secs(60))?;
+                sink.wait(Duration::from_secs(60))?;
+            }
+            Work::PingPong => {
+                let client = mqtt_tokio::connect(options(sink, 100)?).await?;
+                let mut stream = client.subscribe(TOPIC).await?;
+                let playing = runtime.spawn(async move {
+                    let mut lap = Lap::new();
+                    for _ in 0..messages {
+                        lap.begin();
+                        client.publish(TOPIC, payload()).await?;
+                        stream.recv().await;
+                        lap.end();
+                    }
+                    Ok::<_, mqtt_tokio::PublishError>(lap.all())
+                });
+                return Ok(playing.await??);
             }
         }
-        Ok(())
+        Ok(None)
     })
 }
 
-pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>, Box<dyn Error>> {
     match work {
         Work::Publish { qos, window, tasks } => {
             let client = mqtt_blocking::connect(options(sink, window)?)?;
@@ -77,7 +92,7 @@ pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Er
                     });
                 }
             });
-            sink.wait(std::time::Duration::from_secs(60))?;
+            sink.wait(Duration::from_secs(60))?;
         }
         Work::Receive { qos, window } => {
             let client = mqtt_blocking::connect(options(sink, window)?)?;
@@ -88,8 +103,20 @@ pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Er
             if qos == QoS::AtMostOnce {
                 sink.done().set();
             }
-            sink.wait(std::time::Duration::from_secs(60))?;
+            sink.wait(Duration::from_secs(60))?;
+        }
+        Work::PingPong => {
+            let client = mqtt_blocking::connect(options(sink, 100)?)?;
+            let mut stream = client.subscribe(TOPIC).wait()?;
+            let mut lap = Lap::new();
+            for _ in 0..messages {
+                lap.begin();
+                client.publish(TOPIC, payload()).wait()?;
+                stream.next().ok_or("the stream ended")?;
+                lap.end();
+            }
+            return Ok(lap.all());
         }
     }
-    Ok(())
+    Ok(None)
 }

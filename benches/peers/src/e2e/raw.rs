@@ -2,8 +2,9 @@
 
 use std::{
     error::Error,
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use mqtt_codec::{
@@ -11,23 +12,38 @@ use mqtt_codec::{
     TopicName, Version,
 };
 
-use super::{PAYLOAD, TOPIC, Work, sink::Sink};
+use super::{Lap, PAYLOAD, TOPIC, Work, sink::Sink};
 
 const VERSION: Version = Version::V311;
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP are all so long.
 const ACK: usize = 4;
 
-pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>, Box<dyn Error>> {
     let mut stream = TcpStream::connect(sink.addr())?;
     stream.set_nodelay(true)?;
     let connect = Connect::new(VERSION, Text::from_static("raw")?);
     stream.write_all(&encoded([connect.into()]))?;
     stream.read_exact(&mut [0; 4])?;
     match work {
-        Work::Publish { qos, window, .. } => publish(&mut stream, qos, window, messages),
-        Work::Receive { qos, .. } => receive(&mut stream, sink, qos, messages),
+        Work::Publish { qos, window, .. } => publish(&mut stream, qos, window, messages)?,
+        Work::Receive { qos, .. } => receive(&mut stream, sink, qos, messages)?,
+        Work::PingPong => return Ok(echoes(&mut stream, messages)?.all()),
     }
+    Ok(None)
+}
+
+fn echoes(stream: &mut TcpStream, messages: u64) -> io::Result<Lap> {
+    let message = encoded([message(QoS::AtMostOnce, 1)]);
+    let mut echo = vec![0; message.len()];
+    let mut lap = Lap::new();
+    for _ in 0..messages {
+        lap.begin();
+        stream.write_all(&message)?;
+        stream.read_exact(&mut echo)?;
+        lap.end();
+    }
+    Ok(lap)
 }
 
 fn publish(stream: &mut TcpStream, qos: QoS, window: u16, messages: u64) -> Result<(), Box<dyn Error>> {

@@ -1,17 +1,18 @@
 //! rumqttc 0.25 at work, as its own examples use it: a task that polls the event loop, and a client.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use mqtt_codec::QoS;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet};
 
-use super::{PAYLOAD, TOPIC, Work, sink::Sink};
+use super::{Lap, PAYLOAD, TOPIC, Work, sink::Sink};
 
-pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>> {
+pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut options = MqttOptions::new("bench", sink.addr().ip().to_string(), sink.addr().port());
     let window = match work {
         Work::Publish { window, .. } | Work::Receive { window, .. } => window,
+        Work::PingPong => 100,
     };
     options.set_inflight(window);
     let done = sink.done();
@@ -34,7 +35,7 @@ pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>>
                 for task in publishing {
                     task.await??;
                 }
-                sink.wait(std::time::Duration::from_secs(60))?;
+                sink.wait(Duration::from_secs(60))?;
             }
             Work::Receive { qos, .. } => {
                 client.subscribe(TOPIC, rumqttc::QoS::ExactlyOnce).await?;
@@ -50,11 +51,37 @@ pub fn run(sink: &Sink, work: Work, messages: u64) -> Result<(), Box<dyn Error>>
                         }
                     }
                 });
-                sink.wait(std::time::Duration::from_secs(60))?;
+                sink.wait(Duration::from_secs(60))?;
                 received.abort();
             }
+            Work::PingPong => {
+                client.subscribe(TOPIC, rumqttc::QoS::AtMostOnce).await?;
+                // The task that polls the event loop publishes too, which saves it a change of tasks.
+                let playing = runtime.spawn(async move {
+                    let mut lap = Lap::new();
+                    let mut left = messages;
+                    loop {
+                        match events.poll().await {
+                            Ok(Event::Incoming(Packet::SubAck(_))) => {}
+                            Ok(Event::Incoming(Packet::Publish(_))) => lap.end(),
+                            Ok(_) => continue,
+                            Err(error) => return Err(error.to_string()),
+                        }
+                        if left == 0 {
+                            return Ok(lap.all());
+                        }
+                        left -= 1;
+                        lap.begin();
+                        client
+                            .publish(TOPIC, rumqttc::QoS::AtMostOnce, false, [7; PAYLOAD])
+                            .await
+                            .map_err(|error| error.to_string())?;
+                    }
+                });
+                return Ok(playing.await??);
+            }
         }
-        Ok(())
+        Ok(None)
     })
 }
 

@@ -120,7 +120,12 @@ impl Connection {
         match packet {
             Packet::Connect(_) => self.put(Connack::new(false, ReasonCode::Success)),
             Packet::Publish(publish) => match publish.packet_id {
-                None => self.see(),
+                None => {
+                    if matches!(self.work, Work::PingPong) {
+                        self.put(publish);
+                    }
+                    self.see();
+                }
                 Some(id) if publish.qos == QoS::AtLeastOnce => {
                     self.put(Ack::new(AckKind::Puback, id));
                     self.see();
