@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{Attempt, ClientError, Duty, Options, Preparation, ProviderError};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::transport::{Connection, Connector, DialError, Dialing, dial};
@@ -136,14 +136,12 @@ impl Driver {
     async fn wait(&mut self, wake: &Notify, deadline: Option<Timestamp>, read: bool) -> Ready {
         let deadline =
             deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
-        if let Some(deadline) = deadline.filter(|deadline| *deadline != self.sleep.deadline()) {
-            self.sleep.as_mut().reset(deadline);
-        }
         let mut notified = pin!(wake.notified());
+        let mut others_first = pin!(yield_now());
         poll_fn(|context| {
             let mut ready = Ready {
                 woken: notified.as_mut().poll(context).is_ready(),
-                due: deadline.is_some() && self.sleep.as_mut().poll(context).is_ready(),
+                due: deadline.is_some_and(|deadline| deadline <= Instant::now()),
                 ..Ready::default()
             };
             match &mut self.link {
@@ -160,15 +158,35 @@ impl Driver {
                     if broken.is_none() && (!self.output.is_empty() || stream.wants_write()) {
                         ready.written = done(stream.poll_write(context, &self.output));
                     }
-                    if !ready.is_any() && mem::take(unconfirmed) {
+                    // Who was woken by what came in goes first, since an answer confirms it too, and costs no packet.
+                    if !ready.is_any() && *unconfirmed && others_first.as_mut().poll(context).is_ready() {
+                        *unconfirmed = false;
                         stream.confirm();
                     }
                     *unconfirmed = ready.written.is_none() && (*unconfirmed || ready.read.is_some());
                 }
             }
+            if !ready.is_any() {
+                ready.due = self.poll_sleep(context, deadline).is_ready();
+            }
             if ready.is_any() { Poll::Ready(ready) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// Ready at the deadline. The deadline moves with nearly every packet, mostly to a later time; the timer is then left
+    /// where it is, and moved on when it comes, which is cheaper.
+    fn poll_sleep(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        loop {
+            if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
+                self.sleep.as_mut().reset(deadline);
+            }
+            ready!(self.sleep.as_mut().poll(context));
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+        }
     }
 
     /// Tells the core what has happened.
