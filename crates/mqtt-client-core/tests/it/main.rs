@@ -19,4 +19,5 @@ mod storing;
 mod subscribing;
 mod suspending;
 mod time_limits;
+mod unasked;
 mod unread;
