@@ -1,9 +1,13 @@
 //! The handle: the core's calls, and the start of the thread that serves them.
 
+use std::thread;
+
 use mqtt_client_core as core;
 
 use crate::transport::{Stream, connector};
-use crate::{ClientError, Endpoint, Events, Options, Subscription, Wait, driver};
+use crate::{
+    Callbacks, ClientError, Endpoint, Events, Options, RunningCallbacks, Subscription, Wait, driver,
+};
 
 /// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
 ///
@@ -30,7 +34,7 @@ where
 /// What blocks must not be called from the packet hook, which runs on the thread that would have to answer.
 #[derive(Clone, Debug)]
 pub struct Client {
-    core: core::Client,
+    pub(crate) core: core::Client,
 }
 
 impl Client {
@@ -73,6 +77,17 @@ impl Client {
     {
         let core = driver::spawn(options.try_into()?, Some(connector(open)))?;
         Ok(Client { core })
+    }
+
+    /// Calls these functions from now on, one at a time, on a thread of their own, where they may block; until the result is
+    /// dropped. What blocks holds up the functions behind it, and nothing else.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
+        let (runner, running) = self.core.callbacks(callbacks);
+        thread::Builder::new().name("mqtt-callbacks".into()).spawn(move || runner.wait())?;
+        Ok(running)
     }
 }
 

@@ -40,12 +40,14 @@ pub use mqtt_client_core::exports::*;
 
 mod client;
 mod driver;
+mod one_shot;
 mod prepare;
 mod streams;
 mod transport;
 mod wait;
 
 pub use client::{Client, connect};
+pub use one_shot::{publish_once, receive_once};
 pub use streams::{Events, Subscription};
 pub use transport::Stream;
 pub use wait::{TimedOut, Wait};

@@ -17,9 +17,9 @@ use crate::slots::Tag;
 use crate::store::Stored;
 use crate::subscribe::IntoFilters;
 use crate::{
-    Acknowledge, Collect, CollectingPublisher, DisconnectReport, Event, FilterRefused, FilterResults,
-    Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder, RequestBuilder, Stats,
-    SubscribeBuilder, SubscribeError, Subscription,
+    Acknowledge, CallbackRunner, Callbacks, Collect, CollectingPublisher, DisconnectReport, Event,
+    FilterRefused, FilterResults, Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder,
+    RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError, Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -90,6 +90,16 @@ impl Client {
     pub fn disconnect(&self) -> Disconnecting {
         let tag = self.shared().run(|core| {
             core.leave();
+            core.wait()
+        });
+        Disconnecting { client: self.clone(), tag }
+    }
+
+    /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
+    /// again; streams and listeners end.
+    pub fn stop(&self) -> Disconnecting {
+        let tag = self.shared().run(|core| {
+            core.stop();
             core.wait()
         });
         Disconnecting { client: self.clone(), tag }
@@ -184,6 +194,11 @@ impl Client {
     /// What happens to the client from now on.
     pub fn events(&self) -> Events {
         Events { tag: self.shared().run(|core| core.listen()), client: self.clone() }
+    }
+
+    /// These functions, to be called by whoever runs the first part of the result; for adapters, whose `run_callbacks` does so.
+    pub fn callbacks(&self, callbacks: Callbacks) -> (CallbackRunner, RunningCallbacks) {
+        CallbackRunner::new(self.clone(), callbacks)
     }
 
     /// Whether the client is connected and ready now.

@@ -15,6 +15,7 @@ use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
 use crate::link::{Drain, Link};
+use crate::packet_watch::PacketWatches;
 use crate::publishing::Publishing;
 use crate::replies::Replies;
 use crate::session::{self, Connected, Inbound, InboundPublish, Output, PacketTrace, Session, Timestamp};
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) drain: Option<Drain>,
     /// Nobody holds a handle any more.
     pub(crate) abandoned: bool,
+    /// `stop` was called: the driver ends with this connection.
+    pub(crate) stopping: bool,
     pub(crate) publishing: Publishing,
     pub(crate) collectors: Collectors,
     pub(crate) subscriptions: Subscriptions,
@@ -62,6 +65,8 @@ pub(crate) struct Core {
     pub(crate) pings: Slots<PingSlot>,
     pub(crate) replies: Replies,
     pub(crate) listeners: Listeners,
+    pub(crate) packets: PacketWatches,
+    pub(crate) callback_panics: u64,
     /// Calls that wait for the client to be ready, or to be offline.
     pub(crate) waiting: Slots<Option<Waker>>,
     /// With a store.
@@ -124,6 +129,7 @@ impl Core {
             connected: None,
             drain: None,
             abandoned: false,
+            stopping: false,
             publishing,
             collectors: Collectors::new(),
             subscriptions,
@@ -131,6 +137,8 @@ impl Core {
             pings: Slots::new(),
             replies: Replies::new(random.next()),
             listeners: Listeners::new(),
+            packets: PacketWatches::new(),
+            callback_panics: 0,
             waiting: Slots::new(),
             keeping,
             not_sent: Vec::new(),
@@ -262,8 +270,10 @@ impl Core {
         wanted
     }
 
+    /// Takes what was recorded of packets, for the log and for callbacks.
     pub(crate) fn take_trace(&mut self, records: &mut Vec<PacketTrace>) {
         records.extend(self.session.take_trace());
+        self.packets.tell(records, &mut self.effects);
     }
 
     /// Whether input is taken, and until when not.

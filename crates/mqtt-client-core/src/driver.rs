@@ -126,7 +126,7 @@ impl Driver {
         let Driver { shared, log, trace, effects, .. } = self;
         let (result, news) = shared.run_with(effects, |core| {
             let result = step(core);
-            if *trace {
+            if *trace || !core.packets.is_empty() {
                 core.take_trace(&mut log.records);
             }
             (result, std::mem::take(&mut core.news))

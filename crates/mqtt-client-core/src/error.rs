@@ -118,14 +118,18 @@ impl Failure {
         }
     }
 
+    /// The reason code that the broker gave, in its CONNACK or (5.0) its DISCONNECT.
+    pub fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Failure::Refused(connack) => Some(connack.reason),
+            Failure::Disconnected(disconnect) => Some(disconnect.reason),
+            _ => None,
+        }
+    }
+
     /// Whether the broker found fault with who the client is.
     pub(crate) fn is_about_credentials(&self) -> bool {
-        let reason = match self {
-            Failure::Refused(connack) => connack.reason,
-            Failure::Disconnected(disconnect) => disconnect.reason,
-            _ => return false,
-        };
-        matches!(reason, ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized)
+        matches!(self.reason(), Some(ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized))
     }
 }
 
@@ -226,6 +230,16 @@ pub enum Offline {
     /// The reconnect policy has given up.
     #[error("the client gave up: {0}")]
     GaveUp(#[source] ConnectError),
+}
+
+impl Offline {
+    /// How the last attempt, or the connection, failed, if the client gave up over that.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Offline::GaveUp(error) => Some(&error.failure),
+            Offline::NotConnected | Offline::Disconnected => None,
+        }
+    }
 }
 
 /// No client was made, or it did not connect: what the adapters' `connect` and `Client::new` fail with.

@@ -71,6 +71,8 @@ pub enum Event {
         /// What became of it.
         error: PublishError,
     },
+    /// One of the [`Callbacks`](crate::Callbacks) panicked, with these words.
+    CallbackPanicked(String),
     /// There is no connection, and none is tried until `connect` is called.
     Offline(Offline),
     /// This listener did not read fast enough; so many events before the next one are gone.
@@ -98,6 +100,7 @@ impl fmt::Display for Event {
             }
             Event::StoreFailed(error) => write!(f, "the session is not kept any more: {error}"),
             Event::NotPublished { topic, error } => write!(f, "publishing to {}: {error}", topic.as_str()),
+            Event::CallbackPanicked(what) => write!(f, "a callback panicked: {what}"),
             Event::Offline(offline) => write!(f, "offline: {offline}"),
             Event::Missed(count) => write!(f, "{count} events were not read in time"),
         }

@@ -35,6 +35,12 @@ macro_rules! client_calls {
                 self.core.disconnect()
             }
 
+            /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
+            /// again; streams and listeners end.
+            pub fn stop(&self) -> $crate::Disconnecting {
+                self.core.stop()
+            }
+
             /// A message to publish; see [`PublishBuilder`] for what waiting for it means. A topic that is not valid is reported when
             /// it is sent.
             pub fn publish(

@@ -46,6 +46,8 @@ pub use mqtt_session::codec;
 mod acknowledge;
 mod backoff;
 mod builder;
+mod callback_runner;
+mod callbacks;
 mod client;
 mod collect;
 mod collectors;
@@ -68,9 +70,11 @@ mod link;
 mod linked;
 mod log;
 mod message;
+mod one_shot;
 mod options;
 mod outbox;
 mod overflow;
+mod packet_watch;
 mod provider;
 mod publish;
 mod publishing;
@@ -94,6 +98,8 @@ mod wishes;
 
 pub use acknowledge::Acknowledge;
 pub use builder::OptionsBuilder;
+pub use callback_runner::{CallbackRunner, RunningCallbacks};
+pub use callbacks::{CallbackPacket, Callbacks};
 pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
 pub use collect::{Collect, Collecting, CollectingPublisher};
 #[cfg(feature = "serde")]
@@ -109,6 +115,7 @@ pub use error::{
 pub use event::Event;
 pub use flush::Flushing;
 pub use message::Message;
+pub use one_shot::{OneShotError, publish_once, receive_once};
 pub use options::{Options, SESSION_NEVER_EXPIRES};
 pub use overflow::{Overflow, Qos0Overflow};
 pub use provider::{Attempt, Preparation, Preparing, ProviderError};
@@ -136,17 +143,18 @@ pub mod exports {
     #[cfg(feature = "websocket")]
     pub use crate::WebSocketError;
     pub use crate::codec::{
-        PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
+        PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
     };
     pub use crate::{
-        Acknowledge, Attempt, ClientError, Collect, Collecting, CollectingPublisher, Completion,
-        ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
-        Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing, Indeterminate, IntoFilters,
-        InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, Options, OptionsBuilder,
-        Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError, Publishing, Qos0Overflow,
-        Reconnect, RecvError, RequestBuilder, RequestError, Requesting, SESSION_NEVER_EXPIRES, Scheme, Stats,
-        StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
-        TopicDefaults, Unsubscribing,
+        Acknowledge, Attempt, CallbackPacket, Callbacks, ClientError, Collect, Collecting,
+        CollectingPublisher, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
+        Disconnecting, Durability, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults,
+        Flushing, Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent,
+        Offline, OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError,
+        PublishBuilder, PublishError, Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder,
+        RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored,
+        SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults,
+        Unsubscribing,
     };
     pub use crate::{Proxy, ProxyError};
     #[cfg(feature = "tls")]

@@ -49,7 +49,7 @@ pub(crate) struct Drain {
 impl Core {
     /// Starts to connect, unless that is under way or done.
     pub(crate) fn start(&mut self) {
-        if matches!(self.link, Link::Offline(_)) && !self.abandoned {
+        if matches!(self.link, Link::Offline(_)) && !self.abandoned && !self.stopping {
             self.backoff.reset();
             (self.was_connected, self.clean) = (false, self.options.clean_start);
             self.last_failure = None;
@@ -383,7 +383,7 @@ impl Core {
             Link::Offline(_) | Link::Backoff { .. } | Link::Backlogged | Link::Dial if self.transport => {
                 Duty::Close
             }
-            Link::Offline(Some(_)) if self.abandoned => Duty::Stop,
+            Link::Offline(Some(_)) if self.abandoned || self.stopping => Duty::Stop,
             Link::Offline(_) | Link::Backlogged => Duty::Wait { deadline: self.earliest([]), read: false },
             Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
             Link::Dial => {

@@ -42,6 +42,10 @@ pub struct Stats {
     pub unclaimed_messages: u64,
     /// Whether a store was given and has failed ([`Event::StoreFailed`](crate::Event::StoreFailed)).
     pub store_failed: bool,
+    /// Calls of [`Callbacks`](crate::Callbacks) that panicked.
+    pub callback_panics: u64,
+    /// Packets that these have missed, because 65,536 were waiting to be told. Messages are never among them.
+    pub missed_packets: u64,
     /// Connections after the first one.
     pub reconnects: u64,
     /// Bytes that transports have taken, over all connections.

@@ -306,6 +306,13 @@ impl Core {
         self.publishing.flush()
     }
 
+    /// The application's code has failed where nobody waits for it.
+    pub(crate) fn callback_panicked(&mut self, what: String) {
+        self.callback_panics += 1;
+        self.tell(Event::CallbackPanicked(what));
+        self.attend();
+    }
+
     pub(crate) fn listen(&mut self) -> Tag {
         self.listeners.open()
     }
@@ -340,11 +347,20 @@ impl Core {
             dropped_messages: self.streams.dropped,
             unclaimed_messages: self.streams.unclaimed_count,
             store_failed: self.has_store_failed(),
+            callback_panics: self.callback_panics,
+            missed_packets: self.packets.missed,
             reconnects: self.reconnects,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
             round_trip: self.round_trip,
         }
+    }
+
+    /// Leaves in good order, for good.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+        self.leave();
+        self.attend();
     }
 
     /// The last handle is gone: leave in good order, then end the driver.

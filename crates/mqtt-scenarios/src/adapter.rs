@@ -7,9 +7,10 @@ use bytes::Bytes;
 use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, Delivered, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic,
-    Offline, Options, PingError, PublishBuilder, PublishError, RecvError, RequestBuilder, Stats, StoreError,
-    SubscribeBuilder, SubscribeError,
+    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
+    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
+    PublishError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
+    SubscribeError,
 };
 
 use crate::PATIENCE;
@@ -27,6 +28,18 @@ pub trait Adapter: Send + Sync + Sized + 'static {
     /// # Errors
     /// Its error.
     fn connect(&self, options: Options) -> Result<Self::Client, ClientError>;
+
+    /// The adapter's free function `publish_once`.
+    ///
+    /// # Errors
+    /// Its error.
+    fn publish_once(&self, options: Options, topic: &str, payload: &str) -> Result<Delivered, OneShotError>;
+
+    /// The adapter's free function `receive_once`.
+    ///
+    /// # Errors
+    /// Its error.
+    fn receive_once(&self, options: Options, filter: &str, time: Duration) -> Result<Message, OneShotError>;
 
     /// A client that has not been told to connect.
     fn client(&self, options: Options) -> Self::Client;
@@ -61,6 +74,18 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// Disconnects.
     fn disconnect(&self) -> DisconnectReport;
+
+    /// Disconnects for good.
+    fn stop(&self) -> DisconnectReport;
+
+    /// Calls these functions.
+    ///
+    /// # Errors
+    /// There is nothing to call them on.
+    fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError>;
+
+    /// A publisher of batches.
+    fn batch_publisher(&self, collect: Collect) -> CollectingPublisher;
 
     /// A message to publish; [`wait`](Self::wait) for it, or for what its methods give.
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder;

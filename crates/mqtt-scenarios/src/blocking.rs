@@ -7,9 +7,9 @@ use bytes::Bytes;
 use mqtt_blocking::Wait;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, StoreError, SubscribeBuilder,
-    SubscribeError,
+    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
+    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
+    RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder, SubscribeError,
 };
 
 use crate::{Adapter, Client, Events, PATIENCE, Subscription};
@@ -27,6 +27,14 @@ impl Adapter for Blocking {
 
     fn connect(&self, options: Options) -> Result<Self::Client, ClientError> {
         mqtt_blocking::connect(options)
+    }
+
+    fn publish_once(&self, options: Options, topic: &str, payload: &str) -> Result<Delivered, OneShotError> {
+        mqtt_blocking::publish_once(options, topic, payload.to_owned())
+    }
+
+    fn receive_once(&self, options: Options, filter: &str, time: Duration) -> Result<Message, OneShotError> {
+        mqtt_blocking::receive_once(options, filter, time)
     }
 
     fn client(&self, options: Options) -> Self::Client {
@@ -53,6 +61,18 @@ impl Client for mqtt_blocking::Client {
 
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.disconnect())
+    }
+
+    fn stop(&self) -> DisconnectReport {
+        self.wait(self.stop())
+    }
+
+    fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
+        Self::run_callbacks(self, callbacks)
+    }
+
+    fn batch_publisher(&self, collect: Collect) -> CollectingPublisher {
+        Self::batch_publisher(self, collect)
     }
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {

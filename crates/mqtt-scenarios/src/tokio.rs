@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
-    ClientError, DisconnectReport, Event, FilterResults, IntoFilters, Message, NoResponseTopic, Offline,
-    Options, PingError, PublishBuilder, RecvError, RequestBuilder, Stats, StoreError, SubscribeBuilder,
-    SubscribeError,
+    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
+    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
+    RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder, SubscribeError,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -59,6 +59,14 @@ impl Adapter for Tokio {
         Ok(self.on(self.wait(mqtt_tokio::connect(options))?))
     }
 
+    fn publish_once(&self, options: Options, topic: &str, payload: &str) -> Result<Delivered, OneShotError> {
+        self.wait(mqtt_tokio::publish_once(options, topic, payload.to_owned()))
+    }
+
+    fn receive_once(&self, options: Options, filter: &str, time: Duration) -> Result<Message, OneShotError> {
+        self.wait(mqtt_tokio::receive_once(options, filter, time))
+    }
+
     fn client(&self, options: Options) -> Self::Client {
         let _context = self.runtime.enter();
         self.on(mqtt_tokio::Client::new(options).expect("a runtime is there"))
@@ -84,6 +92,19 @@ impl Client for On<mqtt_tokio::Client> {
 
     fn disconnect(&self) -> DisconnectReport {
         self.wait(self.inner.disconnect())
+    }
+
+    fn stop(&self) -> DisconnectReport {
+        self.wait(self.inner.stop())
+    }
+
+    fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
+        let _context = self.tokio.runtime.enter();
+        self.inner.run_callbacks(callbacks)
+    }
+
+    fn batch_publisher(&self, collect: Collect) -> CollectingPublisher {
+        self.inner.batch_publisher(collect)
     }
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {

@@ -241,6 +241,11 @@ impl Session {
         }
     }
 
+    /// Begins or ends to record packets, in the place of [`Config::trace`].
+    pub fn trace_packets(&mut self, enabled: bool) {
+        self.news.trace.enable(enabled);
+    }
+
     /// Takes the records of the packets since the last call. Without [`Config::trace`] there are none; with it,
     /// they gather until they are taken.
     pub fn take_trace(&mut self) -> impl Iterator<Item = PacketTrace> + '_ {

@@ -46,6 +46,14 @@ impl Trace {
         Self { records: enabled.then(Vec::new) }
     }
 
+    /// Enabling again what is enabled loses no record.
+    pub(crate) fn enable(&mut self, enabled: bool) {
+        match enabled {
+            true => _ = self.records.get_or_insert_default(),
+            false => self.records = None,
+        }
+    }
+
     /// `record` runs only when somebody wants it.
     #[inline]
     pub(crate) fn push(&mut self, record: impl FnOnce() -> PacketTrace) {

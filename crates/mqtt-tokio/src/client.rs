@@ -1,10 +1,12 @@
 //! The handle: the core's calls, and the start of the task that serves them.
 
+use std::thread;
+
 use mqtt_client_core as core;
 use tokio::runtime::Handle;
 
 use crate::transport::{Stream, connector};
-use crate::{ClientError, Endpoint, Events, Options, Subscription, driver};
+use crate::{Callbacks, ClientError, Endpoint, Events, Options, RunningCallbacks, Subscription, driver};
 
 /// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
 ///
@@ -30,7 +32,7 @@ where
 /// Giving up a wait is dropping its future.
 #[derive(Clone, Debug)]
 pub struct Client {
-    core: core::Client,
+    pub(crate) core: core::Client,
 }
 
 impl Client {
@@ -89,6 +91,19 @@ impl Client {
         let runtime = Handle::try_current().map_err(std::io::Error::other)?;
         let core = driver::spawn(options.try_into()?, Some(connector(open)), &runtime)?;
         Ok(Client { core })
+    }
+
+    /// Calls these functions from now on, one at a time, on a thread of their own, where they may block; until the result is
+    /// dropped. What blocks holds up the functions behind it, and nothing else. They run within the runtime that this is called
+    /// in, so that they can start tasks.
+    ///
+    /// # Errors
+    /// No tokio runtime runs here, or there is no thread to be had.
+    pub fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
+        let runtime = Handle::try_current().map_err(std::io::Error::other)?;
+        let (runner, running) = self.core.callbacks(callbacks);
+        thread::Builder::new().name("mqtt-callbacks".into()).spawn(move || runtime.block_on(runner))?;
+        Ok(running)
     }
 }
 

@@ -47,9 +47,11 @@ pub use mqtt_client_core::exports::*;
 
 mod client;
 mod driver;
+mod one_shot;
 mod streams;
 mod transport;
 
 pub use client::{Client, connect};
+pub use one_shot::{publish_once, receive_once};
 pub use streams::{Events, Subscription};
 pub use transport::Stream;

@@ -1,6 +1,7 @@
 //! Whole clients in virtual time, against the in-process broker.
 
 mod acknowledging;
+mod callbacks;
 mod collecting;
 mod configuration;
 mod connecting;
@@ -15,6 +16,7 @@ mod providing;
 mod publishing;
 mod requests;
 mod rig;
+mod stopping;
 mod storing;
 mod subscribing;
 mod suspending;

@@ -31,6 +31,8 @@ macro_rules! scenarios {
 mod acknowledging;
 mod aliases;
 mod batching;
+mod callbacks;
+mod collecting;
 mod connecting;
 mod exactly_once;
 mod hostile;
@@ -41,6 +43,7 @@ mod leaving;
 mod liveness;
 mod messages;
 mod offline;
+mod one_shot;
 mod progressing;
 mod providing;
 mod publishing;

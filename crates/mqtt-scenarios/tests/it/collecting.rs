@@ -1,0 +1,27 @@
+//! Batches leave when it is time, on each adapter's clock.
+
+use std::time::Duration;
+
+use mqtt_client_core::Collect;
+use mqtt_scenarios::{Adapter, Bed, Case, Client, Next, PATIENCE, Subscription};
+
+scenarios!(a_batch_leaves_when_it_is_full_and_when_it_is_time);
+
+fn a_batch_leaves_when_it_is_full_and_when_it_is_time<A: Adapter>(case: &Case<A>) {
+    for bed in Bed::each() {
+        let client = case.connect(bed.url());
+        let topic = case.unique("batches");
+        let mut stream = client.subscribe(&topic).unwrap();
+        let collect = Collect { size: 2, interval: Duration::from_millis(50), ..Collect::default() };
+        let mut batches = client.batch_publisher(collect);
+        for payload in ["1", "2", "3"] {
+            client.wait(batches.publish(&topic, payload)).unwrap();
+        }
+        for expected in [r#"["1","2"]"#, r#"["3"]"#] {
+            match stream.next_within(PATIENCE) {
+                Next::Message(message) => assert_eq!(message.text(), expected),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
