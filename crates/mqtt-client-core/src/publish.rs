@@ -22,6 +22,11 @@ use crate::{Client, Delivered, NotSent, PublishError};
 ///
 /// Admission is bounded in messages and bytes, and first come, first served. A future that is dropped before admission takes
 /// the message back; after that it is sent whatever is dropped.
+///
+/// With a [`store`](crate::OptionsBuilder::store), a message of QoS 1 or 2 is not sent before it is stored, but it is admitted
+/// before that: who has to know that it outlives the process waits for [`Client::stored`] after its admission. It then goes on
+/// whatever happens, after `disconnect` ([`Indeterminate::Kept`](crate::Indeterminate::Kept)) and after a crash, of which the
+/// next client's calls know nothing. A message of QoS 0 is never stored.
 #[derive(Debug)]
 #[must_use = "a message is sent only when this is awaited or enqueued"]
 pub struct PublishBuilder {
