@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use mqtt_tokio::core::DEFAULT_PORT;
-use mqtt_tokio::{Client, Endpoint, Options, OptionsBuilder, QoS, SESSION_NEVER_EXPIRES, Version};
+use mqtt_tokio::{
+    Client, Endpoint, Options, OptionsBuilder, Proxy, QoS, SESSION_NEVER_EXPIRES, Scheme, Version,
+};
 
+use crate::encryption::Encryption;
 use crate::outcome::{Exit, Failure};
 use crate::packet_log::PacketLog;
 use crate::values;
@@ -19,13 +22,15 @@ pub(crate) struct Connection {
     #[arg(short = 'h', long, value_name = "HOST", conflicts_with = "url")]
     host: Option<String>,
 
-    /// The broker's port [default: 1883]
+    /// The broker's port [default: 1883, or 8883 with TLS]
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "url")]
     port: Option<u16>,
 
     // Not a doc comment: rustdoc takes the brackets for links.
     #[arg(short = 'L', long, value_name = "URL")]
-    #[arg(help = "All in one: mqtt://[user[:password]@]host[:port][/topic]")]
+    #[arg(
+        help = "All in one: mqtt://[user[:password]@]host[:port][/topic]; also mqtts, ws, wss and unix, whose path is their own"
+    )]
     url: Option<String>,
 
     /// User name
@@ -82,6 +87,14 @@ pub(crate) struct Connection {
     #[arg(long, requires = "will_topic")]
     will_retain: bool,
 
+    // Not parsed by clap, whose errors repeat what may hold a password.
+    #[arg(long, value_name = "URL")]
+    #[arg(help = "Go through a proxy: http:// or socks5://[user[:password]@]host[:port]")]
+    proxy: Option<String>,
+
+    #[command(flatten)]
+    encryption: Encryption,
+
     /// Print a line for each packet on standard error
     #[arg(short, long)]
     debug: bool,
@@ -127,13 +140,25 @@ impl Connection {
             .keep_alive(Duration::from_secs(self.keepalive.into()))
             .clean_start(clean_start)
             .session_expiry(self.session_expiry());
+        let tls = self.encryption.options();
         builder = match self.url_parts() {
             Some((url, _)) => builder.url(url),
-            None => builder.endpoint(Endpoint::tcp(
-                self.host.as_deref().unwrap_or("localhost"),
-                self.port.unwrap_or(DEFAULT_PORT),
-            )),
+            None => {
+                let host = self.host.as_deref().unwrap_or("localhost");
+                builder.endpoint(match &tls {
+                    Some(_) => Endpoint::tls(host, self.port.unwrap_or(Scheme::Mqtts.default_port())),
+                    None => Endpoint::tcp(host, self.port.unwrap_or(DEFAULT_PORT)),
+                })
+            }
         };
+        if let Some(tls) = tls {
+            builder = builder.tls(tls);
+        }
+        if let Some(proxy) = &self.proxy {
+            let parsed = proxy.parse::<Proxy>();
+            builder = builder
+                .proxy(parsed.map_err(|error| Failure::new(Exit::Usage, format!("--proxy: {error}")))?);
+        }
         if let Some(username) = &self.username {
             builder = builder.credentials(username, self.password.as_deref().map(str::as_bytes));
         }
@@ -157,6 +182,10 @@ impl Connection {
     /// The URL without its topic, and the topic.
     fn url_parts(&self) -> Option<(&str, Option<&str>)> {
         let url = self.url.as_deref()?;
+        let (scheme, _) = url.split_once("://").unwrap_or_default();
+        if ["ws", "wss", "unix"].iter().any(|own| scheme.eq_ignore_ascii_case(own)) {
+            return Some((url, None)); // The path leads to the broker.
+        }
         let authority = url.find("://").map_or(0, |at| at + 3);
         Some(match url[authority..].find('/') {
             Some(at) => {
@@ -192,6 +221,10 @@ mod tests {
             ("mqtt://ann:pw@h/a/b", "mqtt://h:1883", Some("a/b")),
             ("mqtt://[::1]/a/+/#", "mqtt://[::1]:1883", Some("a/+/#")),
             ("mqtt://h//a", "mqtt://h:1883", Some("/a")),
+            ("mqtts://h/a", "mqtts://h:8883", Some("a")),
+            ("ws://h/mqtt", "ws://h:80/mqtt", None),
+            ("wss://h", "wss://h:443/", None),
+            ("unix:///run/a.sock", "unix:///run/a.sock", None),
         ] {
             let connection = parse(&format!("-L {url}"));
             let options = connection.options().unwrap().build().unwrap();
@@ -216,6 +249,18 @@ mod tests {
             assert_eq!(connection.is_persistent(), persistent, "{words}");
             assert!(connection.options().unwrap().build().is_ok(), "{words}");
         }
+    }
+
+    #[test]
+    fn flags_of_tls_ask_for_tls_and_contradict_a_url_without_it() {
+        let endpoint =
+            |words| parse(words).options().unwrap().build().map(|options| options.endpoint().to_string());
+        assert_eq!(endpoint("-h h --cafile ca.pem").unwrap(), "mqtts://h:8883");
+        assert_eq!(endpoint("-h h -p 443 --tls-alpn x-amzn-mqtt-ca").unwrap(), "mqtts://h:443");
+        assert_eq!(endpoint("--tls-use-os-certs").unwrap(), "mqtts://localhost:8883");
+        assert_eq!(endpoint("-L mqtts://h --cert c.pem --key k.pem").unwrap(), "mqtts://h:8883");
+        assert!(endpoint("-L mqtt://h --insecure").is_err());
+        assert!(Flags::try_parse_from(["mqtt", "--cert", "c.pem"]).is_err());
     }
 
     #[test]

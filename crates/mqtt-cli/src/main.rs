@@ -6,6 +6,7 @@ mod broker;
 mod cli;
 mod connection;
 mod demo;
+mod encryption;
 mod format;
 mod input;
 mod interrupt;

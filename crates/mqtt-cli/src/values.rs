@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_tokio::{QoS, SESSION_NEVER_EXPIRES, Version};
+use mqtt_tokio::{QoS, SESSION_NEVER_EXPIRES, TlsVersion, Version};
 
 /// 0, 1 or 2.
 pub(crate) fn qos(text: &str) -> Result<QoS, String> {
@@ -17,6 +17,15 @@ pub(crate) fn version(text: &str) -> Result<Version, String> {
         "311" | "mqttv311" => Ok(Version::V311),
         "31" | "mqttv31" => Err("MQTT 3.1 is not spoken; there are 311 and 5".into()),
         _ => Err("there are 311 and 5".into()),
+    }
+}
+
+/// mosquitto's names.
+pub(crate) fn tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        "tlsv1.2" => Ok(TlsVersion::Tls12),
+        "tlsv1.3" => Ok(TlsVersion::Tls13),
+        _ => Err("there are tlsv1.2 and tlsv1.3".into()),
     }
 }
 

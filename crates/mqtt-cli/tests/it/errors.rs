@@ -60,7 +60,7 @@ fn wrong_flags_are_told_before_anything_is_tried() {
 fn wrong_urls_are_told_without_their_password() {
     let urls = [
         ("http://ann:secret@h", "http://"),
-        ("wss://ann:secret@h", "wss://"),
+        ("mqtts://ann:secret@h?a", "query"),
         ("mqtt://ann:se cret@secret", "URL"),
         ("mqtt://ann:secret@", "host"),
         ("mqtt://ann:secret@h:99999", "port"),

@@ -1,0 +1,81 @@
+//! The flags of TLS, with mosquitto's names.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mqtt_tokio::{TlsOptions, TlsVersion};
+
+use crate::values;
+
+/// Whom the program believes over TLS, and what it shows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct Encryption {
+    /// Trust the authorities in this file, not the system's; with -h: connect by TLS
+    #[arg(long, value_name = "FILE")]
+    cafile: Option<PathBuf>,
+
+    /// Trust the authorities in this directory, not the system's; with -h: connect by TLS
+    #[arg(long, value_name = "DIR")]
+    capath: Option<PathBuf>,
+
+    /// Trust the system's authorities, besides those named; with -h: connect by TLS
+    #[arg(long)]
+    tls_use_os_certs: bool,
+
+    /// Show the broker this certificate
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+
+    /// The key to the certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
+    /// Application protocol to offer, such as x-amzn-mqtt-ca
+    #[arg(long, value_name = "PROTOCOL")]
+    tls_alpn: Option<String>,
+
+    /// TLS version: tlsv1.2 or tlsv1.3 [default: both]
+    #[arg(long, value_name = "VERSION", value_parser = values::tls_version)]
+    tls_version: Option<TlsVersion>,
+
+    /// DANGEROUS: accept a certificate that is made out to another host
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Encryption {
+    /// What the flags say; `None`: there are none.
+    pub(crate) fn options(&self) -> Option<TlsOptions> {
+        let Encryption { cafile, capath, tls_use_os_certs, cert, key, tls_alpn, tls_version, insecure } =
+            self;
+        let given =
+            [cafile.is_some(), capath.is_some(), cert.is_some(), tls_alpn.is_some(), tls_version.is_some()];
+        if !given.contains(&true) && !tls_use_os_certs && !insecure {
+            return None;
+        }
+        let mut tls = TlsOptions::new();
+        if let Some(path) = cafile {
+            tls = tls.ca_file(path);
+        }
+        if let Some(path) = capath {
+            tls = tls.ca_directory(path);
+        }
+        if *tls_use_os_certs {
+            tls = tls.system_roots();
+        }
+        if let (Some(cert), Some(key)) = (cert, key) {
+            tls = tls.client_auth_files(cert, key);
+        }
+        if let Some(protocol) = tls_alpn {
+            tls = tls.alpn([protocol.as_str()]);
+        }
+        if let Some(version) = tls_version {
+            tls = tls.only(*version);
+        }
+        if *insecure {
+            tls = tls.dangerously_accept_any_host_name();
+        }
+        Some(tls)
+    }
+}
