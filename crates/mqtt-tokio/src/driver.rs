@@ -15,7 +15,7 @@ use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{Attempt, ClientError, Duty, Options, Preparation, ProviderError};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::transport::{Connection, Connector, DialError, Dialing, dial};
@@ -137,7 +137,6 @@ impl Driver {
         let deadline =
             deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
         let mut notified = pin!(wake.notified());
-        let mut others_first = pin!(yield_now());
         poll_fn(|context| {
             let mut ready = Ready {
                 woken: notified.as_mut().poll(context).is_ready(),
@@ -158,9 +157,7 @@ impl Driver {
                     if broken.is_none() && (!self.output.is_empty() || stream.wants_write()) {
                         ready.written = done(stream.poll_write(context, &self.output));
                     }
-                    // Who was woken by what came in goes first, since an answer confirms it too, and costs no packet.
-                    if !ready.is_any() && *unconfirmed && others_first.as_mut().poll(context).is_ready() {
-                        *unconfirmed = false;
+                    if !ready.is_any() && mem::take(unconfirmed) {
                         stream.confirm();
                     }
                     *unconfirmed = ready.written.is_none() && (*unconfirmed || ready.read.is_some());
