@@ -139,7 +139,6 @@ impl Publishing {
 
     /// Takes a message of which nobody asks more than its admission, if it is of QoS 0 and admitted at once, and nothing but
     /// the loss of the link can end it early. Such a message needs no slot. `None`: it is not of that kind.
-    ///
     pub(crate) fn send_off(
         &mut self,
         publish: &mut Publish,
