@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "tls")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+#[cfg(feature = "tls")]
+use crate::TlsOptions;
 use crate::codec::{QoS, Version};
 use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EXPIRES, TopicDefaults};
 
@@ -40,6 +44,8 @@ use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EX
 /// where the builder's differ, that is the reason. *Theirs* are the names in the asyncio client's file (A), and of the
 /// corresponding arguments of the callback client (Z) and the queueing wrapper (Q); A's are accepted beside ours.
 ///
+/// `cafile` to `verify_cert` need the feature `tls`, and a URI that is encrypted.
+///
 /// | key | default, and why | range | theirs |
 /// | --- | --- | --- | --- |
 /// | `client_id` | random: two clients with one id push each other out | at most 65,535 bytes | client id, client id prefix (A Q) |
@@ -50,6 +56,10 @@ use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EX
 /// | `ping_delay` | 1 s: time for the PINGREQ to arrive before the broker's patience ends | 0 to `keep_alive` | `ping_delay` (A) |
 /// | `connection_timeout` | 60 s: slow names and handshakes on poor links (builder: 10 s) | from 1 | `connection_timeout` (A) |
 /// | `connection.uri` | `mqtt://localhost` | a URL | `broker.uri` (A), host and port (Z Q) |
+/// | `connection.cafile`, `.capath`, `.cadata` | the system's authorities; any of these takes their place | PEM | the same (A) |
+/// | `connection.certfile`, `.keyfile` | none | both or neither | `certfile` or `certificate`, `keyfile` or `key` (A) |
+/// | `check_hostname` | true: a certificate for another host proves nothing | | `check_hostname` (A) |
+/// | `verify_cert` | true: without it anybody can pass for the broker | not off while `check_hostname` is on | `verify_cert` (A) |
 /// | `username`, `password` | none | a password needs a user name | user name, password (Z) |
 /// | `auto_reconnect` | true: links break | | `auto_reconnect` (A Q) |
 /// | `reconnect_retries` | 2: a file's client should not try for ever at a wrong address (builder: for ever) | negative: for ever | `reconnect_retries` (A) |
@@ -73,6 +83,10 @@ pub struct Configuration {
     connection_timeout: i64,
     #[serde(alias = "broker")]
     connection: Connection,
+    #[cfg(feature = "tls")]
+    check_hostname: bool,
+    #[cfg(feature = "tls")]
+    verify_cert: bool,
     username: Option<String>,
     password: Option<Secret>,
     auto_reconnect: bool,
@@ -89,6 +103,18 @@ pub struct Configuration {
 struct Connection {
     /// It may hold a password.
     uri: Option<Secret>,
+    #[cfg(feature = "tls")]
+    cafile: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    capath: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    cadata: Option<String>,
+    #[cfg(feature = "tls")]
+    #[serde(alias = "certificate")]
+    certfile: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    #[serde(alias = "key")]
+    keyfile: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -129,6 +155,10 @@ impl Default for Configuration {
             ping_delay: 1,
             connection_timeout: 60,
             connection: Connection::default(),
+            #[cfg(feature = "tls")]
+            check_hostname: true,
+            #[cfg(feature = "tls")]
+            verify_cert: true,
             username: None,
             password: None,
             auto_reconnect: true,
@@ -167,6 +197,10 @@ impl Configuration {
         if let Some(Secret(uri)) = &self.connection.uri {
             options = options.url(uri);
         }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls()? {
+            options = options.tls(tls);
+        }
         match (&self.username, &self.password) {
             (Some(username), password) => {
                 let password = password.as_ref().map(|Secret(password)| password.as_bytes());
@@ -185,6 +219,38 @@ impl Configuration {
             options = options.will(topic, payload.as_bytes(), level, *retain);
         }
         Ok(options)
+    }
+
+    /// How the connection is encrypted, where the file says anything of that.
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> Result<Option<TlsOptions>, InvalidOptions> {
+        let Connection { cafile, capath, cadata, certfile, keyfile, .. } = &self.connection;
+        let named = cafile.is_some() || capath.is_some() || cadata.is_some() || certfile.is_some();
+        if !named && keyfile.is_none() && self.check_hostname && self.verify_cert {
+            return Ok(None);
+        }
+        let mut tls = TlsOptions::new();
+        if let Some(path) = cafile {
+            tls = tls.ca_file(path);
+        }
+        if let Some(path) = capath {
+            tls = tls.ca_directory(path);
+        }
+        if let Some(pem) = cadata {
+            tls = tls.ca(pem.as_bytes());
+        }
+        tls = match (certfile, keyfile) {
+            (Some(certificates), Some(key)) => tls.client_auth_files(certificates, key),
+            (Some(_), None) => return Err(fault("connection.certfile", "needs a keyfile")),
+            (None, Some(_)) => return Err(fault("connection.keyfile", "needs a certfile")),
+            (None, None) => tls,
+        };
+        match (self.check_hostname, self.verify_cert) {
+            (true, true) => Ok(Some(tls)),
+            (false, true) => Ok(Some(tls.dangerously_accept_any_host_name())),
+            (false, false) => Ok(Some(tls.dangerously_accept_any_certificate())),
+            (true, false) => Err(fault("verify_cert", "can't be off while check_hostname is on")),
+        }
     }
 
     fn version(&self) -> Result<Version, InvalidOptions> {

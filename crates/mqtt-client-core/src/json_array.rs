@@ -1,5 +1,7 @@
 //! A JSON array of payloads, which grows at its end.
 
+use crate::base64::base64;
+
 /// Payloads as the elements of an array: text as a string, anything else as `{"base64":"…"}` (RFC 4648, section 4, with
 /// padding).
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl JsonArray {
 pub(crate) fn element(payload: &[u8]) -> Vec<u8> {
     match std::str::from_utf8(payload) {
         Ok(text) => string(text),
-        Err(_) => [br#"{"base64":""#, base64(payload).as_slice(), br#""}"#].concat(),
+        Err(_) => [br#"{"base64":""#, base64(payload).as_bytes(), br#""}"#].concat(),
     }
 }
 
@@ -47,22 +49,6 @@ fn string(text: &str) -> Vec<u8> {
     }
     json.push(b'"');
     json
-}
-
-fn base64(bytes: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let mut bits = 0;
-        for at in 0..3 {
-            bits = bits << 8 | u32::from(three.get(at).copied().unwrap_or(0));
-        }
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
-            text.push(if at <= three.len() { digit } else { b'=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

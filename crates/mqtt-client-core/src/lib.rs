@@ -45,6 +45,7 @@ pub use mqtt_session::codec;
 
 mod acknowledge;
 mod backoff;
+mod base64;
 mod builder;
 mod callback_runner;
 mod callbacks;

@@ -81,6 +81,28 @@ will:
 }
 
 #[test]
+fn the_keys_of_tls_are_those_of_the_asyncio_client() {
+    let read = toml(
+        "
+        check_hostname = false
+        verify_cert = false
+        [broker]
+        uri = 'mqtts://h'
+        cafile = '/ca.pem'
+        capath = '/certs'
+        certificate = '/c.pem'
+        key = '/k.pem'
+        ",
+    );
+    let options = Options::try_from(read).expect("valid");
+    assert_eq!(options.endpoint().port(), 8883);
+    let told = format!("{options:?}");
+    for part in ["/ca.pem", "/certs", "/c.pem"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_by_name() {
     for (text, key) in [
         ("keepalive = 3", "keepalive"),
@@ -108,6 +130,10 @@ fn values_out_of_range_are_told_with_their_path() {
         ("will.qos = -1", "will.qos: -1 is not in 0 to 2"),
         ("version = '4'", "version: is \"5.0\" or \"3.1.1\""),
         ("password = 'p'", "password: needs a username"),
+        ("connection.certfile = 'c'", "connection.certfile: needs a keyfile"),
+        ("connection.keyfile = 'k'", "connection.keyfile: needs a certfile"),
+        ("verify_cert = false", "verify_cert: can't be off while check_hostname is on"),
+        ("check_hostname = false", "tls: mqtt://localhost:1883 is not encrypted; use mqtts:// or wss://"),
     ] {
         check_fault(text, expected);
     }
