@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod ending;
+mod examples;
 mod futures;
 mod transport;
 
