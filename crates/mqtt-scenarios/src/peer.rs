@@ -78,6 +78,14 @@ impl Peer {
 }
 
 impl PeerLink {
+    /// Where the client has connected from.
+    ///
+    /// # Panics
+    /// When the client has gone already.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.stream.peer_addr().expect("a connected socket has a peer")
+    }
+
     /// The client's next packet.
     ///
     /// # Panics

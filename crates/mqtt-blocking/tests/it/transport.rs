@@ -68,6 +68,33 @@ fn a_dial_that_hangs_ends_at_the_connect_timeout() {
     assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
 }
 
+#[test]
+fn a_stream_of_the_users_own_takes_the_place_of_the_socket() {
+    let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).expect("a free port");
+    let addr = server.addr();
+    let client = Client::with_connector("mqtt://anywhere", move |endpoint: &Endpoint| {
+        assert_eq!(endpoint.host(), "anywhere");
+        mio::net::TcpStream::connect(addr)
+    });
+    let client = client.expect("a thread");
+    soon("connecting", client.connect()).expect("accepted");
+    let mut stream = soon("subscribing", client.subscribe("a")).expect("granted");
+    let payload = vec![7; 10_000];
+    soon("publishing", client.publish("a", payload.clone()).qos(QoS::ExactlyOnce)).expect("delivered");
+    assert_eq!(stream.recv_timeout(PATIENCE).expect("not the end").payload(), payload);
+    soon("disconnecting", client.disconnect());
+}
+
+#[test]
+fn a_stream_that_can_not_be_opened_is_told_as_such() {
+    let options = Options::builder().reconnect(Reconnect::never()).build().expect("valid options");
+    let client = Client::with_connector(options, |_: &Endpoint| {
+        Err::<mio::net::TcpStream, _>(std::io::Error::other("out of sockets"))
+    });
+    let error = soon("connecting", client.expect("a thread").connect()).expect_err("no sockets");
+    assert!(error.to_string().contains("out of sockets"), "{error}");
+}
+
 /// Larger than any socket buffer: it leaves and arrives in many pieces.
 #[test]
 fn a_large_message_passes_in_both_directions() {

@@ -12,13 +12,16 @@ use mqtt_client_core::{
     TlsOptions,
 };
 use mqtt_scenarios::{Adapter, Authority, Case, Certified, Client, PATIENCE, Way, Ways};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 scenarios!(
     each_fault_is_told_for_what_it_is,
     application_protocols_are_offered,
     what_is_pinned_or_dangerously_accepted,
     certificates_are_read_again_for_each_attempt,
+    the_callers_own_configuration_is_used,
 );
 
 /// How a connection with these options fails.
@@ -127,7 +130,6 @@ fn application_protocols_are_offered<A: Adapter>(case: &Case<A>) {
 /// The SHA-256 of a public key.
 fn digest(certified: &Certified) -> [u8; 32] {
     use rustls::pki_types::SubjectPublicKeyInfoDer;
-    use rustls::pki_types::pem::PemObject;
     let key = SubjectPublicKeyInfoDer::from_pem_slice(certified.public_key.as_bytes()).unwrap();
     let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13().unwrap();
     suite.common.hash_provider.hash(&key).as_ref().try_into().unwrap()
@@ -175,4 +177,20 @@ fn certificates_are_read_again_for_each_attempt<A: Adapter>(case: &Case<A>) {
         connecting.join().unwrap().unwrap();
     });
     fs::remove_file(&file).unwrap();
+}
+
+fn the_callers_own_configuration_is_used<A: Adapter>(case: &Case<A>) {
+    let configuration = |authority: &Authority| {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem().as_ref()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        TlsOptions::from_config(builder.unwrap().with_root_certificates(roots).with_no_client_auth())
+    };
+    let authority = Authority::new();
+    let port = accepting(authority.certify(&["localhost"]).server(&[]));
+    let options = |tls| case.options(&format!("mqtts://localhost:{port}")).tls(tls);
+    assert!(case.connect_with(options(configuration(&authority))).is_connected());
+    let error = tls_error(case, options(configuration(&Authority::new())));
+    assert_eq!(error, TlsError::UnknownAuthority);
 }

@@ -1,11 +1,14 @@
 //! Every way to a broker: TCP, TLS, with a client certificate, WebSocket, secure WebSocket, Unix socket.
 
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use mqtt_client_core::codec::QoS;
-use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription, Way, Ways};
+use mqtt_client_core::{TcpKeepAlive, TcpOptions};
+use mqtt_scenarios::{Adapter, Case, Client, Events, Peer, PeerLink, Subscription, Way, Ways, until};
 
 scenarios!(
     over_tcp,
@@ -14,6 +17,8 @@ scenarios!(
     over_websocket,
     over_secure_websocket,
     over_a_unix_socket,
+    from_the_address_that_is_asked_for,
+    with_probes_of_tcp_if_asked_for,
 );
 
 /// All three levels, a payload larger than any buffer on the way, and all again after the connection was lost.
@@ -101,4 +106,40 @@ fn over_secure_websocket<A: Adapter>(case: &Case<A>) {
 
 fn over_a_unix_socket<A: Adapter>(case: &Case<A>) {
     check(case, Way::Unix);
+}
+
+/// A client that has connected over TCP with these options, and the other end.
+fn connected<A: Adapter>(case: &Case<A>, tcp: TcpOptions) -> (A::Client, PeerLink) {
+    let peer = Peer::listen();
+    let client = case.client(case.options(&peer.url()).tcp(tcp));
+    let link = thread::scope(|scope| {
+        let connecting = scope.spawn(|| client.connect().map(drop));
+        let link = peer.welcome(case.version);
+        connecting.join().unwrap().unwrap();
+        link
+    });
+    (client, link)
+}
+
+fn from_the_address_that_is_asked_for<A: Adapter>(case: &Case<A>) {
+    let local = Ipv4Addr::new(127, 0, 0, 2);
+    let bind = Some(SocketAddr::from((local, 0)));
+    let (_client, link) = connected(case, TcpOptions { bind, ..TcpOptions::default() });
+    assert_eq!(link.client_addr().ip(), local);
+}
+
+fn with_probes_of_tcp_if_asked_for<A: Adapter>(case: &Case<A>) {
+    // Linux tells which timer of a socket runs: none, or that of the probes.
+    let timer = |link: &PeerLink| {
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+        let end = format!(":{:04X}", link.client_addr().port());
+        let mut fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let socket = fields.find(|fields| fields[1].ends_with(&end)).expect("it is connected");
+        socket[5][..2].to_owned()
+    };
+    let (_client, link) = connected(case, TcpOptions::default());
+    until("no timer runs", || timer(&link) == "00");
+    let keep_alive = Some(TcpKeepAlive::default());
+    let (_client, link) = connected(case, TcpOptions { keep_alive, ..TcpOptions::default() });
+    until("the timer of the probes runs", || timer(&link) == "02");
 }

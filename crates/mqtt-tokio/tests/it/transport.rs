@@ -68,6 +68,37 @@ async fn a_dial_that_hangs_ends_at_the_connect_timeout() {
     assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
 }
 
+/// A pipe in memory, whose other end is carried to the broker by hand.
+#[tokio::test]
+async fn a_stream_of_the_users_own_takes_the_place_of_the_socket() {
+    let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).expect("a free port");
+    let addr = server.addr();
+    let client = Client::with_connector("mqtt://anywhere", move |endpoint| async move {
+        assert_eq!(endpoint.host(), "anywhere");
+        let (ours, mut theirs) = tokio::io::duplex(100);
+        let mut socket = tokio::net::TcpStream::connect(addr).await?;
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut theirs, &mut socket).await });
+        Ok(ours)
+    });
+    let client = client.expect("a runtime");
+    soon("connecting", client.connect()).await.expect("accepted");
+    let mut stream = soon("subscribing", client.subscribe("a")).await.expect("granted");
+    let payload = vec![7; 10_000];
+    soon("publishing", client.publish("a", payload.clone()).qos(QoS::ExactlyOnce)).await.expect("delivered");
+    assert_eq!(soon("the message", stream.recv()).await.expect("not the end").payload(), payload);
+    soon("disconnecting", client.disconnect()).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_can_not_be_opened_is_told_as_such() {
+    let options = Options::builder().reconnect(Reconnect::never()).build().expect("valid options");
+    let client = Client::with_connector(options, |_| async {
+        Err::<tokio::io::DuplexStream, _>(std::io::Error::other("out of pipes"))
+    });
+    let error = soon("connecting", client.expect("a runtime").connect()).await.expect_err("no pipes");
+    assert!(error.to_string().contains("out of pipes"), "{error}");
+}
+
 /// Larger than any socket buffer: it leaves and arrives in many pieces.
 #[tokio::test]
 async fn a_large_message_passes_in_both_directions() {
