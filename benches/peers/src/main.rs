@@ -24,8 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let filter = value("--filter").map_or("", String::as_str);
     if args.first().is_some_and(|subject| subject == "e2e") {
         let rounds = value("--rounds").map_or(Ok(5), |text| text.parse())?;
-        let table = e2e::run(filter, rounds, args.iter().any(|arg| arg == "--quick"))?;
-        return value("--out").map_or(Ok(()), |file| Ok(fs::write(file, table)?));
+        let (table, missed) = e2e::run(filter, rounds, args.iter().any(|arg| arg == "--quick"))?;
+        if let Some(file) = value("--out") {
+            fs::write(file, table)?;
+        }
+        return match missed[..] {
+            [] => Ok(()),
+            _ => Err(format!("below the gate: {}", missed.join("; ")).into()),
+        };
     }
     let (subject, mut rows) = match args.first().map(String::as_str) {
         Some("codec") => (&table::CODEC, rows::all()),

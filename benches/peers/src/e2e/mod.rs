@@ -115,8 +115,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Measures all rows whose name holds `filter`, prints the table, and fails when a gate is missed.
-pub fn run(filter: &str, rounds: usize, quick: bool) -> Result<String, Box<dyn Error>> {
+/// Measures all rows whose name holds `filter` and prints the table: that, and the rows that miss their gate.
+pub fn run(filter: &str, rounds: usize, quick: bool) -> Result<(String, Vec<&'static str>), Box<dyn Error>> {
     let mut table = String::from(
         "| messages a second | mqtt-tokio | mqtt-blocking | rumqttc | raw socket | against rumqttc, gate |\n\
          | --- | --- | --- | --- | --- | --- |\n",
@@ -151,10 +151,7 @@ pub fn run(filter: &str, rounds: usize, quick: bool) -> Result<String, Box<dyn E
             missed.push(row.name);
         }
     }
-    match missed[..] {
-        [] => Ok(table),
-        _ => Err(format!("below the gate: {}", missed.join("; ")).into()),
-    }
+    Ok((table, missed))
 }
 
 fn once(candidate: &Candidate, work: Work, messages: u64) -> Result<Duration, Box<dyn Error>> {
