@@ -294,6 +294,9 @@ impl Core {
             self.take_responses();
             progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
             self.settle_collectors();
+            for (topic, error) in self.publishing.take_unheard() {
+                self.tell(Event::NotPublished { topic, error });
+            }
             progress |= self.settle_link();
             if !progress {
                 return;

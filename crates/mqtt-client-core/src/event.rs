@@ -64,7 +64,8 @@ pub enum Event {
     /// The store has failed. Publishes of QoS 1 and 2 have ended, further ones are refused, and inbound messages of QoS 2 are
     /// handed over no more; the rest goes on. The way out is a new client, with a store that works.
     StoreFailed(StoreError),
-    /// A message that a [`CollectingPublisher`](crate::CollectingPublisher) published came to nothing.
+    /// A message whose outcome nobody can wait for came to nothing: a [`CollectingPublisher`](crate::CollectingPublisher)
+    /// published it, or an earlier client did, and a [store](crate::OptionsBuilder::store) brought it back.
     NotPublished {
         /// Its topic.
         topic: TopicName,

@@ -56,6 +56,8 @@ pub(crate) struct Publishing {
     epochs: Epochs,
     flushes: Slots<Flush>,
     pub(crate) counts: Counts,
+    /// Bad ends of what a store brought back: nobody waits for these.
+    unheard: Vec<(TopicName, PublishError)>,
 }
 
 /// What is published anew after the broker has lost the session, of what had been sent in it.
@@ -82,6 +84,8 @@ struct Slot {
     place: u64,
     /// A store keeps it.
     kept: bool,
+    /// Its topic, if a store brought it back, so that whoever published it is not there any more.
+    inherited: Option<Box<TopicName>>,
     /// What the caller is told although the message goes on, kept by the store.
     early: Option<Box<PublishResult>>,
     stage: SlotStage,
@@ -134,6 +138,7 @@ impl Publishing {
             epochs: Epochs::new(),
             flushes: Slots::new(),
             counts: Counts::default(),
+            unheard: Vec::new(),
         }
     }
 
@@ -192,6 +197,7 @@ impl Publishing {
             cost,
             place,
             kept: self.outbox.keeps(publish.qos),
+            inherited: None,
             early: None,
             stage: SlotStage::Handed,
             waker: None,
@@ -341,7 +347,7 @@ impl Publishing {
         let Some(Entry { owner, place, cost, mut publish, sent }) = self.outbox.pop() else { return false };
         if let Some(slot) = self.slots.get_mut(tag) {
             slot.stage = SlotStage::Handed;
-            count_down(&mut publish, slot.ends.expiry, now);
+            time::count_down(&mut publish, slot.ends.expiry, now);
         }
         if let Err(rejected) = session.submit(Command::Publish { tag, publish }) {
             let refusal = rejected.refusal;
@@ -551,12 +557,16 @@ impl Publishing {
         }
         self.limits.stop(tag, &mut slot.ends);
         let epoch = slot.epoch;
-        match result {
-            Some(result) if !slot.detached => {
+        match (result, slot.inherited.take()) {
+            (Some(result), _) if !slot.detached => {
                 slot.stage = SlotStage::Ended(result);
                 effects.wake(&mut slot.waker);
             }
-            _ => drop(self.slots.remove(tag)),
+            (result, inherited) => {
+                let error = result.and_then(Result::err);
+                self.unheard.extend(inherited.zip(error).map(|(topic, error)| (*topic, error)));
+                self.slots.remove(tag);
+            }
         }
         self.end_epoch(epoch, effects);
     }
@@ -575,17 +585,6 @@ impl Publishing {
 /// Leaves nothing in its place.
 pub(crate) fn taken(publish: &mut Publish) -> Publish {
     mem::replace(publish, Publish::new(TopicName::empty(), Bytes::new()))
-}
-
-/// Takes the time that it has waited here off its Message Expiry Interval, in whole seconds.
-fn count_down(publish: &mut Publish, end: Option<Timestamp>, now: Timestamp) {
-    if let (Some(end), Some(interval)) = (end, publish.properties.message_expiry_interval()) {
-        let left = end.saturating_since(now).as_millis().div_ceil(1000);
-        let left = u32::try_from(left).unwrap_or(u32::MAX).min(interval);
-        if left < interval {
-            publish.properties.set_message_expiry_interval(left);
-        }
-    }
 }
 
 /// Refusals after which the same command is taken later.

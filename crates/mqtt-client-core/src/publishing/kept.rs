@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Publishing, Slot, SlotStage};
-use crate::codec::{Publish, QoS, Version};
+use crate::codec::{Publish, QoS, TopicName, Version};
 use crate::effects::Effects;
 use crate::flush::NO_EPOCH;
 use crate::outbox::{Entry, Owner, cost_of};
@@ -79,6 +79,11 @@ impl Publishing {
         });
     }
 
+    /// What came to a bad end of what a store brought back, with its topic.
+    pub(crate) fn take_unheard(&mut self) -> Vec<(TopicName, PublishError)> {
+        std::mem::take(&mut self.unheard)
+    }
+
     /// How many messages go on although the client is offline.
     pub(crate) fn kept(&mut self) -> usize {
         self.open().into_iter().filter(|tag| self.goes_on(Owner::Slot(*tag))).count()
@@ -140,6 +145,7 @@ impl Publishing {
             cost: cost.map_err(|error| StoreError::Damaged(error.to_string()))?,
             place,
             kept: true,
+            inherited: Some(Box::new(publish.topic.clone())),
             early: None,
             stage: SlotStage::Handed,
             waker: None,

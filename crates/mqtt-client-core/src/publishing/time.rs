@@ -1,6 +1,7 @@
 //! What time alone changes about messages.
 
 use super::{Publishing, SlotStage};
+use crate::codec::Publish;
 use crate::effects::Effects;
 use crate::outbox::Entry;
 use crate::session::Timestamp;
@@ -56,6 +57,17 @@ impl Publishing {
             // The session counts it down from now on; `lost` looks at the end once more.
             (SlotStage::Handed, Limit::Expiry) => {}
             (SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
+        }
+    }
+}
+
+/// Takes the time that it has waited here off its Message Expiry Interval, in whole seconds.
+pub(super) fn count_down(publish: &mut Publish, end: Option<Timestamp>, now: Timestamp) {
+    if let (Some(end), Some(interval)) = (end, publish.properties.message_expiry_interval()) {
+        let left = end.saturating_since(now).as_millis().div_ceil(1000);
+        let left = u32::try_from(left).unwrap_or(u32::MAX).min(interval);
+        if left < interval {
+            publish.properties.set_message_expiry_interval(left);
         }
     }
 }

@@ -277,6 +277,38 @@ fn what_was_queued_before_the_first_connection_survives() {
     assert_eq!(*read.borrow(), expected, "in their order, before anything newer");
 }
 
+/// At QoS 1 such a message is sent anew; at QoS 2 a second copy could be one too many.
+#[test]
+fn what_a_store_brought_back_and_the_broker_forgot_is_told() {
+    for version in VERSIONS {
+        let store = MemoryStore::new();
+        let mut world = World::new(BrokerConfig::default());
+        let client = world.add(stored(version, "publisher", &store));
+        world.run(client.connect()).expect("the broker accepts");
+        for (topic, qos) in [("once", QoS::ExactlyOnce), ("least", QoS::AtLeastOnce)] {
+            drop(client.publish(topic, "0").qos(qos).try_enqueue().expect("room"));
+        }
+        world.run(client.stored()).expect("the store works");
+        world.kill(&client);
+
+        // Another broker, of which nothing else is known.
+        let mut world = World::new(BrokerConfig::default());
+        let client = world.add(stored(version, "publisher", &store));
+        let mut events = client.events();
+        world.run(client.connect()).expect("the broker accepts");
+        world.run_for(LONG);
+        let mut told = crate::rig::drain(&mut events);
+        told.retain(|event| matches!(event, Event::NotPublished { .. }));
+        let lost = PublishError::Indeterminate(Indeterminate::SessionLost);
+        assert_eq!(
+            told.iter().map(Event::to_string).collect::<Vec<_>>(),
+            [format!("publishing to once: {lost}")]
+        );
+        assert_eq!(client.stats().pending_publishes, 0, "{version}");
+        assert!(store.records() <= 2, "{version}: {store:?}");
+    }
+}
+
 #[test]
 fn messages_outlive_a_disconnect_in_the_store() {
     let store = MemoryStore::new();
