@@ -86,6 +86,14 @@ impl PeerLink {
         self.stream.peer_addr().expect("a connected socket has a peer")
     }
 
+    /// Where it has connected to.
+    ///
+    /// # Panics
+    /// Never: a connected socket has an address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a connected socket has an address")
+    }
+
     /// The client's next packet.
     ///
     /// # Panics

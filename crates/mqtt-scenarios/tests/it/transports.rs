@@ -132,9 +132,12 @@ fn with_probes_of_tcp_if_asked_for<A: Adapter>(case: &Case<A>) {
     // Linux tells which timer of a socket runs: none, or that of the probes.
     let timer = |link: &PeerLink| {
         let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
-        let end = format!(":{:04X}", link.client_addr().port());
+        // Another socket may have the same port, at another peer, or left behind by an earlier test.
+        let [ours, theirs] =
+            [link.client_addr(), link.local_addr()].map(|end| format!(":{:04X}", end.port()));
         let mut fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let socket = fields.find(|fields| fields[1].ends_with(&end)).expect("it is connected");
+        let socket = fields.find(|it| it[1].ends_with(&ours) && it[2].ends_with(&theirs) && it[3] == "01");
+        let socket = socket.expect("it is connected");
         socket[5][..2].to_owned()
     };
     let (_client, link) = connected(case, TcpOptions::default());
