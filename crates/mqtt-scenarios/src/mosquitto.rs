@@ -50,6 +50,8 @@ impl Mosquitto {
         for _ in 0..10 {
             let port = free_port();
             let folder = std::env::temp_dir().join(format!("mqtt-scenarios-{}-{port}", process::id()));
+            // A process of this number may have been killed and have left its sessions behind.
+            let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).expect("the folder for temporary files can be written to");
             let mut mosquitto = Mosquitto { folder, port, running: None };
             mosquitto.configure(lines).expect("the folder for temporary files can be written to");
