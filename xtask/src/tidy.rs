@@ -41,6 +41,7 @@ fn complaints() -> Result<Vec<String>> {
     complaints.extend(tree.sources.iter().flat_map(shape::check));
     complaints.extend(tree.manifests.iter().flat_map(crates::check_manifest));
     complaints.extend(crates::check_program_tree()?);
+    complaints.extend(crates::check_tree_sizes()?);
     complaints.extend(documents::check(&tree)?);
     Ok(complaints)
 }

@@ -1,5 +1,6 @@
 //! Blocking until a future of the core's is ready: the thread parks, and the waker unparks it.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,9 +41,16 @@ pub trait Wait: IntoFuture + Sized {
 impl<F: IntoFuture> Wait for F {}
 
 /// What was waited for did not happen in time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("it was not ready in time")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimedOut;
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it was not ready in time")
+    }
+}
+
+impl std::error::Error for TimedOut {}
 
 /// Blocks until `poll` has a value.
 pub(crate) fn forever<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {

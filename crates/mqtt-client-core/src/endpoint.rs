@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use fluent_uri::Uri;
+use crate::error_texts::error_texts;
+use crate::url::{Url, percent_decoded};
 
 /// The port of plain MQTT, used when a URL names none.
 pub const DEFAULT_PORT: u16 = 1883;
@@ -253,21 +254,17 @@ pub(crate) struct BrokerUrl {
 
 impl BrokerUrl {
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
-        let uri = Uri::parse(url).map_err(|error| InvalidUrl::Syntax { at: error.index() })?;
-        let name = uri.scheme().as_str().to_ascii_lowercase();
-        let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.name() == name) else {
-            return Err(InvalidUrl::UnknownScheme { scheme: name });
+        let url = Url::parse(url)?;
+        let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.name() == url.scheme) else {
+            return Err(InvalidUrl::UnknownScheme { scheme: url.scheme });
         };
         if !scheme.is_available() {
             return Err(InvalidUrl::NotAvailable { scheme });
         }
-        let authority = uri.authority().ok_or(InvalidUrl::NoHost)?;
-        let host = authority.host();
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let host = percent_decoded(host).ok_or(InvalidUrl::NoHost)?;
-        let port = authority.port_to_u16().map_err(|_| InvalidUrl::BadPort)?;
-        let (path, query) = (uri.path().as_str(), uri.query().map(|query| query.as_str()));
-        if uri.fragment().is_some() || query.is_some() && !scheme.is_websocket() {
+        let authority = url.authority()?;
+        let (host, port) = (authority.host()?, authority.port()?);
+        let Url { path, query, .. } = url;
+        if url.has_fragment || query.is_some() && !scheme.is_websocket() {
             return Err(InvalidUrl::PathNotAllowed { scheme });
         }
         let endpoint = match scheme {
@@ -279,7 +276,6 @@ impl BrokerUrl {
                 Endpoint { scheme, ..Endpoint::tcp(host, 0) }.with_path(path)
             }
             _ if host.is_empty() => return Err(InvalidUrl::NoHost),
-            _ if port == Some(0) => return Err(InvalidUrl::BadPort),
             _ => {
                 let port = port.unwrap_or(scheme.default_port());
                 let path = match (scheme.is_websocket(), path) {
@@ -293,92 +289,68 @@ impl BrokerUrl {
                 Endpoint { scheme, ..Endpoint::tcp(host, port) }.with_path(path)
             }
         };
-        let (username, password) = match authority.userinfo() {
-            None => (None, None),
-            Some(info) => {
-                let (user, password) = match info.as_str().split_once(':') {
-                    Some((user, password)) => (user, Some(percent_bytes(password))),
-                    None => (info.as_str(), None),
-                };
-                (Some(percent_decoded(user).ok_or(InvalidUrl::BadUserName)?), password)
-            }
-        };
+        let (username, password) = authority.credentials().unzip();
+        let username = username.map(String::from_utf8).transpose().map_err(|_| InvalidUrl::BadUserName)?;
+        let password = password.flatten();
         Ok(BrokerUrl { endpoint, username, password })
     }
 }
 
 /// A URL that names no broker. It never repeats the URL itself, which may hold a password.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidUrl {
     /// Not a URL at all.
-    #[error("not a URL (at byte {at}); expected scheme://[user[:password]@]host[:port]")]
     Syntax {
         /// Where it stops being one.
         at: usize,
     },
     /// A scheme whose transport this build does not have: see [`Scheme::is_available`].
-    #[error("{}:// is not available in this build: its feature is off, or the system lacks it", scheme.name())]
     NotAvailable {
         /// The scheme.
         scheme: Scheme,
     },
     /// A scheme that is not one of MQTT's.
-    #[error("unknown scheme {scheme}://; expected mqtt, mqtts, ws, wss or unix")]
     UnknownScheme {
         /// The scheme.
         scheme: String,
     },
     /// The host is missing.
-    #[error("the URL names no host")]
     NoHost,
+    /// The host is neither a name nor an address: percent-encoded it holds what no host can, or there is something else than
+    /// an IPv6 address between brackets. An address with a zone is not taken.
+    BadHost,
     /// The port is 0 or above 65,535.
-    #[error("the URL's port is not between 1 and 65535")]
     BadPort,
     /// The user name does not decode to UTF-8.
-    #[error("the URL's user name is not UTF-8")]
     BadUserName,
     /// A path, query or fragment, which mean nothing there.
-    #[error("{}:// takes no such path, query or fragment", scheme.name())]
     PathNotAllowed {
         /// The scheme.
         scheme: Scheme,
     },
     /// Not the URL of a proxy.
-    #[error("{scheme}:// is no proxy; expected http or socks5")]
     NoProxy {
         /// The scheme.
         scheme: String,
     },
     /// `unix://` without the absolute path of a socket, or with a host or a port.
-    #[error("expected unix:///path/of/the/socket")]
     NoSocket,
 }
 
-pub(crate) fn percent_decoded(text: &str) -> Option<String> {
-    String::from_utf8(percent_bytes(text)).ok()
-}
-
-/// The URL's grammar has been checked: each `%` is followed by two hexadecimal digits.
-pub(crate) fn percent_bytes(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match (byte, bytes.get(at + 1).copied().and_then(digit), bytes.get(at + 2).copied().and_then(digit)) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push(high << 4 | low);
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    decoded
-}
+error_texts!(InvalidUrl {
+    Self::Syntax { at } => "not a URL (at byte {at}); expected scheme://[user[:password]@]host[:port]";
+    Self::NotAvailable { scheme } =>
+        "{}:// is not available in this build: its feature is off, or the system lacks it", scheme.name();
+    Self::UnknownScheme { scheme } => "unknown scheme {scheme}://; expected mqtt, mqtts, ws, wss or unix";
+    Self::NoHost => "the URL names no host";
+    Self::BadHost => "the URL's host is neither a name nor an address";
+    Self::BadPort => "the URL's port is not between 1 and 65535";
+    Self::BadUserName => "the URL's user name is not UTF-8";
+    Self::PathNotAllowed { scheme } => "{}:// takes no such path, query or fragment", scheme.name();
+    Self::NoProxy { scheme } => "{scheme}:// is no proxy; expected http or socks5";
+    Self::NoSocket => "expected unix:///path/of/the/socket";
+});
 
 #[cfg(test)]
 mod tests {

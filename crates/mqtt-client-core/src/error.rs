@@ -11,6 +11,7 @@ use crate::TlsError;
 #[cfg(feature = "websocket")]
 use crate::WebSocketError;
 use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
+use crate::error_texts::{error_conversions, error_texts};
 use crate::session::{ProtocolError, Refusal};
 use crate::store::StoreError;
 use crate::{Endpoint, InvalidUrl, ProviderError, ProxyError};
@@ -204,8 +205,7 @@ impl fmt::Display for Said<'_> {
 }
 
 /// The client is not connected and does not try (any more).
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{endpoint}: {failure}{}", if *.attempts > 1 { format!(" (after {attempts} attempts)") } else { String::new() })]
+#[derive(Clone, Debug)]
 pub struct ConnectError {
     /// Which broker.
     pub endpoint: Endpoint,
@@ -215,22 +215,30 @@ pub struct ConnectError {
     pub failure: Failure,
 }
 
+error_texts!(ConnectError {
+    Self { endpoint, attempts: ..=1, failure } => "{endpoint}: {failure}";
+    Self { endpoint, attempts, failure } => "{endpoint}: {failure} (after {attempts} attempts)";
+});
+
 /// Why a call can't be carried out: the client is offline for good, until it is told to connect again, or not connected at
 /// the moment.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Offline {
     /// There is no connection now, and the options say not to wait for one
     /// ([`wait_for_connection`](crate::OptionsBuilder::wait_for_connection)).
-    #[error("the client is not connected")]
     NotConnected,
     /// `disconnect` was called.
-    #[error("the client was disconnected")]
     Disconnected,
     /// The reconnect policy has given up.
-    #[error("the client gave up: {0}")]
-    GaveUp(#[source] ConnectError),
+    GaveUp(ConnectError),
 }
+
+error_texts!(Offline {
+    Self::NotConnected => "the client is not connected";
+    Self::Disconnected => "the client was disconnected";
+    Self::GaveUp(error) => source error, "the client gave up: {error}";
+});
 
 impl Offline {
     /// How the last attempt, or the connection, failed, if the client gave up over that.
@@ -243,22 +251,27 @@ impl Offline {
 }
 
 /// No client was made, or it did not connect: what the adapters' `connect` and `Client::new` fail with.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The URL, or the options, make no sense.
-    #[error("{0}")]
-    Options(#[from] InvalidOptions),
+    Options(InvalidOptions),
     /// The system gave no thread, no runtime or no randomness to start with.
-    #[error("the client can't start: {0}")]
-    Start(#[source] Arc<io::Error>),
+    Start(Arc<io::Error>),
     /// Its store can't be opened, or what it holds can't be gone on with.
-    #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// There is no connection.
-    #[error("{0}")]
-    Offline(#[from] Offline),
+    Offline(Offline),
 }
+
+error_texts!(ClientError {
+    Self::Options(error) => source error, "{error}";
+    Self::Start(error) => source error, "the client can't start: {error}";
+    Self::Store(error) => source error, "{error}";
+    Self::Offline(error) => source error, "{error}";
+});
+
+error_conversions!(ClientError { Options(InvalidOptions), Store(StoreError), Offline(Offline) });
 
 impl From<io::Error> for ClientError {
     fn from(error: io::Error) -> Self {
@@ -274,178 +287,205 @@ impl From<Infallible> for ClientError {
 }
 
 /// A message that did not get its acknowledgement: exactly one of the three ways.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The broker answered with a reason code of 0x80 or above: it has not taken the message.
-    #[error("the broker rejected the message: {} (0x{:02X})", .0.reason, .0.reason as u8)]
     Rejected(Box<Ack>),
     /// It was sent, and nobody knows whether it arrived: publishing it again might double it.
-    #[error("it is not known whether the message arrived: {0}")]
-    Indeterminate(#[source] Indeterminate),
+    Indeterminate(Indeterminate),
     /// Not one byte of it was sent, and none will be.
-    #[error("the message was not sent: {0}")]
-    NotSent(#[source] NotSent),
+    NotSent(NotSent),
 }
 
+error_texts!(PublishError {
+    Self::Rejected(ack) => "the broker rejected the message: {} (0x{:02X})", ack.reason, ack.reason as u8;
+    Self::Indeterminate(error) => source error, "it is not known whether the message arrived: {error}";
+    Self::NotSent(error) => source error, "the message was not sent: {error}";
+});
+
 /// Why the fate of a sent message is unknown.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Indeterminate {
     /// The broker lost the session while a QoS 2 message was under way.
-    #[error("the broker lost the session")]
     SessionLost,
     /// The link broke while a QoS 0 message was being written.
-    #[error("the link broke while it was being sent")]
     LinkLost,
     /// The time limit of the call was over before the acknowledgement came. The message goes on its way all the same.
-    #[error("no acknowledgement came within the time limit")]
     TimedOut,
     /// The new connection's limits forbid sending it again.
-    #[error("it can't be sent again: {0}")]
     Forbidden(Refusal),
     /// The client went offline before the acknowledgement came.
-    #[error("{0}")]
-    Offline(#[source] Offline),
+    Offline(Offline),
     /// The client went offline. The message is in its store: it goes on when the client connects again, or the next one with
     /// this store.
-    #[error("it is kept in the store: {0}")]
-    Kept(#[source] Offline),
+    Kept(Offline),
     /// The store failed. The message may be in it, and goes out then by the next client that opens it.
-    #[error("{0}")]
-    Store(#[source] StoreError),
+    Store(StoreError),
 }
 
+error_texts!(Indeterminate {
+    Self::SessionLost => "the broker lost the session";
+    Self::LinkLost => "the link broke while it was being sent";
+    Self::TimedOut => "no acknowledgement came within the time limit";
+    Self::Forbidden(error) => "it can't be sent again: {error}";
+    Self::Offline(error) => source error, "{error}";
+    Self::Kept(error) => source error, "it is kept in the store: {error}";
+    Self::Store(error) => source error, "{error}";
+});
+
 /// Why a message was not sent.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NotSent {
     /// Its topic name is not valid.
-    #[error("{0}")]
     InvalidTopic(InvalidTopic),
     /// It can't be encoded, or the broker's limits forbid it.
-    #[error("{0}")]
     Refused(Refusal),
     /// The link broke before a QoS 0 message was written.
-    #[error("the link was lost first")]
     LinkLost,
     /// The queue was full, and the call does not wait.
-    #[error("the queue is full")]
     QueueFull,
     /// The queue was full, and the overflow policy chose this message to go.
-    #[error("dropped, because the queue is full")]
     Dropped,
     /// A newer message of the same topic took its place ([`Overflow::KeepLatest`](crate::Overflow::KeepLatest)).
-    #[error("superseded by a newer message of the same topic")]
     Superseded,
     /// Its Message Expiry Interval ended first.
-    #[error("it has expired")]
     Expired,
     /// The time limit of the call was over first.
-    #[error("it could not be sent within the time limit")]
     TimedOut,
     /// The store has failed, and a message of QoS 1 or 2 relies on it.
-    #[error("{0}")]
-    Store(#[source] StoreError),
+    Store(StoreError),
     /// The client is, or went, offline.
-    #[error("{0}")]
-    Offline(#[source] Offline),
+    Offline(Offline),
 }
 
+error_texts!(NotSent {
+    Self::InvalidTopic(error) => "{error}";
+    Self::Refused(error) => "{error}";
+    Self::LinkLost => "the link was lost first";
+    Self::QueueFull => "the queue is full";
+    Self::Dropped => "dropped, because the queue is full";
+    Self::Superseded => "superseded by a newer message of the same topic";
+    Self::Expired => "it has expired";
+    Self::TimedOut => "it could not be sent within the time limit";
+    Self::Store(error) => source error, "{error}";
+    Self::Offline(error) => source error, "{error}";
+});
+
 /// No filter of a SUBSCRIBE was granted.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SubscribeError {
     /// A filter is not valid.
-    #[error("{0}")]
     InvalidFilter(InvalidFilter),
     /// There was no filter.
-    #[error("a subscription needs a topic filter")]
     NoFilter,
     /// Nothing was granted; each filter with its reason.
-    #[error("no subscription was granted: {}", list(.0))]
     Refused(Vec<(TopicFilter, FilterRefused)>),
     /// The client is, or went, offline.
-    #[error("{0}")]
-    Offline(#[source] Offline),
+    Offline(Offline),
 }
 
+error_texts!(SubscribeError {
+    Self::InvalidFilter(error) => "{error}";
+    Self::NoFilter => "a subscription needs a topic filter";
+    Self::Refused(filters) => "no subscription was granted: {}", list(filters);
+    Self::Offline(error) => source error, "{error}";
+});
+
 /// Why one filter of a SUBSCRIBE or UNSUBSCRIBE failed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FilterRefused {
     /// By the broker, with a reason code of 0x80 or above.
-    #[error("{reason} (0x{:02X})", *.reason as u8)]
     ByBroker {
         /// The code.
         reason: ReasonCode,
     },
     /// Before it was sent: the broker has said that it can't do this.
-    #[error("{0}")]
     BeforeSending(Refusal),
 }
 
+error_texts!(FilterRefused {
+    Self::ByBroker { reason } => "{reason} (0x{:02X})", *reason as u8;
+    Self::BeforeSending(error) => "{error}";
+});
+
 /// A request without a response.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RequestError {
     /// No response came within the time limit. Whether the request was received is unknown.
-    #[error("no response came in time")]
     TimedOut,
     /// The request was not sent, or the broker rejected it.
-    #[error("{0}")]
-    Publish(#[source] PublishError),
+    Publish(PublishError),
     /// Responses can't arrive: the broker does not let this client subscribe to where they would come.
-    #[error("responses can't arrive: {0}")]
-    NoResponses(#[source] SubscribeError),
+    NoResponses(SubscribeError),
     /// The client is, or went, offline.
-    #[error("{0}")]
-    Offline(#[source] Offline),
+    Offline(Offline),
 }
+
+error_texts!(RequestError {
+    Self::TimedOut => "no response came in time";
+    Self::Publish(error) => source error, "{error}";
+    Self::NoResponses(error) => source error, "responses can't arrive: {error}";
+    Self::Offline(error) => source error, "{error}";
+});
 
 /// A message that does not say where a response would go: in 5.0 it has no Response Topic, in 3.1.1 its topic does not end
 /// like that of a request; see [`RequestBuilder`](crate::RequestBuilder).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the message does not say where a response would go")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoResponseTopic;
 
+error_texts!(NoResponseTopic {
+    Self => "the message does not say where a response would go";
+});
+
 /// Why nothing was received.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RecvError {
     /// Nothing came in time, though the client is connected; something may come later.
-    #[error("nothing came in time")]
     Timeout,
     /// Nothing came, and there is no connection: for the moment ([`Offline::NotConnected`]), so that something may come
     /// later, or for good.
-    #[error("{0}")]
-    Offline(#[from] Offline),
+    Offline(Offline),
     /// Nothing can come any more: the filters were unsubscribed, or the client's driver has ended.
-    #[error("nothing can come any more")]
     Ended,
 }
 
+error_texts!(RecvError {
+    Self::Timeout => "nothing came in time";
+    Self::Offline(error) => source error, "{error}";
+    Self::Ended => "nothing can come any more";
+});
+
+error_conversions!(RecvError { Offline(Offline) });
+
 /// A PINGREQ that got no answer.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PingError {
     /// There is no connection now.
-    #[error("the client is not connected")]
     NotConnected,
     /// The connection ended first.
-    #[error("the connection ended before the answer came")]
     LinkLost,
 }
 
+error_texts!(PingError {
+    Self::NotConnected => "the client is not connected";
+    Self::LinkLost => "the connection ended before the answer came";
+});
+
 /// Options that contradict each other or the version.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum InvalidOptions {
     /// The broker's URL.
-    #[error("url: {0}")]
-    Url(#[from] InvalidUrl),
+    Url(InvalidUrl),
     /// One option, by name.
-    #[error("{option}: {problem}")]
     Option {
         /// Its name in the builder.
         option: &'static str,
@@ -453,7 +493,6 @@ pub enum InvalidOptions {
         problem: String,
     },
     /// A key of a configuration file, by its path.
-    #[error("{key}: {problem}")]
     Key {
         /// Its path, `topics.room/state.qos`.
         key: String,
@@ -461,6 +500,14 @@ pub enum InvalidOptions {
         problem: String,
     },
 }
+
+error_texts!(InvalidOptions {
+    Self::Url(error) => source error, "url: {error}";
+    Self::Option { option, problem } => "{option}: {problem}";
+    Self::Key { key, problem } => "{key}: {problem}";
+});
+
+error_conversions!(InvalidOptions { Url(InvalidUrl) });
 
 fn list(refused: &[(TopicFilter, FilterRefused)]) -> String {
     let each: Vec<String> =

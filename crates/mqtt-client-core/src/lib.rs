@@ -63,6 +63,7 @@ mod duty;
 mod effects;
 mod endpoint;
 mod error;
+mod error_texts;
 mod event;
 mod facade;
 mod flush;
@@ -95,6 +96,7 @@ mod time_limits;
 mod transport;
 mod unasked;
 mod unread;
+mod url;
 mod wishes;
 
 pub use acknowledge::Acknowledge;

@@ -4,27 +4,38 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::error_texts::{error_conversions, error_texts};
 use crate::{
     Client, ClientError, Delivered, Message, Offline, PublishError, RecvError, SubscribeError, Subscription,
 };
 
 /// Why one message could not be published, or received.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OneShotError {
     /// There is no connection.
-    #[error("{0}")]
-    Client(#[from] ClientError),
+    Client(ClientError),
     /// The message was not delivered.
-    #[error("{0}")]
-    Publish(#[from] PublishError),
+    Publish(PublishError),
     /// The broker did not grant the subscription.
-    #[error("{0}")]
-    Subscribe(#[from] SubscribeError),
+    Subscribe(SubscribeError),
     /// There was no message.
-    #[error("{0}")]
-    Receive(#[from] RecvError),
+    Receive(RecvError),
 }
+
+error_texts!(OneShotError {
+    Self::Client(error) => source error, "{error}";
+    Self::Publish(error) => source error, "{error}";
+    Self::Subscribe(error) => source error, "{error}";
+    Self::Receive(error) => source error, "{error}";
+});
+
+error_conversions!(OneShotError {
+    Client(ClientError),
+    Publish(PublishError),
+    Subscribe(SubscribeError),
+    Receive(RecvError),
+});
 
 impl From<Offline> for OneShotError {
     fn from(offline: Offline) -> Self {

@@ -1,5 +1,7 @@
 //! Who may depend on whom: the layers, as `ARCHITECTURE.md` draws them.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::{
@@ -80,6 +82,33 @@ pub(super) fn check_program_tree() -> Result<Vec<String>> {
     Ok(strangers(&tree))
 }
 
+/// What a user builds for an adapter, on the machine that checks it: at most so many crates with the default features, and
+/// without any. Counted in the strictest sense: our own crates, procedural macros, and what only build scripts need.
+const AT_MOST: [(&str, usize); 2] = [("", 45), ("--no-default-features", 20)];
+
+pub(super) fn check_tree_sizes() -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for package in ["mqtt-tokio", "mqtt-blocking"] {
+        for (features, limit) in AT_MOST {
+            let tree =
+                cargo("tree --quiet --locked --edges normal,build --prefix none --format {p} --package")
+                    .arg(package)
+                    .words(features)
+                    .output()?;
+            complaints.extend(oversized(&tree, limit).map(|size| format!("{package} {features}: {size}")));
+        }
+    }
+    Ok(complaints)
+}
+
+/// A tree of more than `limit` crates; the same crate in two versions is two.
+fn oversized(tree: &str, limit: usize) -> Option<String> {
+    let crate_of = |line: &str| line.split(" (").next().unwrap_or_default().to_owned();
+    let crates: BTreeSet<String> = tree.lines().map(crate_of).collect();
+    let names = || crates.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    (crates.len() > limit).then(|| format!("{} crates, {limit} are allowed: {}", crates.len(), names()))
+}
+
 /// Packages that look like MQTT and come from elsewhere: ours are shown with their folder.
 fn strangers(tree: &str) -> Vec<String> {
     let stranger = |line: &&str| {
@@ -116,6 +145,14 @@ mod tests {
     fn versions_stand_once() {
         check("mqtt-cli", "[dependencies]\nclap = \"4\"\n", 1);
         check("mqtt-codec", "[dependencies]\nserde = { workspace = true }\n", 1);
+    }
+
+    #[test]
+    fn a_tree_that_grows_is_seen() {
+        let tree =
+            "a v1.0.0 (/w/crates/a)\nb v1.0.0\nc v1.0.0 (proc-macro)\nc v1.0.0 (proc-macro) (*)\nb v2.0.0\n";
+        assert_eq!(oversized(tree, 4), None);
+        assert!(oversized(tree, 3).is_some_and(|complaint| complaint.starts_with("4 crates, 3 are allowed")));
     }
 
     #[test]

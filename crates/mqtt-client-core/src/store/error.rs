@@ -4,20 +4,18 @@ use std::io;
 use std::sync::Arc;
 
 use super::Owner;
+use crate::error_texts::{error_conversions, error_texts};
 use crate::session::RestoreError;
 
 /// Why a store can't be opened, or why it has failed. Opening changes nothing in a store that it refuses.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The system said no: no permission, no space, no such folder.
-    #[error("the store: {0}")]
-    Io(#[source] Arc<io::Error>),
+    Io(Arc<io::Error>),
     /// Another client, of this process or another one, has it open.
-    #[error("the store is in use")]
     Locked,
     /// It keeps the session of another client id, or at another broker.
-    #[error("the store is that of {stored}, not of {wanted}")]
     Owner {
         /// Whose it is.
         stored: Box<Owner>,
@@ -25,18 +23,26 @@ pub enum StoreError {
         wanted: Box<Owner>,
     },
     /// It was written in a format that is not known here, by a newer version as a rule.
-    #[error("the store has format {0}, which is unknown, perhaps newer")]
     Format(u64),
     /// It is no store, or it is damaged.
-    #[error("the store is damaged: {0}")]
     Damaged(String),
     /// What it holds makes no session.
-    #[error("{0}")]
-    Session(#[from] RestoreError),
+    Session(RestoreError),
     /// The thread that served it has ended, for whatever reason.
-    #[error("the store's thread has ended")]
     Ended,
 }
+
+error_texts!(StoreError {
+    Self::Io(error) => source error, "the store: {error}";
+    Self::Locked => "the store is in use";
+    Self::Owner { stored, wanted } => "the store is that of {stored}, not of {wanted}";
+    Self::Format(format) => "the store has format {format}, which is unknown, perhaps newer";
+    Self::Damaged(problem) => "the store is damaged: {problem}";
+    Self::Session(error) => source error, "{error}";
+    Self::Ended => "the store's thread has ended";
+});
+
+error_conversions!(StoreError { Session(RestoreError) });
 
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use fluent_uri::Uri;
 
 use super::{base64, http_head};
-use crate::endpoint::{percent_bytes, percent_decoded};
+use crate::error_texts::error_texts;
+use crate::url::Url;
 use crate::{Endpoint, InvalidUrl};
 
 /// A proxy that connections go through. It resolves the broker's name.
@@ -60,24 +60,19 @@ impl FromStr for Proxy {
     /// `http://` or `socks5://` (also `socks5h://`, which is the same here), credentials as in the URL of a broker. Default
     /// ports: 80, 1080.
     fn from_str(url: &str) -> Result<Self, InvalidUrl> {
-        let uri = Uri::parse(url).map_err(|error| InvalidUrl::Syntax { at: error.index() })?;
-        let scheme = uri.scheme().as_str().to_ascii_lowercase();
-        let (kind, port) = match scheme.as_str() {
+        let url = Url::parse(url)?;
+        let (kind, default_port) = match url.scheme.as_str() {
             "http" => (Kind::Http, 80),
             "socks5" | "socks5h" => (Kind::Socks5, 1080),
-            _ => return Err(InvalidUrl::NoProxy { scheme }),
+            _ => return Err(InvalidUrl::NoProxy { scheme: url.scheme }),
         };
-        let authority = uri.authority().ok_or(InvalidUrl::NoHost)?;
-        let host = authority.host();
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let host = percent_decoded(host).filter(|host| !host.is_empty()).ok_or(InvalidUrl::NoHost)?;
-        let port = match authority.port_to_u16().map_err(|_| InvalidUrl::BadPort)? {
-            Some(0) => return Err(InvalidUrl::BadPort),
-            named => named.unwrap_or(port),
-        };
-        let credentials = authority.userinfo().map(|info| {
-            let (username, password) = info.as_str().split_once(':').unwrap_or((info.as_str(), ""));
-            Arc::new(Credentials { username: percent_bytes(username), password: percent_bytes(password) })
+        let authority = url.authority()?;
+        let (host, port) = (authority.host()?, authority.port()?.unwrap_or(default_port));
+        if host.is_empty() {
+            return Err(InvalidUrl::NoHost);
+        }
+        let credentials = authority.credentials().map(|(username, password)| {
+            Arc::new(Credentials { username, password: password.unwrap_or_default() })
         });
         if kind == Kind::Socks5
             && credentials.as_ref().is_some_and(|it| it.username.len() > 255 || it.password.len() > 255)
@@ -109,28 +104,31 @@ impl fmt::Debug for Proxy {
 }
 
 /// Why the proxy made no way to the broker.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// It wants other credentials than it got, or some at all.
-    #[error("the proxy wants a user name and a password, or others")]
     Credentials,
     /// The HTTP proxy answered with this status.
-    #[error("the proxy answered with HTTP status {0}")]
     Status(u16),
     /// The SOCKS proxy answered with this code, whose meaning is in RFC 1928.
-    #[error("the proxy could not connect: {}", socks_text(*.0))]
     Socks(u8),
     /// The broker's host name is longer than 255 bytes, which SOCKS5 can't say.
-    #[error("the broker's host name is too long for SOCKS5")]
     HostTooLong,
     /// What it answered is not what a proxy of its kind answers.
-    #[error("what answers is no such proxy: {0}")]
     Protocol(&'static str),
     /// It hung up before it had answered.
-    #[error("the proxy closed the connection")]
     Hangup,
 }
+
+error_texts!(ProxyError {
+    Self::Credentials => "the proxy wants a user name and a password, or others";
+    Self::Status(status) => "the proxy answered with HTTP status {status}";
+    Self::Socks(code) => "the proxy could not connect: {}", socks_text(*code);
+    Self::HostTooLong => "the broker's host name is too long for SOCKS5";
+    Self::Protocol(problem) => "what answers is no such proxy: {problem}";
+    Self::Hangup => "the proxy closed the connection";
+});
 
 impl From<ProxyError> for io::Error {
     fn from(error: ProxyError) -> Self {

@@ -17,6 +17,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::{Entropy, base64, http_head};
 use crate::Endpoint;
+use crate::error_texts::error_texts;
 
 /// The longest frame header: 2 bytes, 8 of length, 4 of mask.
 const HEADER: usize = 14;
@@ -26,29 +27,22 @@ const CONTROL: usize = 125;
 const PONGS: usize = 16 * 1024;
 
 /// Why a WebSocket could not be opened, or ended.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WebSocketError {
     /// The server answered with another status than 101: 404 for a wrong path, 401 or 403 for missing credentials.
-    #[error("the server answered the WebSocket request with HTTP status {0}")]
     Status(u16),
     /// What the server answered is not HTTP.
-    #[error("the server does not speak HTTP on this port")]
     NotHttp,
     /// The server's answer is not that of a WebSocket, or longer than 16 KiB.
-    #[error("the server's answer to the WebSocket request: {0}")]
     Answer(&'static str),
     /// The server hung up in the middle of the handshake.
-    #[error("the server closed the connection during the WebSocket handshake")]
     Hangup,
     /// The server sent a text frame; MQTT goes in binary ones.
-    #[error("the server sent a text frame")]
     Text,
     /// The server broke the rules of WebSocket.
-    #[error("the server broke the WebSocket protocol: {0}")]
     Protocol(&'static str),
     /// The server ended the WebSocket, and not because all was well (1000).
-    #[error("the server closed the WebSocket: {code} {reason}")]
     Closed {
         /// The status code; 1005 if there was none.
         code: u16,
@@ -56,6 +50,16 @@ pub enum WebSocketError {
         reason: String,
     },
 }
+
+error_texts!(WebSocketError {
+    Self::Status(status) => "the server answered the WebSocket request with HTTP status {status}";
+    Self::NotHttp => "the server does not speak HTTP on this port";
+    Self::Answer(problem) => "the server's answer to the WebSocket request: {problem}";
+    Self::Hangup => "the server closed the connection during the WebSocket handshake";
+    Self::Text => "the server sent a text frame";
+    Self::Protocol(problem) => "the server broke the WebSocket protocol: {problem}";
+    Self::Closed { code, reason } => "the server closed the WebSocket: {code} {reason}";
+});
 
 impl From<WebSocketError> for io::Error {
     fn from(error: WebSocketError) -> Self {

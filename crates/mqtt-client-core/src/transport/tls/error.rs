@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
+use crate::error_texts::error_texts;
+
 /// Why there is no encrypted connection.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file could not be read.
-    #[error("{}: {problem}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -18,7 +19,6 @@ pub enum TlsError {
         problem: String,
     },
     /// A certificate or a key can't be used.
-    #[error("the {what}: {problem}")]
     Unusable {
         /// `certificate authority`, `client certificate`, `client key`.
         what: &'static str,
@@ -26,25 +26,18 @@ pub enum TlsError {
         problem: String,
     },
     /// The system trusts no authority, and the options name none.
-    #[error("the system has no certificate authorities; name one")]
     NoAuthorities,
     /// There is no cryptography: no process-wide provider is installed, and the feature `ring` is off.
-    #[error("rustls has no crypto provider: install one, or enable the feature `ring`")]
     NoProvider,
     /// What the certificate should be made out to is neither a host name nor an address.
-    #[error("{0:?} is neither a host name nor an address")]
     ServerName(String),
     /// No authority that is trusted has signed the server's certificate.
-    #[error("the server's certificate is not signed by a trusted authority")]
     UnknownAuthority,
     /// The server's certificate is no longer valid.
-    #[error("the server's certificate has expired")]
     Expired,
     /// The server's certificate is not valid yet; perhaps the clock is wrong.
-    #[error("the server's certificate is not valid yet")]
     NotYetValid,
     /// The server's certificate is made out to somebody else.
-    #[error("the server's certificate is not made out to {expected}, but to {}", presented.join(", "))]
     WrongHost {
         /// The name it was asked for.
         expected: String,
@@ -52,34 +45,43 @@ pub enum TlsError {
         presented: Vec<String>,
     },
     /// The server's certificate is fine, but its key is none of those that are pinned.
-    #[error("the server's key is not the pinned one")]
     WrongKey,
     /// Anything else that is wrong with the server's certificate.
-    #[error("the server's certificate is not acceptable: {0}")]
     Certificate(CertificateError),
     /// The server wants a certificate of the client, and got none.
-    #[error("the server requires a client certificate")]
     ClientCertificateRequired,
     /// The server does not like the client's certificate, or something else; this is the alert that it sent.
-    #[error("the server refused the TLS connection: {}", alert_text(.0))]
     Refused(AlertDescription),
     /// Client and server have no version, cipher suite or application protocol in common.
-    #[error("no common ground with the server's TLS: {0}")]
     Incompatible(String),
     /// What the server sent is not TLS: perhaps the port is one for plain connections.
-    #[error("the server does not speak TLS on this port")]
     NotTls,
     /// The server hung up in the middle of the handshake: perhaps the port is one for plain connections.
-    #[error("the server closed the connection during the TLS handshake; is the port one for TLS?")]
     Closed,
     /// Anything else.
-    #[error("TLS: {0}")]
     Other(Error),
 }
 
-fn alert_text(alert: &AlertDescription) -> String {
-    format!("{alert:?}")
-}
+error_texts!(TlsError {
+    Self::File { path, problem } => "{}: {problem}", path.display();
+    Self::Unusable { what, problem } => "the {what}: {problem}";
+    Self::NoAuthorities => "the system has no certificate authorities; name one";
+    Self::NoProvider => "rustls has no crypto provider: install one, or enable the feature `ring`";
+    Self::ServerName(name) => "{name:?} is neither a host name nor an address";
+    Self::UnknownAuthority => "the server's certificate is not signed by a trusted authority";
+    Self::Expired => "the server's certificate has expired";
+    Self::NotYetValid => "the server's certificate is not valid yet";
+    Self::WrongHost { expected, presented } =>
+        "the server's certificate is not made out to {expected}, but to {}", presented.join(", ");
+    Self::WrongKey => "the server's key is not the pinned one";
+    Self::Certificate(error) => "the server's certificate is not acceptable: {error}";
+    Self::ClientCertificateRequired => "the server requires a client certificate";
+    Self::Refused(alert) => "the server refused the TLS connection: {alert:?}";
+    Self::Incompatible(what) => "no common ground with the server's TLS: {what}";
+    Self::NotTls => "the server does not speak TLS on this port";
+    Self::Closed => "the server closed the connection during the TLS handshake; is the port one for TLS?";
+    Self::Other(error) => "TLS: {error}";
+});
 
 impl TlsError {
     /// In the words of an attempt. `first`: nothing that the server has sent has been understood so far.
