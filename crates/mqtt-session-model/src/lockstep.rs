@@ -1,24 +1,21 @@
-//! [`run`]: a session lives through a story beside its `Reference` and an `Observer`, and does what they expect: each
-//! packet, each piece of news, each refusal, each rule that a peer is blamed for.
+//! [`run`]: a session lives through a story beside its `Model`, and does what that expects: each packet, each piece of news,
+//! each refusal, each complaint about a peer.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use mqtt_session::codec::bytes::BytesMut;
 use mqtt_session::codec::{
-    Ack, AckKind, Auth, AuthProperties, Disconnect, Packet, PacketKind, Publish, QoS, ReasonCode, Side,
+    Auth, AuthProperties, Connack, Decoder, Disconnect, Packet, PacketKind, Publish, QoS, ReasonCode, Side,
     Subscribe, SubscribeFilter, TopicFilter, Unsubscribe, Version,
 };
-use mqtt_session::{
-    Command, Config, Duty, Event, Key, Output, Phase, ProtocolError, Session, Timestamp, Token,
-};
+use mqtt_session::{Command, Config, Duty, Event, Key, Output, Phase, Refusal, Session, Timestamp, Token};
 
-use crate::messages::{connect, message};
+use crate::messages::{connect, message, number};
+use crate::model::Model;
 use crate::news::News;
-use crate::observer::Observer;
 use crate::peer;
-use crate::reference::Reference;
 use crate::step::{Act, STEP_BYTES, Step};
 use crate::store::Store;
 
@@ -54,6 +51,7 @@ pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) -> Seen {
         max_unreleased: if first & 0x80 == 0 { u16::MAX } else { small(first >> 5) },
         topic_alias_maximum: small(second >> 2),
         max_outbound_aliases: small(first >> 3),
+        max_packet_size: if second & 0x40 == 0 { Config::default().max_packet_size } else { 30 },
         durable: second & 0x20 != 0,
         trace: second & 0x10 != 0,
         ..Config::default()
@@ -70,14 +68,8 @@ pub fn tell(story: &[u8], told: &mut dyn FnMut(&Step)) -> Seen {
     lockstep.seen
 }
 
-/// What is known of the session without a look into it.
-#[derive(Clone)]
-struct Model {
-    reference: Reference,
-    observer: Observer,
-    /// What the application must be told, in this order.
-    news: VecDeque<(News, Option<u64>)>,
-}
+/// A server of 3.1.1 refuses 5.0.
+const ONLY_V311: [u8; 4] = [0x20, 2, 0, 1];
 
 struct Lockstep {
     session: Session,
@@ -104,6 +96,8 @@ struct Lockstep {
     messages: u64,
     /// What the application has yet to acknowledge, with its number in the model.
     tokens: Vec<(Token, u64)>,
+    /// Publishes of QoS 0 that were sent at once, and the byte of the connection with which each is to end.
+    immediate: BTreeMap<u64, u64>,
     /// The delivery ids of QoS 2 messages, by that number.
     deliveries: BTreeMap<u64, u64>,
     seen: Seen,
@@ -113,7 +107,7 @@ impl Lockstep {
     fn new(config: Config, is_hostile: bool) -> Self {
         Self {
             session: Session::new(config.clone()),
-            model: Model::new(&config),
+            model: Model::new(config.clone()),
             is_hostile,
             config,
             now: Timestamp::ZERO,
@@ -129,6 +123,7 @@ impl Lockstep {
             tags: 0,
             messages: 0,
             tokens: Vec::new(),
+            immediate: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             seen: Seen::new(),
         }
@@ -151,9 +146,9 @@ impl Lockstep {
         if step.listens {
             self.listen();
         }
-        assert_eq!(self.session.phase(), self.model.observer.phase());
+        assert_eq!(self.session.phase(), self.model.phase());
         let counts = (self.session.in_flight(), self.session.inbound_unacknowledged());
-        assert_eq!(counts, self.model.reference.counts());
+        assert_eq!(counts, self.model.counts());
     }
 
     fn act(&mut self, act: Act, is_rude: bool) {
@@ -166,7 +161,7 @@ impl Lockstep {
             Act::FailStore if self.config.durable => {
                 self.session.handle_store_failed(self.now);
                 self.store.crash(false);
-                self.model.reference.fail_store();
+                self.model.fail_store();
                 self.has_store_failed = true;
             }
             Act::Publish { qos, topic, expiry } => {
@@ -185,6 +180,10 @@ impl Lockstep {
                 } else if expiry.is_some() {
                     self.poll();
                 }
+            }
+            Act::Send { topic } => {
+                let topic = peer::topic(topic);
+                self.send(&Publish { topic, ..message(self.tags + 1, QoS::AtMostOnce) });
             }
             Act::Subscribe(count) => {
                 let filters = vec![SubscribeFilter::new(filter(), QoS::ExactlyOnce); count];
@@ -206,20 +205,19 @@ impl Lockstep {
                 let (token, number) = self.tokens.swap_remove(which % self.tokens.len());
                 let is_sayable = is_v5 && reason.allowed_in(PacketKind::Puback, Side::Client);
                 let said = if is_sayable { reason } else { ReasonCode::Success };
-                let expected = self.model.reference.acknowledge(number, said);
+                let expected = self.model.acknowledge(number, said);
                 assert_eq!(self.session.acknowledge(token, reason), expected);
                 assert!(!self.session.acknowledge(token, reason), "a token answers once");
             }
-            Act::Pass { millis, asleep } if asleep && !self.model.observer.is_pressed() => {
+            Act::Pass { millis, asleep } if asleep && !self.model.is_pressed() => {
                 self.write(usize::MAX);
                 self.now += Duration::from_millis(millis);
             }
             Act::Pass { millis, .. } => self.pass(Duration::from_millis(millis)),
             from_peer => {
                 self.messages += 1;
-                let Model { reference, observer, .. } = &self.model;
-                let bytes = peer::says(&from_peer, self.config.version, reference, observer, self.messages);
-                if is_rude || self.model.is_right(&bytes, self.now) {
+                let bytes = peer::says(&from_peer, self.config.version, &self.model, self.messages);
+                if is_rude || self.is_right(&bytes) {
                     self.wire.extend(bytes);
                 }
             }
@@ -247,9 +245,7 @@ impl Lockstep {
                 properties.set_request_problem_information(false);
             }
         }
-        self.model.close();
-        self.model.reference.owe(connect.clone().into(), true);
-        self.model.observer.open(connect.clone(), self.now);
+        self.model.open(connect.clone(), self.now);
         self.session.handle_opened(self.now, connect).expect("nothing in it is to be refused");
         self.forget_bytes();
     }
@@ -266,8 +262,12 @@ impl Lockstep {
         } else {
             self.store = Store::of(&self.session, self.now);
         }
-        self.session = self.store.restore(self.config.clone(), self.now);
         self.model.restart(written);
+        if written && !self.config.durable {
+            self.store.rewind();
+            self.model.kept.last_id = 0;
+        }
+        self.session = self.store.restore(self.config.clone(), self.now);
         self.has_store_failed = false;
         self.tokens.clear();
         self.forget_bytes();
@@ -277,7 +277,7 @@ impl Lockstep {
     /// The session keeps what the model keeps: nothing is lost, and no identifier stays in use.
     fn check_kept(&self) {
         let kept: BTreeSet<Key> = self.session.snapshot().map(|record| record.key()).collect();
-        assert_eq!(kept, self.model.reference.kept.keys());
+        assert_eq!(kept, self.model.kept.keys());
     }
 
     fn forget_bytes(&mut self) {
@@ -302,12 +302,39 @@ impl Lockstep {
         }
     }
 
+    /// Publishes of QoS 0, at once.
+    fn send(&mut self, publish: &Publish) {
+        self.tags += 1;
+        match self.session.send(publish) {
+            Ok(end) => {
+                self.note("sends", &"Immediately");
+                self.model.send(publish);
+                self.immediate.insert(self.tags, end);
+            }
+            Err(Refusal::Busy) => {
+                // A flow may have gone on before it was its turn, which it keeps until there is room.
+                let is_before = self.model.waiting().next().is_some() || self.session.in_flight() > 0;
+                assert!(is_before, "nothing is before {publish:?}");
+            }
+            Err(refusal) => {
+                let is_ready = self.model.phase() == Phase::Ready;
+                assert!(!is_ready || !self.model.takes(&publish.clone().into()), "{publish:?}: {refusal}");
+            }
+        }
+    }
+
+    /// Whether a server may send this now, as far as it can know.
+    fn is_right(&self, bytes: &[u8]) -> bool {
+        let mut model = self.model.clone();
+        !model.is_deaf() && foretell(&mut model, &self.config, &mut BytesMut::from(bytes), self.now).is_ok()
+    }
+
     /// Some of what is on the wire arrives.
     fn hear(&mut self, bytes: usize) {
         let count = bytes.min(self.wire.len());
         self.input.extend_from_slice(&self.wire[..count]);
         self.arrived.extend(self.wire.drain(..count));
-        let expected = self.model.hear(&mut self.arrived, self.now);
+        let expected = foretell(&mut self.model, &self.config, &mut self.arrived, self.now);
         let actual = loop {
             match self.session.handle_input(self.now, &mut self.input) {
                 Ok(0) => break None,
@@ -315,13 +342,17 @@ impl Lockstep {
                 Err(error) => break Some(error),
             }
         };
-        if let Some(expected) = expected {
-            self.note("blames", &expected.violation);
-            assert_eq!(actual, Some(expected.clone()));
-            let again = self.session.handle_input(self.now, &mut BytesMut::from(&b"\xd0\x00"[..]));
-            assert_eq!(again, Err(expected), "an error is latched");
-        } else if !self.model.is_deaf() {
-            assert_eq!(actual, None, "an honest peer is blamed");
+        match (expected, actual) {
+            (Err(expected), Some(error)) => {
+                self.note("blames", &error.violation);
+                assert_eq!((error.packet, error.reason_code()), expected, "{error}");
+                let again = self.session.handle_input(self.now, &mut BytesMut::from(&b"\xd0\x00"[..]));
+                assert_eq!(again, Err(error.clone()), "an error is latched");
+                self.model.fail(error, self.now);
+            }
+            (Err(expected), None) => panic!("nobody is blamed for {expected:?}"),
+            (Ok(()), Some(error)) => assert!(self.model.is_deaf(), "an honest peer is blamed: {error}"),
+            (Ok(()), None) => {}
         }
         if self.model.is_deaf() {
             self.input.clear();
@@ -336,14 +367,16 @@ impl Lockstep {
         }
         loop {
             if commits && self.store.commit(&mut self.session, self.now) {
-                self.model.reference.store();
+                self.model.store();
             }
             if self.store.is_at_work() {
                 return;
             }
             let is_something = self.store.begin(&mut self.session, self.now);
-            self.model.reference.hand_out(is_something);
             self.is_all_stored = !is_something;
+            if is_something {
+                self.model.hand_out();
+            }
             if !is_something || !commits {
                 return;
             }
@@ -363,10 +396,8 @@ impl Lockstep {
                 self.session.handle_timeout(self.now);
                 continue;
             }
-            self.model.reference.settled(has_all, self.now);
-            let is_sealed = self.model.reference.link.is_sealed;
             let is_to_close = duty == Duty::Close;
-            self.model.observer.settled(is_to_close, is_sealed, self.output.len(), self.now);
+            self.model.settled(has_all, is_to_close, self.output.len(), self.now);
             if is_to_close {
                 self.close();
             }
@@ -378,17 +409,20 @@ impl Lockstep {
     fn show_output(&mut self) {
         let known = usize::try_from(self.shown - self.written).expect("less than the output");
         let mut bytes: BytesMut = self.output.chunks().flatten().skip(known).copied().collect();
+        let decoder = Decoder::new(self.config.version, Side::Client);
         loop {
             let before = bytes.len();
-            let Some(packet) = self.model.observer.see(&mut bytes, self.now) else { break };
+            let Some(packet) = decoder.decode_from(&mut bytes).expect("a legal packet") else { break };
             self.shown += (before - bytes.len()) as u64;
             self.note("sends", &packet.kind());
-            if self.model.observer.has_aliases() {
-                self.note("sends", &"Alias");
+            if let Packet::Publish(publish) = &packet {
+                if publish.properties.topic_alias().is_some() {
+                    self.note("sends", &"Alias");
+                }
+                let end = self.immediate.remove(&number(&publish.payload));
+                assert!(end.is_none_or(|end| end == self.shown), "{publish:?} does not end at {end:?}");
             }
-            if packet != Packet::Pingreq || self.model.observer.ping(self.now) {
-                self.model.reference.sent(&packet, self.shown, self.now);
-            }
+            self.model.sent(packet, self.shown, self.now);
         }
         assert!(bytes.is_empty(), "half a packet is sent");
     }
@@ -399,7 +433,7 @@ impl Lockstep {
         if count > 0 {
             self.output.advance(count);
             self.written += count as u64;
-            self.model.reference.written(self.written);
+            self.model.written(self.written);
             self.session.handle_written(self.now, count);
         }
     }
@@ -421,7 +455,6 @@ impl Lockstep {
 
     /// The application takes its news.
     fn listen(&mut self) {
-        self.model.gather();
         while let Some(event) = self.session.poll_event() {
             let news = News::of(&event);
             self.note("tells", &news);
@@ -451,111 +484,30 @@ impl Lockstep {
     }
 }
 
-impl Model {
-    fn new(config: &Config) -> Self {
-        let (reference, observer) = (Reference::new(config.clone()), Observer::new(config.clone()));
-        Self { reference, observer, news: VecDeque::new() }
-    }
-
-    /// What becomes of messages is told before the rest.
-    fn gather(&mut self) {
-        self.news.append(&mut self.reference.news);
-        self.news.extend(self.observer.news.drain(..).map(|news| (news, None)));
-    }
-
-    fn close(&mut self) {
-        self.observer.close();
-        self.reference.close();
-        self.gather();
-    }
-
-    fn restart(&mut self, written: bool) {
-        self.close();
-        self.reference.restart(written);
-        self.news.clear();
-    }
-
-    fn free_id(&self) -> mqtt_session::codec::PacketId {
-        self.reference.free_id(|id| self.observer.is_requested(id))
-    }
-
-    /// Whether nothing that comes in matters any more.
-    fn is_deaf(&self) -> bool {
-        self.reference.link.is_sealed || self.observer.phase() == Phase::Closed
-    }
-
-    /// Whether the wish to send this is granted.
-    fn submit(&mut self, tag: u64, packet: &Packet, now: Timestamp) -> bool {
-        let is_early = self.observer.phase() != Phase::Ready;
-        if !self.observer.submit(tag, packet, now) {
-            return false;
-        }
-        if let Packet::Publish(publish) = packet {
-            return self.reference.publish(tag, publish, now);
-        }
-        let at_once = is_early || matches!(packet, Packet::Auth(_) | Packet::Pingreq);
-        self.reference.owe(packet.clone(), at_once);
-        if is_early && matches!(packet, Packet::Disconnect(_)) {
-            self.reference.seal(false);
-        }
-        true
-    }
-
-    /// These bytes arrive behind those; the rule that they break.
-    fn hear(&mut self, arrived: &mut BytesMut, now: Timestamp) -> Option<ProtocolError> {
-        while !self.is_deaf() {
-            let heard = self.observer.hear(arrived, now);
-            let meant = heard.and_then(|packet| packet.map(|packet| self.meant(packet)).transpose());
-            self.gather();
-            match meant {
-                Ok(Some(())) => {}
+/// The model takes whatever packets have arrived; the one that breaks a rule, and what the server is told.
+fn foretell(
+    model: &mut Model,
+    config: &Config,
+    arrived: &mut BytesMut,
+    now: Timestamp,
+) -> Result<(), (Option<PacketKind>, ReasonCode)> {
+    let decoder = Decoder::new(config.version, Side::Server).with_max_packet_size(config.max_packet_size);
+    while !model.is_deaf() {
+        let is_first = matches!(model.phase(), Phase::AwaitConnack | Phase::AwaitAnswer);
+        let packet = if config.version == Version::V5 && is_first && arrived.starts_with(&ONLY_V311) {
+            arrived.clear();
+            Connack::new(false, ReasonCode::UnsupportedProtocolVersion).into()
+        } else {
+            match decoder.decode_from(arrived) {
+                Ok(Some(packet)) => packet,
                 Ok(None) => break,
-                Err(error) => {
-                    let complaint = self.observer.fail(&error, now);
-                    let is_cut = complaint.is_none();
-                    complaint.into_iter().for_each(|complaint| self.reference.owe(complaint, true));
-                    self.reference.seal(is_cut);
-                    return Some(error);
-                }
+                Err(error) => return Err((error.packet, error.reason_code())),
             }
-        }
-        None
-    }
-
-    fn meant(&mut self, packet: Packet) -> Result<(), ProtocolError> {
-        let kind = packet.kind();
-        let Self { reference, .. } = self;
-        let meant = match packet {
-            Packet::Publish(publish) => reference.message(publish),
-            Packet::Ack(Ack { kind: AckKind::Pubrel, packet_id, .. }) => reference.released(packet_id),
-            Packet::Ack(ack) => reference.acknowledged(&ack),
-            Packet::Connack(connack) => {
-                if connack.reason.is_error() {
-                    reference.seal(true);
-                } else {
-                    reference.accepted(&connack);
-                }
-                Ok(())
-            }
-            Packet::Disconnect(_) => {
-                reference.seal(true);
-                Ok(())
-            }
-            _ => Ok(()),
         };
-        meant.map_err(|violation| ProtocolError { violation, packet: Some(kind) })
+        let kind = packet.kind();
+        model.hear(packet, now).map_err(|reason| (Some(kind), reason))?;
     }
-
-    /// Whether a server may send this now, as far as it can know.
-    fn is_right(&self, bytes: &[u8], now: Timestamp) -> bool {
-        !self.is_deaf() && self.clone().hear(&mut BytesMut::from(bytes), now).is_none()
-    }
-
-    fn timeout(&mut self, now: Timestamp) {
-        if self.observer.timeout(now) {
-            self.reference.seal(true);
-        }
-    }
+    Ok(())
 }
 
 fn filter() -> TopicFilter {

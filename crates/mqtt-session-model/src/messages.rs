@@ -1,7 +1,5 @@
 //! Messages that can be told apart: the payload is a number.
 
-use std::time::Duration;
-
 use mqtt_session::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Version};
 
 /// The message number `n`, without a packet identifier.
@@ -9,16 +7,6 @@ use mqtt_session::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Vers
 pub fn message(n: u64, qos: QoS) -> Publish {
     let topic = TopicName::from_static("t").expect("a plain topic");
     Publish { qos, ..Publish::new(topic, n.to_string().into_bytes()) }
-}
-
-/// A message of which so much is left of its Message Expiry Interval: a begun second counts, and there is at least one.
-#[must_use]
-pub fn aged(mut publish: Publish, left: Option<Duration>) -> Publish {
-    if let (Some(left), Some(interval)) = (left, publish.properties.message_expiry_interval()) {
-        let seconds = left.as_micros().div_ceil(1_000_000).max(1);
-        publish.properties.set_message_expiry_interval(interval.min(seconds as u32));
-    }
-    publish
 }
 
 /// The number of a message.

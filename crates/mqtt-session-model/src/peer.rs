@@ -1,7 +1,7 @@
 //! What the server of a [`Step`](crate::step::Step) sends: the packet that an act stands for, in the light of what the client
 //! has sent.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_session::Stage;
 use mqtt_session::codec::{
@@ -9,21 +9,13 @@ use mqtt_session::codec::{
     ReasonCode, Side, Suback, Text, TopicName, Unsuback, Version,
 };
 
-use crate::kept::Outgoing;
 use crate::messages::{id, message};
-use crate::observer::Observer;
-use crate::reference::Reference;
+use crate::model::{Model, Wish};
 use crate::step::Act;
 
 /// The bytes that an act sends; none if there is nothing to refer to, or it is not the server's. A message has this
 /// number.
-pub(crate) fn says(
-    act: &Act,
-    version: Version,
-    reference: &Reference,
-    observer: &Observer,
-    number: u64,
-) -> Vec<u8> {
+pub(crate) fn says(act: &Act, version: Version, model: &Model, number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let is_v5 = version == Version::V5;
     match *act {
@@ -52,7 +44,7 @@ pub(crate) fn says(
             encoded.expect("a packet of the server");
         }
         _ => {
-            let packet = packet(act, is_v5, reference, observer);
+            let packet = packet(act, is_v5, model);
             packet
                 .iter()
                 .for_each(|packet| _ = packet.encode(version, &mut bytes).expect("a packet of the server"));
@@ -61,19 +53,22 @@ pub(crate) fn says(
     bytes
 }
 
-fn packet(act: &Act, is_v5: bool, reference: &Reference, observer: &Observer) -> Option<Packet> {
+fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
     let in_words = |ack: Ack| if is_v5 { ack } else { ack.with_reason(ReasonCode::Success) };
     Some(match *act {
-        Act::Accept { present, window, without_qos2, aliases, confused } => {
+        Act::Accept { present, window, without_qos2, aliases, size, confused } => {
             let mut connack = Connack::new(present, ReasonCode::Success);
             if is_v5 {
                 let properties = &mut connack.properties;
                 NonZeroU16::new(window).into_iter().for_each(|window| properties.set_receive_maximum(window));
                 properties.set_topic_alias_maximum(aliases);
+                size.and_then(NonZeroU32::new)
+                    .into_iter()
+                    .for_each(|size| properties.set_maximum_packet_size(size));
                 if without_qos2 {
                     properties.set_maximum_qos(QoS::AtLeastOnce);
                 }
-                if observer.has_method() != confused {
+                if model.method().is_some() != confused {
                     properties.set_authentication_method(&method(false));
                 }
             }
@@ -81,7 +76,7 @@ fn packet(act: &Act, is_v5: bool, reference: &Reference, observer: &Observer) ->
         }
         Act::Refuse => Connack::new(false, ReasonCode::ServerUnavailable).into(),
         Act::Answer { which, reason, explains } => {
-            let ack = pick(honest_acks(reference).collect(), which)?;
+            let ack = pick(honest_acks(model).collect(), which)?;
             let mut ack = in_words(allowed(ack, reason));
             if explains && is_v5 {
                 ack.properties =
@@ -90,7 +85,9 @@ fn packet(act: &Act, is_v5: bool, reference: &Reference, observer: &Observer) ->
             ack.into()
         }
         Act::AnswerRequest { which, extra, confused } => {
-            let request = pick(observer.requests().collect(), which)?;
+            let requests =
+                model.kept.wishes.values().map(|wish| &wish.packet).filter(|packet| is_request(packet));
+            let request = pick(requests.collect(), which)?;
             let (packet_id, filters, is_subscribe) = match request {
                 Packet::Subscribe(subscribe) => (subscribe.packet_id, subscribe.filters.len(), true),
                 Packet::Unsubscribe(unsubscribe) => (unsubscribe.packet_id, unsubscribe.filters.len(), false),
@@ -103,12 +100,12 @@ fn packet(act: &Act, is_v5: bool, reference: &Reference, observer: &Observer) ->
             }
         }
         Act::Release { which } => {
-            let recorded = reference.kept.incoming.iter().filter(|(_, message)| message.recorded);
+            let recorded = model.kept.incoming.iter().filter(|(_, message)| message.recorded);
             Ack::new(AckKind::Pubrel, pick(recorded.map(|(id, _)| *id).collect(), which)?).into()
         }
         Act::Ack(kind, packet_id, reason) => {
-            let incoming = reference.kept.incoming.keys().copied();
-            let outgoing = reference.kept.outgoing.values().filter_map(|outgoing| outgoing.publish.packet_id);
+            let incoming = model.kept.incoming.keys().copied();
+            let outgoing = model.kept.wishes.values().filter_map(|wish| wish.packet.packet_id());
             let ids: Vec<PacketId> = outgoing.chain(incoming).collect();
             let packet_id = pick(ids, packet_id.into()).unwrap_or(id(packet_id));
             in_words(allowed(Ack::new(kind, packet_id), reason)).into()
@@ -135,14 +132,18 @@ pub(crate) fn method(is_other: bool) -> Text {
 }
 
 /// What an honest server would say next to the publishes that it has seen.
-fn honest_acks(reference: &Reference) -> impl Iterator<Item = Ack> {
-    let carried = reference.kept.outgoing.values().filter(|outgoing| outgoing.carried.is_some());
-    let kind = |outgoing: &Outgoing| match (outgoing.publish.qos, outgoing.stage) {
-        (QoS::ExactlyOnce, Stage::Received) => AckKind::Pubcomp,
-        (QoS::ExactlyOnce, _) => AckKind::Pubrec,
+fn honest_acks(model: &Model) -> impl Iterator<Item = Ack> {
+    let kind = |flow: &Wish| match (flow.qos(), flow.stage) {
+        (Some(QoS::ExactlyOnce), Stage::Received) => AckKind::Pubcomp,
+        (Some(QoS::ExactlyOnce), _) => AckKind::Pubrec,
         _ => AckKind::Puback,
     };
-    carried.filter_map(move |outgoing| Some(Ack::new(kind(outgoing), outgoing.publish.packet_id?)))
+    let carried = model.kept.wishes.values().filter(|wish| wish.is_flow() && wish.carried.is_some());
+    carried.filter_map(move |flow| Some(Ack::new(kind(flow), flow.packet.packet_id()?)))
+}
+
+fn is_request(packet: &Packet) -> bool {
+    matches!(packet, Packet::Subscribe(_) | Packet::Unsubscribe(_))
 }
 
 fn pick<T>(mut all: Vec<T>, which: usize) -> Option<T> {

@@ -46,7 +46,8 @@ pub enum Act {
     Cut,
     /// The process dies, and begins again from its store.
     Restart {
-        /// Whether what was being written is stored.
+        /// Whether what was being written is stored. Without a store: whether so much has gone by that identifiers begin
+        /// anew.
         written: bool,
     },
     /// The store fails.
@@ -59,6 +60,11 @@ pub enum Act {
         topic: u8,
         /// The Message Expiry Interval in seconds (5.0).
         expiry: Option<u32>,
+    },
+    /// The application publishes at QoS 0, at once.
+    Send {
+        /// Which of a few topics.
+        topic: u8,
     },
     /// The application subscribes, to so many filters.
     Subscribe(usize),
@@ -90,6 +96,8 @@ pub enum Act {
         without_qos2: bool,
         /// Its Topic Alias Maximum.
         aliases: u16,
+        /// Its Maximum Packet Size, if it has one.
+        size: Option<u32>,
         /// Whether it names a method if it should not, or not the right one.
         confused: bool,
     },
@@ -204,6 +212,7 @@ impl Act {
             7 if a < 64 => Self::Garbage(vec![a, b]),
             8 if a < 64 => Self::FailStore,
             9 if a < 64 => Self::Damaged { id, bit: usize::from(b) },
+            10..=11 if a < 96 => Self::Send { topic: c % 4 },
             0..=15 => {
                 Self::Publish { qos: qos(a), topic: c % 4, expiry: (b < 64).then_some(u32::from(b % 8)) }
             }
@@ -234,7 +243,9 @@ fn open(a: u8, b: u8, c: u8) -> Act {
 
 fn accept(a: u8, b: u8, c: u8) -> Act {
     let (window, aliases) = (u16::from(a % 4), u16::from(c % 3));
-    Act::Accept { present: b >= 32, window, without_qos2: a >= 240, aliases, confused: c >= 224 }
+    // Topics and intervals decide which publishes are larger than that.
+    let size = (b >= 224).then_some(14 + u32::from(c % 16));
+    Act::Accept { present: b >= 32, window, without_qos2: a >= 240, aliases, size, confused: c >= 224 }
 }
 
 fn auth(a: u8, b: u8) -> Act {

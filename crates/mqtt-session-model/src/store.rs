@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mqtt_session::codec::PacketId;
 use mqtt_session::codec::bytes::Bytes;
 use mqtt_session::{Config, Key, Operation, Record, Session, Timestamp};
 
@@ -33,6 +34,16 @@ impl Store {
         let mut store = Self { since: now, ..Self::default() };
         session.snapshot().for_each(|record| store.put(&record));
         store
+    }
+
+    /// The next packet identifier is the first one, as it is after all others.
+    pub fn rewind(&mut self) {
+        let session = self.kept.remove(&Key::Session.to_bytes());
+        let record = session.and_then(|bytes| Record::decode(Key::Session, &bytes.into()).ok());
+        if let Some(Record::Session { version, clock, client_id, next_delivery_id, .. }) = record {
+            let next_packet_id = PacketId::MIN;
+            self.put(&Record::Session { version, clock, client_id, next_packet_id, next_delivery_id });
+        }
     }
 
     /// Begins to write what the session hands out; false if it hands out nothing.

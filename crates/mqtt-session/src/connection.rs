@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::{Buf, BytesMut};
 use mqtt_codec::{
     Ack, AckKind, AckProperties, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind,
-    PublishFrame, QoS, ReasonCode, Received, Side, Text, TopicName, Version,
+    PublishFrame, QoS, ReasonCode, Received, Side, Suback, Text, TopicName, Unsuback, Version,
 };
 
 use crate::auth::Authentication;
@@ -414,6 +414,11 @@ impl Connection {
             Packet::Ack(Ack { kind, packet_id, reason, properties }) => {
                 let properties = (!properties.is_empty()).then(|| Box::new(properties));
                 self.acknowledged(kind, packet_id, reason, properties, kept, news)
+            }
+            Packet::Suback(Suback { packet_id, .. }) | Packet::Unsuback(Unsuback { packet_id, .. })
+                if self.send_queue.has_unsent_request(packet_id) =>
+            {
+                Err(ProtocolError::new(Violation::UnknownRequest, packet.kind()))
             }
             Packet::Suback(suback) => self.requests.suback(suback, news),
             Packet::Unsuback(unsuback) => self.requests.unsuback(unsuback, self.terms.version, news),

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use mqtt_codec::Packet;
+use mqtt_codec::{Packet, PacketId};
 
 use crate::held::Place;
 use crate::news::News;
@@ -106,6 +106,11 @@ impl SendQueue {
         self.resumed = resumption.publishes;
         let unstored = resumption.unstored.into_iter();
         self.unstored = unstored.map(|(turn, batch)| (Next::Flow(turn), batch)).collect();
+    }
+
+    /// Whether a request with this identifier is yet to be sent. The server can't have an answer to it.
+    pub(crate) fn has_unsent_request(&self, packet_id: PacketId) -> bool {
+        self.requests.iter().any(|request| request.packet_id() == Some(packet_id))
     }
 
     /// Requests wait until the store has that.

@@ -60,6 +60,19 @@ fn answers_that_fit_no_request_are_protocol_errors() {
 }
 
 #[test]
+fn an_answer_to_a_request_that_was_not_sent_fits_no_request() {
+    both(|version| {
+        let mut rig = Rig::ready(version);
+        rig.submit(subscribe(1, &["a"])).unwrap();
+        assert_eq!(rig.peer_wrong(suback(1, &[ReasonCode::Success])), Violation::UnknownRequest);
+        let mut rig = Rig::ready(version);
+        rig.submit(unsubscribe(1, &["a"])).unwrap();
+        let reasons: &[_] = if version == V5 { &[ReasonCode::Success] } else { &[] };
+        assert_eq!(rig.peer_wrong(unsuback(1, reasons)), Violation::UnknownRequest);
+    });
+}
+
+#[test]
 fn requests_that_are_sent_make_room_for_others() {
     let mut rig = Rig::ready(V5);
     for round in 0..10_000 {
