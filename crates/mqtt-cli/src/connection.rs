@@ -102,8 +102,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// The topic that the URL names. It is taken as it stands, so a filter may follow: mqtt://host/plant/#
-    pub(crate) fn url_topic(&self) -> Option<&str> {
-        self.url_parts().and_then(|(_, topic)| topic)
+    ///
+    /// The rest of the URL is looked at first: what follows a slash may be that of a password which is not percent-encoded.
+    pub(crate) fn url_topic(&self) -> Result<Option<&str>, Failure> {
+        let Some((url, topic)) = self.url_parts() else { return Ok(None) };
+        url.parse::<Options>().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        Ok(topic)
     }
 
     /// Whether the session is to outlive this program.
@@ -229,7 +233,7 @@ mod tests {
             let connection = parse(&format!("-L {url}"));
             let options = connection.options().unwrap().build().unwrap();
             assert_eq!(
-                (options.endpoint().to_string().as_str(), connection.url_topic()),
+                (options.endpoint().to_string().as_str(), connection.url_topic().ok().flatten()),
                 (place, topic),
                 "{url}"
             );

@@ -92,7 +92,7 @@ pub(crate) struct PubArgs {
 
 /// Connects, sends everything, waits for each outcome, disconnects.
 pub(crate) async fn run(args: PubArgs) -> Result<(), Failure> {
-    let Some(topic) = args.topic.as_deref().or(args.connection.url_topic()) else {
+    let Some(topic) = args.topic.as_deref().or(args.connection.url_topic()?) else {
         return Err(Failure::new(Exit::Usage, "no topic; give one with -t, or in the URL"));
     };
     if let Err(error) = TopicName::new(topic) {

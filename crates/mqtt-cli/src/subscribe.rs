@@ -107,7 +107,7 @@ pub(crate) async fn run(args: SubArgs) -> Result<(), Failure> {
 
 /// The filters of `-t` and of the URL.
 fn filters(args: &SubArgs) -> Result<Vec<TopicFilter>, Failure> {
-    let all = args.topics.iter().map(String::as_str).chain(args.connection.url_topic());
+    let all = args.topics.iter().map(String::as_str).chain(args.connection.url_topic()?);
     let filters = all.map(|filter| {
         TopicFilter::new(filter).map_err(|error| {
             Failure::new(Exit::Usage, format!("topic filter {}: {error}", Printable(filter)))

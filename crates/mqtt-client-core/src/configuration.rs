@@ -1,7 +1,6 @@
 //! [`Configuration`]: options from a file, in TOML, YAML, JSON or whatever else serde reads.
 
 use std::collections::BTreeMap;
-use std::fmt;
 #[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use serde::Deserialize;
 #[cfg(feature = "tls")]
 use crate::TlsOptions;
 use crate::codec::{QoS, Version};
+use crate::secret::Secret;
 use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EXPIRES, TopicDefaults};
 
 /// Options as a configuration file has them, to be read from any format that serde knows (feature `serde`).
@@ -134,16 +134,6 @@ struct Will {
     retain: bool,
 }
 
-/// Text that `Debug` does not tell.
-#[derive(Clone, Deserialize)]
-struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({} bytes)", self.0.len())
-    }
-}
-
 impl Default for Configuration {
     fn default() -> Self {
         Configuration {
@@ -194,8 +184,8 @@ impl Configuration {
         if let Some(client_id) = &self.client_id {
             options = options.client_id(client_id);
         }
-        if let Some(Secret(uri)) = &self.connection.uri {
-            options = options.url(uri);
+        if let Some(uri) = &self.connection.uri {
+            options = options.url(&String::from_utf8_lossy(uri));
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls()? {
@@ -203,8 +193,7 @@ impl Configuration {
         }
         match (&self.username, &self.password) {
             (Some(username), password) => {
-                let password = password.as_ref().map(|Secret(password)| password.as_bytes());
-                options = options.credentials(username, password);
+                options = options.credentials(username, password.as_deref());
             }
             (None, Some(_)) => return Err(fault("password", "needs a username")),
             (None, None) => {}

@@ -2,8 +2,9 @@
 
 use crate::InvalidOptions;
 use crate::codec::{Binary, Text};
+use crate::secret::Secret;
 
-/// Who the client says it is. `Debug` tells the password's length only.
+/// Who the client says it is. The password is wiped from memory with its last clone, CONNECT's included; `Debug` tells the password's length only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(crate) username: Option<Text>,
@@ -15,7 +16,7 @@ impl Credentials {
         let fault = |problem| InvalidOptions::Option { option: "credentials", problem };
         let username = Text::try_from(username).map_err(|error| fault(format!("user name: {error}")))?;
         let password = password
-            .map(|password| Binary::try_from(password.to_vec()))
+            .map(|password| Binary::new(Secret::new(password.to_vec()).into_bytes()))
             .transpose()
             .map_err(|error| fault(format!("password: {error}")))?;
         Ok(Credentials { username: Some(username), password })

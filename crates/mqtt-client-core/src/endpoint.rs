@@ -4,7 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use zeroize::Zeroize as _;
+
 use crate::error_texts::error_texts;
+use crate::secret::Secret;
 use crate::url::{Url, percent_decoded};
 
 /// The port of plain MQTT, used when a URL names none.
@@ -95,6 +98,14 @@ pub struct Endpoint {
 struct More {
     path: String,
     headers: Vec<(String, String)>,
+}
+
+impl Drop for More {
+    /// A query and a header may hold a token.
+    fn drop(&mut self) {
+        self.path.zeroize();
+        self.headers.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
 }
 
 impl Endpoint {
@@ -249,7 +260,7 @@ impl FromStr for Endpoint {
 pub(crate) struct BrokerUrl {
     pub(crate) endpoint: Endpoint,
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) password: Option<Secret>,
 }
 
 impl BrokerUrl {

@@ -85,6 +85,7 @@ mod replies;
 mod report;
 mod request;
 mod router;
+mod secret;
 mod shared;
 mod slots;
 mod store;

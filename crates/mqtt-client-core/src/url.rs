@@ -4,6 +4,7 @@
 use std::net::Ipv6Addr;
 
 use crate::InvalidUrl;
+use crate::secret::Secret;
 
 /// A URL whose every part has been checked against the grammar.
 pub(crate) struct Url<'a> {
@@ -111,10 +112,10 @@ impl<'a> Authority<'a> {
     }
 
     /// User name and password, decoded.
-    pub(crate) fn credentials(&self) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    pub(crate) fn credentials(&self) -> Option<(Vec<u8>, Option<Secret>)> {
         let info = self.userinfo?;
         let (user, password) = match info.split_once(':') {
-            Some((user, password)) => (user, Some(percent_bytes(password))),
+            Some((user, password)) => (user, Some(Secret::new(percent_bytes(password)))),
             None => (info, None),
         };
         Some((percent_bytes(user), password))
@@ -209,7 +210,9 @@ mod tests {
             Ok((authority.host()?, authority.port()?, authority.credentials()))
         };
         let expected = expected.map(|(host, port, credentials)| {
-            let owned = credentials.map(|(user, password)| (user.to_vec(), password.map(<[u8]>::to_vec)));
+            let owned = credentials.map(|(user, password)| {
+                (user.to_vec(), password.map(|password| Secret::new(password.to_vec())))
+            });
             (host.to_owned(), port, owned)
         });
         assert_eq!(parts(), expected, "{text}");

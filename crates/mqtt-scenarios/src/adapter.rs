@@ -1,5 +1,6 @@
 //! The calls that both adapters offer, in a form that blocks, so that a scenario reads the same over either.
 
+use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ pub trait Client: Clone + Send + Sync + 'static {
     ///
     /// # Panics
     /// After [`PATIENCE`].
-    fn wait<F: IntoFuture>(&self, future: F) -> F::Output;
+    fn wait<F: IntoFuture<Output: Debug>>(&self, future: F) -> F::Output;
 
     /// Subscribes with the default options.
     ///

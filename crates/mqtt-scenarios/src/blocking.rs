@@ -1,5 +1,6 @@
 //! mqtt-blocking, as it comes.
 
+use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mqtt_client_core::{
     RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder, SubscribeError,
 };
 
+use crate::secrets::{told, told_error};
 use crate::{Adapter, Client, Events, PATIENCE, Subscription};
 
 /// The adapter mqtt-blocking.
@@ -26,15 +28,15 @@ impl Adapter for Blocking {
     }
 
     fn connect(&self, options: Options) -> Result<Self::Client, ClientError> {
-        mqtt_blocking::connect(options)
+        told_error(told(mqtt_blocking::connect(options)))
     }
 
     fn publish_once(&self, options: Options, topic: &str, payload: &str) -> Result<Delivered, OneShotError> {
-        mqtt_blocking::publish_once(options, topic, payload.to_owned())
+        told_error(told(mqtt_blocking::publish_once(options, topic, payload.to_owned())))
     }
 
     fn receive_once(&self, options: Options, filter: &str, time: Duration) -> Result<Message, OneShotError> {
-        mqtt_blocking::receive_once(options, filter, time)
+        told_error(told(mqtt_blocking::receive_once(options, filter, time)))
     }
 
     fn client(&self, options: Options) -> Self::Client {
@@ -48,7 +50,7 @@ impl Client for mqtt_blocking::Client {
     type Events = mqtt_blocking::Events;
 
     fn connect(&self) -> Result<Connected, Offline> {
-        self.wait(self.connect())
+        told_error(self.wait(self.connect()))
     }
 
     fn reconnect(&self) -> Result<Connected, Offline> {
@@ -96,7 +98,7 @@ impl Client for mqtt_blocking::Client {
         filters: impl IntoFilters,
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError> {
-        self.wait(configure(self.subscribe(filters)))
+        told_error(self.wait(configure(self.subscribe(filters))))
     }
 
     fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
@@ -132,9 +134,9 @@ impl Client for mqtt_blocking::Client {
     }
 
     #[track_caller]
-    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+    fn wait<F: IntoFuture<Output: Debug>>(&self, future: F) -> F::Output {
         match future.wait_timeout(PATIENCE) {
-            Ok(output) => output,
+            Ok(output) => told(output),
             Err(_) => panic!("not ready within {PATIENCE:?}"),
         }
     }
@@ -142,7 +144,7 @@ impl Client for mqtt_blocking::Client {
 
 impl Subscription for mqtt_blocking::Subscription {
     fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError> {
-        self.recv_timeout(time)
+        told_error(told(self.recv_timeout(time)))
     }
 
     fn dropped(&self) -> u64 {
@@ -156,6 +158,6 @@ impl Subscription for mqtt_blocking::Subscription {
 
 impl Events for mqtt_blocking::Events {
     fn next_within(&mut self, patience: Duration) -> Option<Event> {
-        self.recv_timeout(patience).ok()
+        told(self.recv_timeout(patience).ok())
     }
 }

@@ -8,6 +8,7 @@ use mqtt_client_core::codec::Version;
 use mqtt_client_core::{Options, OptionsBuilder, Reconnect, SESSION_NEVER_EXPIRES};
 
 use crate::Adapter;
+use crate::secrets::{PASSWORD, USER, told};
 
 /// Numbers the names that have to differ from all others at a broker.
 static NAMES: AtomicU32 = AtomicU32::new(0);
@@ -27,13 +28,17 @@ impl<A: Adapter> Case<A> {
         Case { adapter: A::start(), version }
     }
 
-    /// Options to build on: the version, and a reconnect without much waiting.
+    /// Options to build on: the version, a reconnect without much waiting, and a password that nobody may hear of.
     pub fn options(&self, url: &str) -> OptionsBuilder {
-        Options::builder().url(url).version(self.version).reconnect(Reconnect {
-            first_wait: Duration::from_millis(20),
-            max_wait: Duration::from_millis(100),
-            ..Reconnect::default()
-        })
+        Options::builder()
+            .credentials(USER, Some(PASSWORD.as_bytes()))
+            .url(url)
+            .version(self.version)
+            .reconnect(Reconnect {
+                first_wait: Duration::from_millis(20),
+                max_wait: Duration::from_millis(100),
+                ..Reconnect::default()
+            })
     }
 
     /// The same with a session that outlives its connections, for this client id.
@@ -56,7 +61,7 @@ impl<A: Adapter> Case<A> {
     /// When it can't connect.
     #[track_caller]
     pub fn connect_with(&self, options: OptionsBuilder) -> A::Client {
-        let options = options.build().expect("the scenario's options make sense");
+        let options = told(options.build().expect("the scenario's options make sense"));
         match self.adapter.connect(options) {
             Ok(client) => client,
             Err(error) => panic!("can't connect: {error}"),
@@ -65,7 +70,7 @@ impl<A: Adapter> Case<A> {
 
     /// A client that has not been told to connect.
     pub fn client(&self, options: OptionsBuilder) -> A::Client {
-        self.adapter.client(options.build().expect("the scenario's options make sense"))
+        self.adapter.client(told(options.build().expect("the scenario's options make sense")))
     }
 
     /// A name that nobody else uses at any broker: for topics and client ids.

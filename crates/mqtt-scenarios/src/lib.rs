@@ -12,6 +12,7 @@
 //! | [`Ways`] | a mosquitto that is reached in every way: TCP, TLS, WebSocket, Unix socket |
 //! | [`Authority`] | certificates made on the spot |
 //! | [`Killing`] | a process that is killed again and again, and counts afterwards |
+//! | [`secrets`] | what is planted in every client, and watched for in all that is said |
 //! | [`Peer`] | a server's end of a connection, played by hand |
 //!
 //! Nothing here sleeps for a fixed time and hopes: whatever is waited for has [`PATIENCE`], after which the scenario fails
@@ -26,6 +27,7 @@ mod killing;
 mod mosquitto;
 mod patience;
 mod peer;
+pub mod secrets;
 mod tokio;
 mod ways;
 

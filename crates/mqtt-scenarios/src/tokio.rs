@@ -1,5 +1,6 @@
 //! mqtt-tokio, on a runtime of its own.
 
+use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use mqtt_client_core::{
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::secrets::{told, told_error};
 use crate::{Adapter, Client, Events, PATIENCE, Subscription};
 
 /// The adapter mqtt-tokio. Its clients' tasks run on one thread, so that what they do is done there and nowhere else.
@@ -35,9 +37,9 @@ impl Tokio {
     }
 
     #[track_caller]
-    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+    fn wait<F: IntoFuture<Output: Debug>>(&self, future: F) -> F::Output {
         match self.within(PATIENCE, future) {
-            Some(output) => output,
+            Some(output) => told(output),
             None => panic!("not ready within {PATIENCE:?}"),
         }
     }
@@ -56,15 +58,15 @@ impl Adapter for Tokio {
     }
 
     fn connect(&self, options: Options) -> Result<Self::Client, ClientError> {
-        Ok(self.on(self.wait(mqtt_tokio::connect(options))?))
+        Ok(self.on(told_error(self.wait(mqtt_tokio::connect(options)))?))
     }
 
     fn publish_once(&self, options: Options, topic: &str, payload: &str) -> Result<Delivered, OneShotError> {
-        self.wait(mqtt_tokio::publish_once(options, topic, payload.to_owned()))
+        told_error(self.wait(mqtt_tokio::publish_once(options, topic, payload.to_owned())))
     }
 
     fn receive_once(&self, options: Options, filter: &str, time: Duration) -> Result<Message, OneShotError> {
-        self.wait(mqtt_tokio::receive_once(options, filter, time))
+        told_error(self.wait(mqtt_tokio::receive_once(options, filter, time)))
     }
 
     fn client(&self, options: Options) -> Self::Client {
@@ -79,7 +81,7 @@ impl Client for On<mqtt_tokio::Client> {
     type Events = On<mqtt_tokio::Events>;
 
     fn connect(&self) -> Result<Connected, Offline> {
-        self.wait(self.inner.connect())
+        told_error(self.wait(self.inner.connect()))
     }
 
     fn reconnect(&self) -> Result<Connected, Offline> {
@@ -128,7 +130,7 @@ impl Client for On<mqtt_tokio::Client> {
         filters: impl IntoFilters,
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError> {
-        Ok(self.tokio.on(self.wait(configure(self.inner.subscribe(filters)))?))
+        Ok(self.tokio.on(told_error(self.wait(configure(self.inner.subscribe(filters))))?))
     }
 
     fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
@@ -164,14 +166,14 @@ impl Client for On<mqtt_tokio::Client> {
     }
 
     #[track_caller]
-    fn wait<F: IntoFuture>(&self, future: F) -> F::Output {
+    fn wait<F: IntoFuture<Output: Debug>>(&self, future: F) -> F::Output {
         self.tokio.wait(future)
     }
 }
 
 impl Subscription for On<mqtt_tokio::Subscription> {
     fn recv_timeout(&mut self, time: Duration) -> Result<Message, RecvError> {
-        self.tokio.runtime.block_on(self.inner.recv_timeout(time))
+        told_error(told(self.tokio.runtime.block_on(self.inner.recv_timeout(time))))
     }
 
     fn dropped(&self) -> u64 {
@@ -185,6 +187,6 @@ impl Subscription for On<mqtt_tokio::Subscription> {
 
 impl Events for On<mqtt_tokio::Events> {
     fn next_within(&mut self, patience: Duration) -> Option<Event> {
-        self.tokio.within(patience, self.inner.recv()).flatten()
+        told(self.tokio.within(patience, self.inner.recv()).flatten())
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, hint};
 
 use bytes::Bytes;
 
@@ -38,6 +38,8 @@ pub struct Output {
     large: VecDeque<Large>,
     /// The bytes of `large`.
     large_len: usize,
+    /// Whether `shared` may hold a secret: it is wiped as it is written.
+    is_private: bool,
 }
 
 /// A payload that belongs in front of `shared[at]`.
@@ -50,7 +52,7 @@ impl Output {
     /// An empty buffer; no memory is allocated yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { shared: Vec::new(), read: 0, large: VecDeque::new(), large_len: 0 }
+        Self { shared: Vec::new(), read: 0, large: VecDeque::new(), large_len: 0, is_private: false }
     }
 
     /// The number of bytes that wait.
@@ -102,16 +104,28 @@ impl Output {
             self.large.pop_front();
         }
         self.read += rest;
+        if self.is_private {
+            wipe(&mut self.shared[..self.read]);
+        }
         self.reuse();
     }
 
     /// Drops everything. The memory is kept.
     pub fn clear(&mut self) {
+        if self.is_private {
+            wipe(&mut self.shared);
+            self.is_private = false;
+        }
         self.shared.clear();
         self.shared.shrink_to(KEPT_CAPACITY);
         self.read = 0;
         self.large.clear();
         self.large_len = 0;
+    }
+
+    /// What is in it now holds a secret, which must not outlive its writing.
+    pub(crate) fn keep_private(&mut self) {
+        self.is_private = true;
     }
 
     /// Where small packets are appended.
@@ -138,6 +152,12 @@ impl Output {
             self.read = 0;
         }
     }
+}
+
+/// As well as can be without `unsafe`: the compiler is told that somebody looks at the zeros.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    hint::black_box(bytes);
 }
 
 impl fmt::Debug for Output {
@@ -186,6 +206,18 @@ mod tests {
                 assert_eq!(output.len(), whole.len() - first - second);
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_wiped_as_it_is_written() {
+        let mut output = output(&[b"secret", b"Large", b"more"]);
+        output.keep_private();
+        output.advance(4);
+        assert_eq!(output.shared, b"\0\0\0\0etmore");
+        output.advance(8);
+        assert_eq!(output.shared, b"\0\0\0\0\0\0\0ore");
+        output.advance(3);
+        assert!(!output.is_private, "what comes later is nobody's secret");
     }
 
     #[test]

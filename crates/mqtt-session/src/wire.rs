@@ -209,6 +209,9 @@ impl Wire {
                 }
                 encoded.shrink_to(KEPT_CAPACITY);
             }
+            if self.appended == 0 {
+                out.keep_private(); // It begins with CONNECT.
+            }
             self.count(bytes, now);
         }
     }

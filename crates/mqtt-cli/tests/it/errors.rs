@@ -177,3 +177,44 @@ fn files_and_ports_that_can_not_be_had_are_named() {
     let port = &broker.port.to_string();
     check(&["broker", "-p", port], HERE, &[&format!("127.0.0.1:{port}: listening: ")]);
 }
+
+/// Everything that a program says, with every flag that may hold a secret, wherever it gets to.
+#[test]
+fn no_secret_is_told_however_it_is_given() {
+    const SECRET: &str = "planted.7c1f";
+    let broker = Broker::ours(&["--user", &format!("ann:{SECRET}")]);
+    let (port, nobody) = (broker.port, free_port());
+    let url = format!("mqtt://ann:{SECRET}@127.0.0.1:{port}/a");
+    let wrong = format!("mqtt://ann:{SECRET}.wrong@127.0.0.1:{port}/a");
+    let proxied = format!("http://ann:{SECRET}@127.0.0.1:{nobody}");
+    let will = ["--will-topic", "w", "--will-payload", SECRET];
+    let ways: [&[&str]; 16] = [
+        &["-L", &url],
+        &["-L", &url, "-V", "311"],
+        &["-L", &url, will[0], will[1], will[2], will[3]],
+        &["-L", &wrong],
+        &["-L", &wrong, "-V", "311"],
+        &["-L", &format!("mqtt://ann:{SECRET}@127.0.0.1:{nobody}/a")],
+        &["-L", &format!("mqtt://ann:{SECRET}/{SECRET}#@127.0.0.1")],
+        &["-L", &format!("mqtt://ann:{SECRET}%@127.0.0.1/a")],
+        &["-L", &format!("wss://127.0.0.1:{nobody}/mqtt?token={SECRET}"), "-t", "a"],
+        &["-L", &format!("ws://127.0.0.1:{port}/mqtt?token={SECRET}"), "-t", "a"],
+        &["-t", "a", "-p", &port.to_string(), "-u", "ann", "-P", SECRET],
+        &["-t", "a", "-p", "x", "-u", "ann", "-P", SECRET],
+        &["-t", "a", "-P", SECRET],
+        &["-t", "a", "--proxy", &proxied],
+        &["-t", "a", "--proxy", &format!("ftp://ann:{SECRET}@h")],
+        &["-t", "a", &wrong],
+    ];
+    for way in ways {
+        for command in [&["pub", "-m", "x", "-d"][..], &["sub", "-W", "1", "-v", "-d"]] {
+            let args = [command, way].concat();
+            let Ended { stdout, stderr, .. } = Program::mqtt(&args).end();
+            let told = format!("{}{stderr}", String::from_utf8_lossy(&stdout));
+            assert!(!told.is_empty(), "{args:?}");
+            assert!(!told.contains(SECRET), "{args:?}: {told}");
+        }
+    }
+    let told = broker.interrupt();
+    assert!(!String::from_utf8_lossy(&told).contains(SECRET), "the broker");
+}

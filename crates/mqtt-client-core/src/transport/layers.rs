@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use bytes::{Buf, BytesMut};
+use zeroize::Zeroize as _;
 
 use super::TransportOptions;
 use super::proxy::{ProxyError, Tunnel};
@@ -43,6 +44,9 @@ pub struct Layers {
     unsealed: BytesMut,
     /// For the socket.
     sending: BytesMut,
+    /// Nothing of MQTT has come yet: `sending` may hold the proxy's password, the WebSocket's headers or CONNECT, and is wiped
+    /// as it is written.
+    is_private: bool,
     /// Bytes of MQTT in `sending` whose writing has not been told.
     untold: usize,
     tunnel: Option<Tunnel>,
@@ -85,6 +89,7 @@ impl Layers {
             #[cfg(feature = "websocket")]
             unsealed: BytesMut::new(),
             sending,
+            is_private: true,
             untold: 0,
             tunnel,
             #[cfg(feature = "tls")]
@@ -157,6 +162,12 @@ impl Layers {
     /// # Errors
     /// What was received breaks TLS or WebSocket, or says why the peer goes.
     pub fn receive(&mut self, input: &mut BytesMut) -> io::Result<bool> {
+        let more = self.unwrap(input)?;
+        self.is_private &= input.is_empty();
+        Ok(more)
+    }
+
+    fn unwrap(&mut self, input: &mut BytesMut) -> io::Result<bool> {
         #[cfg(feature = "websocket")]
         if self.websocket.is_some() {
             let more = self.unseal()?;
@@ -218,6 +229,9 @@ impl Layers {
     /// The socket took so many bytes of [`sending`](Self::sending). Returns how many bytes of MQTT are certainly gone with them:
     /// what is left can't hold more of them than it has bytes.
     pub fn written(&mut self, bytes: usize) -> usize {
+        if self.is_private {
+            self.sending[..bytes].zeroize();
+        }
         self.sending.advance(bytes);
         let gone = self.untold.saturating_sub(self.sending.len());
         self.untold -= gone;
@@ -255,6 +269,9 @@ impl Layers {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
             tls.send(&self.unsealed, &mut self.sending)?;
+            if self.is_private {
+                self.unsealed.zeroize();
+            }
             self.unsealed.clear();
             return Ok(());
         }

@@ -9,6 +9,7 @@ use bytes::{Buf, BytesMut};
 
 use super::{base64, http_head};
 use crate::error_texts::error_texts;
+use crate::secret::Secret;
 use crate::url::Url;
 use crate::{Endpoint, InvalidUrl};
 
@@ -38,8 +39,8 @@ enum Kind {
 
 #[derive(PartialEq, Eq)]
 struct Credentials {
-    username: Vec<u8>,
-    password: Vec<u8>,
+    username: Secret,
+    password: Secret,
 }
 
 impl Proxy {
@@ -72,7 +73,7 @@ impl FromStr for Proxy {
             return Err(InvalidUrl::NoHost);
         }
         let credentials = authority.credentials().map(|(username, password)| {
-            Arc::new(Credentials { username, password: password.unwrap_or_default() })
+            Arc::new(Credentials { username: Secret::new(username), password: password.unwrap_or_default() })
         });
         if kind == Kind::Socks5
             && credentials.as_ref().is_some_and(|it| it.username.len() > 255 || it.password.len() > 255)
@@ -179,9 +180,13 @@ impl Tunnel {
                 sending
                     .extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
                 if let Some(credentials) = &proxy.credentials {
-                    let pair = [&credentials.username[..], b":", &credentials.password].concat();
-                    let line = format!("Proxy-Authorization: Basic {}\r\n", base64(&pair));
-                    sending.extend_from_slice(line.as_bytes());
+                    let pair =
+                        Secret::new([&credentials.username, &b":"[..], &credentials.password].concat());
+                    let encoded = Secret::new(base64(&pair).into_bytes());
+                    sending.reserve(encoded.len() + 64); // No copy stays behind where it was too small.
+                    sending.extend_from_slice(b"Proxy-Authorization: Basic ");
+                    sending.extend_from_slice(&encoded);
+                    sending.extend_from_slice(b"\r\n");
                 }
                 sending.extend_from_slice(b"\r\n");
                 Awaits::HttpAnswer
@@ -210,6 +215,7 @@ impl Tunnel {
                         (0, _) => self.request(sending),
                         (2, Some(credentials)) => {
                             let Credentials { username, password } = &**credentials;
+                            sending.reserve(username.len() + password.len() + 3); // As above.
                             sending.extend_from_slice(&[1, username.len() as u8]);
                             sending.extend_from_slice(username);
                             sending.extend_from_slice(&[password.len() as u8]);

@@ -93,16 +93,25 @@ impl WebSocket {
         entropy(&mut nonce)?;
         let key = base64(&nonce);
         let host = endpoint.authority();
-        let path = endpoint.path();
-        sending.extend_from_slice(
-            format!(
-                "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: mqtt\r\n"
-            )
-            .as_bytes(),
-        );
+        // Piece by piece, into memory that need not grow: path and headers may hold a secret, of which no copy is to stay behind.
+        let headers: usize =
+            endpoint.headers().iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        sending.reserve(endpoint.path().len() + host.len() + headers + 256);
+        for piece in [
+            "GET ",
+            endpoint.path(),
+            " HTTP/1.1\r\nHost: ",
+            &host,
+            "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
+            &key,
+            "\r\nSec-WebSocket-Protocol: mqtt\r\n",
+        ] {
+            sending.extend_from_slice(piece.as_bytes());
+        }
         for (name, value) in endpoint.headers() {
-            sending.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            for piece in [name, ": ", value, "\r\n"] {
+                sending.extend_from_slice(piece.as_bytes());
+            }
         }
         sending.extend_from_slice(b"\r\n");
         let accept = Some(derive_accept_key(key.as_bytes()));

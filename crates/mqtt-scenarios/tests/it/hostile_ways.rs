@@ -20,7 +20,7 @@ scenarios!(
 );
 
 /// A server that does this with each connection. Returns its address.
-fn serve(play: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+pub(crate) fn serve(play: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     let play = std::sync::Arc::new(play);

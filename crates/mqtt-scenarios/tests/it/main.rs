@@ -22,6 +22,7 @@ macro_rules! scenarios {
     (@test $name:ident $test:ident $adapter:ident $version:ident) => {
         #[test]
         fn $test() {
+            mqtt_scenarios::secrets::watch();
             let version = mqtt_client_core::codec::Version::$version;
             super::$name(&mqtt_scenarios::Case::<mqtt_scenarios::$adapter>::start(version));
         }
@@ -51,6 +52,7 @@ mod receiving;
 mod reconnecting;
 mod requests;
 mod round_trip;
+mod secrets;
 mod subscribing;
 mod tls;
 mod transports;
