@@ -12,7 +12,7 @@ use nom::Offset;
 
 use crate::{
     Ack, AckKind, AckRef, ConnectRef, DecodeError, DecodeErrorKind, Packet, PacketId, PacketKind, PacketRef,
-    PublishFrame, PublishRef, Received, Side, Version,
+    PublishFrame, PublishRef, PublishShape, Received, Side, Version,
     parse::{Context, Fault, Input},
     varint::{self, Scan},
 };
@@ -178,6 +178,29 @@ impl Decoder {
         }
     }
 
+    /// Parses the PUBLISH at the front of `input`, and says where its parts are; `None` if something else is there, or not
+    /// all of it. For whoever reads many in a row, and takes them off in one piece: see [`PublishShape`].
+    ///
+    /// # Errors
+    ///
+    /// As [`delimit`](Self::delimit) and [`parse`](Self::parse).
+    #[inline(always)]
+    pub fn peek_publish<'a>(
+        &self,
+        input: &'a [u8],
+    ) -> Result<Option<(PublishRef<'a>, PublishShape)>, DecodeError> {
+        let header = match input.first() {
+            Some(&first) if PacketKind::is_publish(first) => self.publish_header(input)?,
+            _ => return Ok(None),
+        };
+        match header {
+            Some(header) if header.packet_len() <= input.len() => {
+                self.publish_with_shape(header, input).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// As [`decode_from`](Self::decode_from), with a PUBLISH in one piece: the fastest way to own it.
     ///
     /// # Errors
@@ -218,10 +241,23 @@ impl Decoder {
         }
     }
 
+    /// Takes the PUBLISH with this header off the front of a buffer, all of which is there.
     #[inline(always)]
     fn take_publish(&self, header: FixedHeader, buffer: &mut BytesMut) -> Result<PublishFrame, DecodeError> {
-        let (len, header_len) = (header.packet_len(), header.len);
-        PublishFrame::take(buffer, len, header_len, |frame| self.publish(header, frame))
+        let (_, shape) = self.publish_with_shape(header, buffer)?;
+        Ok(shape.frame(buffer.split_to(shape.packet_len()).freeze()))
+    }
+
+    /// Parses the PUBLISH with this header at the front of `input`, all of which is there.
+    #[inline(always)]
+    fn publish_with_shape<'a>(
+        &self,
+        header: FixedHeader,
+        input: &'a [u8],
+    ) -> Result<(PublishRef<'a>, PublishShape), DecodeError> {
+        let len = header.packet_len();
+        let publish = self.publish(header, &input[..len])?;
+        Ok((publish, PublishShape::of(&publish, len, header.len)))
     }
 
     #[inline(never)]

@@ -26,7 +26,7 @@ pub use connect::{Connect, ConnectRef, Will, WillRef};
 pub use disconnect::{Disconnect, DisconnectRef};
 pub use kind::PacketKind;
 pub use publish::{Publish, PublishRef};
-pub use received::{PublishFrame, Received};
+pub use received::{PublishFrame, PublishShape, Received};
 pub use suback::{Suback, SubackRef};
 pub use subscribe::{RetainHandling, Subscribe, SubscribeFilter, SubscribeRef, SubscriptionOptions};
 pub use unsuback::{Unsuback, UnsubackRef};

@@ -190,6 +190,12 @@ impl<'a> PublishRef<'a> {
         Ok((&[], Self { dup, qos, retain, topic, packet_id, properties, payload }))
     }
 
+    /// The topic in memory of its own.
+    #[must_use]
+    pub fn to_topic(&self) -> TopicName {
+        TopicName::from_parsed(Bytes::copy_from_slice(self.topic.as_bytes()))
+    }
+
     /// The owned packet, sharing the buffer `frame` that this view points into.
     #[inline]
     pub(crate) fn to_owned_in(self, frame: &Bytes) -> Publish {

@@ -1,6 +1,6 @@
 //! What comes off a stream, with the usual packet in its cheapest owned form.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use core::fmt;
 
 use crate::{
@@ -59,37 +59,84 @@ impl From<Received> for Packet {
 #[derive(Clone)]
 pub struct PublishFrame {
     frame: Bytes,
+    shape: PublishShape,
+}
+
+/// Where the parts of a PUBLISH are that was [parsed](crate::Decoder::peek_publish) in somebody's buffer: all of a
+/// [`PublishFrame`] but the bytes.
+///
+/// For who parses several in a row, and takes them off the buffer in one piece:
+///
+/// ```
+/// use mqtt_codec::{Decoder, Side, Version, bytes::BytesMut};
+///
+/// let mut buffer = BytesMut::from(&b"\x30\x05\x00\x01a--\x30\x05\x00\x01b++\x30\x05\x00"[..]);
+/// let decoder = Decoder::new(Version::V311, Side::Server);
+/// let (mut shapes, mut len) = (Vec::new(), 0);
+/// while let Some((_, shape)) = decoder.peek_publish(&buffer[len..])? {
+///     len += shape.packet_len();
+///     shapes.push(shape);
+/// }
+/// let mut packets = buffer.split_to(len).freeze();
+/// let messages = shapes.iter().map(|shape| shape.frame(packets.split_to(shape.packet_len())));
+/// assert!(messages.map(|message| message.payload().to_vec()).eq([b"--", b"++"]));
+/// # Ok::<(), mqtt_codec::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PublishShape {
+    packet_len: u32,
     payload_at: u32,
     properties_len: u32,
-    /// Which properties there are.
-    present: u64,
     topic_len: u16,
     packet_id: Option<PacketId>,
+    /// Which properties there are.
+    present: u64,
     topic_at: u8,
 }
 
-impl PublishFrame {
-    /// Parses a PUBLISH of `len` bytes at the front of a buffer, which follow a fixed header of `header_len`, and takes
-    /// it off.
+impl PublishShape {
+    /// The shape of a packet of `packet_len` bytes with a fixed header of `header_len`.
     #[inline(always)]
-    pub(crate) fn take<E>(
-        buffer: &mut BytesMut,
-        len: usize,
-        header_len: usize,
-        view: impl FnOnce(&[u8]) -> Result<PublishRef<'_>, E>,
-    ) -> Result<Self, E> {
-        let publish = view(&buffer[..len])?;
-        // A packet has less than 2^28 bytes, a topic less than 2^16.
-        let topic_at = (header_len + size_of::<u16>()) as u8;
-        let topic_len = publish.topic.as_bytes().len() as u16;
-        let packet_id = publish.packet_id;
+    pub(crate) fn of(publish: &PublishRef<'_>, packet_len: usize, header_len: usize) -> Self {
         let (properties, present) = publish.properties.parts();
-        let properties_len = properties.len() as u32;
-        let payload_at = (len - publish.payload.as_bytes().len()) as u32;
-        let frame = buffer.split_to(len).freeze();
-        Ok(Self { frame, payload_at, properties_len, present, topic_len, packet_id, topic_at })
+        // A packet has less than 2^28 bytes + 5, a topic less than 2^16.
+        Self {
+            packet_len: packet_len as u32,
+            payload_at: (packet_len - publish.payload.as_bytes().len()) as u32,
+            properties_len: properties.len() as u32,
+            topic_len: publish.topic.as_bytes().len() as u16,
+            packet_id: publish.packet_id,
+            present,
+            topic_at: (header_len + size_of::<u16>()) as u8,
+        }
     }
 
+    /// The whole packet's length in bytes.
+    #[inline]
+    #[must_use]
+    pub fn packet_len(&self) -> usize {
+        self.packet_len as usize
+    }
+
+    /// The message, out of the bytes that were parsed: those of another packet make nonsense of it.
+    ///
+    /// # Panics
+    ///
+    /// If it has another length than the packet.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self, frame: Bytes) -> PublishFrame {
+        assert!(
+            frame.len() == self.packet_len(),
+            "a PUBLISH of {} bytes is none of {}",
+            self.packet_len,
+            frame.len()
+        );
+        PublishFrame { frame, shape: *self }
+    }
+}
+
+impl PublishFrame {
     /// See [`Publish::dup`].
     #[inline]
     #[must_use]
@@ -115,23 +162,23 @@ impl PublishFrame {
     #[inline]
     #[must_use]
     pub fn packet_id(&self) -> Option<PacketId> {
-        self.packet_id
+        self.shape.packet_id
     }
 
     /// See [`Publish::topic`].
     #[inline]
     #[must_use]
     pub fn topic(&self) -> TextRef<'_> {
-        let start = usize::from(self.topic_at);
-        TextRef::from_parsed(&self.frame[start..start + usize::from(self.topic_len)])
+        let start = usize::from(self.shape.topic_at);
+        TextRef::from_parsed(&self.frame[start..start + usize::from(self.shape.topic_len)])
     }
 
     /// The topic, sharing the receive buffer.
     #[inline]
     #[must_use]
     pub fn to_topic(&self) -> TopicName {
-        let start = usize::from(self.topic_at);
-        TopicName::from_parsed(self.frame.slice(start..start + usize::from(self.topic_len)))
+        let start = usize::from(self.shape.topic_at);
+        TopicName::from_parsed(self.frame.slice(start..start + usize::from(self.shape.topic_len)))
     }
 
     /// See [`Publish::properties`].
@@ -139,8 +186,8 @@ impl PublishFrame {
     #[must_use]
     pub fn properties(&self) -> PublishPropertiesRef<'_> {
         let end = self.payload_at();
-        let start = end - self.properties_len as usize;
-        PublishPropertiesRef::from_parts(&self.frame[start..end], self.present)
+        let start = end - self.shape.properties_len as usize;
+        PublishPropertiesRef::from_parts(&self.frame[start..end], self.shape.present)
     }
 
     /// See [`Publish::payload`].
@@ -167,7 +214,7 @@ impl PublishFrame {
     /// The same message in memory of its own, so that keeping it does not keep the buffer that it came in.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { frame: Bytes::copy_from_slice(&self.frame), ..*self }
+        Self { frame: Bytes::copy_from_slice(&self.frame), shape: self.shape }
     }
 
     /// All parts, borrowed.
@@ -186,7 +233,7 @@ impl PublishFrame {
 
     #[inline]
     fn payload_at(&self) -> usize {
-        self.payload_at as usize
+        self.shape.payload_at as usize
     }
 
     #[inline]

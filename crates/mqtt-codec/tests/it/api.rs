@@ -14,6 +14,7 @@ fn error<T: Error + Copy + PartialEq + Eq + Send + Sync + Unpin + 'static>() {}
 fn public_types_have_the_common_traits() {
     usual::<FrameReader>();
     usual::<Properties<'static>>();
+    usual::<PublishShape>();
 
     compared::<Packet>();
     compared::<Received>();

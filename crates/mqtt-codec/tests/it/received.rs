@@ -36,6 +36,9 @@ fn check(version: Version, publish: &Publish) {
     assert_eq!(message.detached(), message);
     assert_ne!(message.detached().as_bytes().as_ptr(), message.as_bytes().as_ptr());
     assert_eq!(&Publish::from(message.clone()), publish);
+    let (view, shape) = Decoder::new(version, Server).peek_publish(&frame).unwrap().unwrap();
+    assert_eq!((view, view.to_topic()), (message.view(), publish.topic.clone()));
+    assert_eq!((shape.packet_len(), shape.frame(Bytes::from(frame.clone()))), (frame.len(), message.clone()));
     assert_eq!(Bytes::from(message), frame);
 }
 
@@ -70,6 +73,26 @@ fn other_packets_are_what_they_are() {
     assert_eq!(Packet::from(pingresp), Packet::Pingresp);
     assert!(decoder.receive_from(&mut buffer).is_err());
     assert_eq!(decoder.receive_from(&mut BytesMut::from(&b"\x30"[..])), Ok(None));
+}
+
+#[test]
+fn only_a_whole_publish_is_seen_where_it_lies() {
+    let decoder = Decoder::new(V311, Server).with_max_packet_size(9);
+    let peek = |notation| decoder.peek_publish(&bytes(notation)).map(|seen| seen.is_some());
+    assert_eq!(peek("30 05 0001'a' 6869 d0"), Ok(true));
+    for other in ["", "30", "30 05", "30 05 0001'a' 68", "d0 00", "40 02 0001", "3f 05", "00"] {
+        assert_eq!(peek(other), Ok(false), "{other}");
+    }
+    for wrong in ["30 08", "30 05 0001'#' 6869", "30 ffffffff", "32 05 0001'a' 0000"] {
+        assert!(peek(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a PUBLISH of 7 bytes is none of 6")]
+fn a_shape_fits_no_packet_of_another_length() {
+    let (_, shape) = Decoder::new(V311, Server).peek_publish(&bytes("30 05 0001'a' 6869")).unwrap().unwrap();
+    let _ = shape.frame(Bytes::from_static(&[0; 6]));
 }
 
 #[test]
