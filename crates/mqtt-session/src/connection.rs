@@ -1,28 +1,25 @@
 //! [`Connection`]: everything that ends with the connection, and the rules that tie its rooms together.
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use mqtt_codec::{
-    Ack, AckKind, AckProperties, Auth, Connack, Connect, Decoder, Disconnect, Packet, PacketId, PacketKind,
-    PublishFrame, QoS, ReasonCode, Received, Side, Suback, Text, TopicName, Unsuback, Version,
+    AckKind, Auth, Connack, Connect, Decoder, Disconnect, Packet, QoS, ReasonCode, Side, Text, Version,
 };
 
 use crate::auth::Authentication;
-use crate::handshake::{self, Terms};
-use crate::inbound::{AckOrder, InboundFlows, Shown};
+use crate::handshake::Terms;
+use crate::inbound::{AckOrder, InboundFlows};
 use crate::inbound_aliases::InboundAliases;
 use crate::keep_alive::{Due, KeepAlive};
 use crate::news::News;
-use crate::outbound::{Epoch, Outbound, Pubrec};
+use crate::outbound::{Epoch, Outbound};
 use crate::requests::Requests;
 use crate::send_queue::SendQueue;
 use crate::store::{Batch, Key};
 use crate::wire::Wire;
 use crate::{
-    Config, Connected, Deadline, Direction, DisconnectCause, Duty, Event, Inbound, InboundPublish, Limits,
-    Output, PacketTrace, Phase, ProtocolError, Tag, Timer, Timestamp, Violation,
+    Config, Connected, Deadline, DisconnectCause, Duty, Event, Limits, Output, Phase, ProtocolError, Tag,
+    Timer, Timestamp, Violation,
 };
 
 /// How long the last output may take to be written before the transport is closed.
@@ -72,8 +69,8 @@ pub(crate) struct Connection {
     pub(crate) send_queue: SendQueue,
     pub(crate) requests: Requests,
     pub(crate) ack_order: AckOrder,
-    aliases: InboundAliases,
-    keep_alive: KeepAlive,
+    pub(crate) aliases: InboundAliases,
+    pub(crate) keep_alive: KeepAlive,
     pub(crate) epoch: Epoch,
     ending: Option<Ending>,
 }
@@ -146,35 +143,6 @@ impl Connection {
             self.keep_alive.wrote(self.wire.written(), news.now());
             self.send_queue.wrote(self.wire.written(), news);
         }
-    }
-
-    /// Takes the first packet off the input, if all of it is there, or several acknowledgements of up to `limit` bytes; how
-    /// many bytes that were.
-    #[inline]
-    pub(crate) fn receive(
-        &mut self,
-        input: &mut BytesMut,
-        limit: usize,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<usize, ProtocolError> {
-        let (start, first_byte) = (input.len(), input.first().copied().unwrap_or(0));
-        if self.limits.is_none() {
-            self.receive_first(first_byte, input, kept, news)?;
-        } else if self.receive_acks(input, limit, kept, news)? == 0 {
-            match self.decoder.receive_from(input)? {
-                Some(Received::Publish(frame)) => self.message(frame, kept, news)?,
-                Some(Received::Other(packet)) => {
-                    record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), || None, news);
-                    self.exchange(packet, kept, news)?;
-                }
-                None => {}
-            }
-        }
-        if self.wire.is_clogged() {
-            self.cut(DisconnectCause::PeerNotReading, news);
-        }
-        Ok(start - input.len())
     }
 
     /// The peer broke a rule: it is told in 5.0, once it has accepted the connection, and cut off. An earlier
@@ -272,22 +240,12 @@ impl Connection {
     }
 
     /// The first packet, which has to be the answer to CONNECT.
-    fn receive_first(
+    pub(crate) fn open_with(
         &mut self,
-        first_byte: u8,
-        input: &mut BytesMut,
+        packet: Packet,
         kept: &mut Kept,
         news: &mut News,
     ) -> Result<(), ProtocolError> {
-        if let Some(connack) = handshake::refused_by_v311_server(self.terms.version, input) {
-            self.refused(connack, news);
-            input.clear();
-            return Ok(());
-        }
-        let start = input.len();
-        let Some(packet) = self.decoder.decode_from(input)? else { return Ok(()) };
-        record(packet.kind(), first_byte, start - input.len(), packet.packet_id(), || None, news);
-        self.check_explanation(&packet)?;
         match packet {
             Packet::Connack(connack) => self.connack(connack, kept, news),
             Packet::Auth(auth) => self.auth(auth, news),
@@ -334,195 +292,21 @@ impl Connection {
         self.send_queue.resume(resumption);
     }
 
-    /// Takes the acknowledgements of the shortest form off the front of the input, but no more than `limit` bytes of them:
-    /// how many bytes that were.
-    #[inline]
-    fn receive_acks(
-        &mut self,
-        input: &mut BytesMut,
-        limit: usize,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<usize, ProtocolError> {
-        let mut taken = 0;
-        let mut handled = Ok(());
-        while taken < limit
-            && let Some((kind, packet_id)) = self.decoder.shortest_ack(&input[taken..])
-        {
-            record(kind.into(), input[taken], Ack::SHORTEST_LEN, Some(packet_id), || None, news);
-            taken += Ack::SHORTEST_LEN;
-            handled = self.acknowledged(kind, packet_id, ReasonCode::Success, None, kept, news);
-            if handled.is_err() || self.wire.is_clogged() {
-                break;
-            }
-        }
-        if taken > 0 {
-            input.advance(taken);
-        }
-        handled.map(|()| taken)
-    }
-
-    /// A message.
-    #[inline]
-    fn message(
-        &mut self,
-        frame: PublishFrame,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<(), ProtocolError> {
-        let (first_byte, len) = (frame.as_bytes()[0], frame.as_bytes().len());
-        let resolved = match frame.properties().topic_alias() {
-            None => Ok(None),
-            Some(alias) => self.aliases.resolve(&frame, alias),
-        };
-        let topic = || match &resolved {
-            Ok(Some(topic)) => Some(TopicName::clone(topic)),
-            _ => Some(frame.to_topic()),
-        };
-        record(PacketKind::Publish, first_byte, len, frame.packet_id(), topic, news);
-        let topic = resolved.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))?;
-        match self.show(frame.packet_id(), frame.qos(), frame.dup(), kept, news)? {
-            Shown::New(token) => news.tell_message(InboundPublish::new(frame, topic), token),
-            Shown::Unstored(token, batch) => {
-                let publish = InboundPublish::new(frame, topic);
-                kept.inbound.hold(Inbound { publish, token: Some(token) }, batch);
-            }
-            Shown::Repeated => {}
-        }
-        Ok(())
-    }
-
-    /// Whether a message is to be told.
-    #[inline]
-    fn show(
-        &mut self,
-        packet_id: Option<PacketId>,
-        qos: QoS,
-        dup: bool,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<Shown, ProtocolError> {
-        let Some(packet_id) = packet_id else { return Ok(Shown::New(None)) };
-        let shown = kept.inbound.publish(packet_id, qos, dup, &mut self.ack_order, &mut self.wire, news);
-        shown.map_err(|violation| ProtocolError::new(violation, PacketKind::Publish))
-    }
-
-    /// Any other packet of an accepted connection.
-    fn exchange(&mut self, packet: Packet, kept: &mut Kept, news: &mut News) -> Result<(), ProtocolError> {
-        self.check_explanation(&packet)?;
-        match packet {
-            Packet::Ack(Ack { kind, packet_id, reason, properties }) => {
-                let properties = (!properties.is_empty()).then(|| Box::new(properties));
-                self.acknowledged(kind, packet_id, reason, properties, kept, news)
-            }
-            Packet::Suback(Suback { packet_id, .. }) | Packet::Unsuback(Unsuback { packet_id, .. })
-                if self.send_queue.has_unsent_request(packet_id) =>
-            {
-                Err(ProtocolError::new(Violation::UnknownRequest, packet.kind()))
-            }
-            Packet::Suback(suback) => self.requests.suback(suback, news),
-            Packet::Unsuback(unsuback) => self.requests.unsuback(unsuback, self.terms.version, news),
-            Packet::Pingresp => {
-                // One that nobody asked for harms nobody.
-                if let Some(ping) = self.keep_alive.answered() {
-                    let round_trip = news.now().saturating_since(ping.written_at.unwrap_or(news.now()));
-                    news.tell(Event::Pong { tag: ping.tag, round_trip });
-                }
-                Ok(())
-            }
-            Packet::Disconnect(disconnect) => {
-                self.cut(DisconnectCause::ByPeer(disconnect), news);
-                Ok(())
-            }
-            Packet::Auth(auth) => self.auth(auth, news),
-            Packet::Connack(_) => Err(ProtocolError::new(Violation::SecondConnack, PacketKind::Connack)),
-            // The decoder lets none of these pass from a server.
-            Packet::Connect(_)
-            | Packet::Publish(_)
-            | Packet::Subscribe(_)
-            | Packet::Unsubscribe(_)
-            | Packet::Pingreq => Err(ProtocolError::new(Violation::ExpectedConnack, packet.kind())),
-        }
-    }
-
     /// A step of an enhanced authentication.
-    fn auth(&mut self, auth: Auth, news: &mut News) -> Result<(), ProtocolError> {
+    pub(crate) fn auth(&mut self, auth: Auth, news: &mut News) -> Result<(), ProtocolError> {
         let event = self.authentication.received(auth, self.limits.is_some())?;
         news.tell(event);
         Ok(())
     }
 
-    fn check_explanation(&self, packet: &Packet) -> Result<(), ProtocolError> {
-        if !self.terms.problem_information && explains_itself(packet) {
-            return Err(ProtocolError::new(Violation::UnwantedProblemInformation, packet.kind()));
-        }
-        Ok(())
-    }
-
-    /// One of the four acknowledgements of QoS 1 and 2.
-    #[inline(always)]
-    fn acknowledged(
-        &mut self,
-        kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        properties: Option<Box<AckProperties>>,
-        kept: &mut Kept,
-        news: &mut News,
-    ) -> Result<(), ProtocolError> {
-        let outbound = &mut kept.outbound;
-        let handled = match kind {
-            AckKind::Puback => {
-                outbound.puback(packet_id, reason, properties, news).map(|ended| self.discharge(ended))
-            }
-            AckKind::Pubrec => {
-                let received = outbound.pubrec(packet_id, reason, properties, self.epoch, news);
-                received.map(|received| self.answer_pubrec(received, packet_id, reason, news))
-            }
-            AckKind::Pubrel => kept.inbound.pubrel(packet_id, &mut self.ack_order, &mut self.wire, news),
-            AckKind::Pubcomp => {
-                outbound.pubcomp(packet_id, properties, news).map(|ended| self.discharge(ended))
-            }
-        };
-        handled.map_err(|violation| ProtocolError::new(violation, kind.into()))
-    }
-
-    /// Does what PUBREC leads to.
-    #[inline]
-    fn answer_pubrec(&mut self, received: Pubrec, packet_id: PacketId, reason: ReasonCode, news: &mut News) {
-        match received {
-            Pubrec::Ended(epoch) => self.send_queue.discharge(epoch),
-            Pubrec::Release { first_seen, batch } => {
-                if first_seen {
-                    self.send_queue.charge();
-                }
-                self.wire.stage_ack_when_stored(batch, AckKind::Pubrel, packet_id, ReasonCode::Success, news);
-            }
-            Pubrec::Unknown if reason.is_error() => {}
-            Pubrec::Unknown => {
-                // In the order of PUBRECs, though it relies on nothing [MQTT-4.6.0-4].
-                let reason = ReasonCode::PacketIdentifierNotFound;
-                self.wire.stage_ack_when_stored(0, AckKind::Pubrel, packet_id, reason, news);
-            }
-        }
-    }
-
-    /// The flow that ended, if one did, makes room for another, if that connection carried it.
-    #[inline]
-    fn discharge(&mut self, ended: Option<Epoch>) {
-        if let Some(epoch) = ended {
-            self.send_queue.discharge(epoch);
-        }
-    }
-
     /// The server said no to CONNECT.
-    fn refused(&mut self, connack: Connack, news: &mut News) {
+    pub(crate) fn refused(&mut self, connack: Connack, news: &mut News) {
         news.tell(Event::Refused(connack));
         self.cut(DisconnectCause::Refused, news);
     }
 
     /// Ends the connection without another word.
-    fn cut(&mut self, cause: DisconnectCause, news: &News) {
+    pub(crate) fn cut(&mut self, cause: DisconnectCause, news: &News) {
         self.wire.cut();
         self.end(cause, news.now());
     }
@@ -534,46 +318,4 @@ impl Connection {
             None => self.ending = Some(Ending { cause, deadline }),
         }
     }
-}
-
-/// Whether a packet carries what Request Problem Information = 0 keeps out of it [MQTT-3.1.2-29].
-fn explains_itself(packet: &Packet) -> bool {
-    match packet {
-        Packet::Ack(ack) => {
-            ack.properties.reason_string().is_some() || ack.properties.user_properties().next().is_some()
-        }
-        Packet::Suback(suback) => {
-            suback.properties.reason_string().is_some()
-                || suback.properties.user_properties().next().is_some()
-        }
-        Packet::Unsuback(unsuback) => {
-            unsuback.properties.reason_string().is_some()
-                || unsuback.properties.user_properties().next().is_some()
-        }
-        Packet::Auth(auth) => {
-            auth.properties.reason_string().is_some() || auth.properties.user_properties().next().is_some()
-        }
-        _ => false,
-    }
-}
-
-#[inline(always)]
-fn record(
-    kind: PacketKind,
-    first_byte: u8,
-    len: usize,
-    packet_id: Option<PacketId>,
-    topic: impl FnOnce() -> Option<TopicName>,
-    news: &mut News,
-) {
-    let at = news.now();
-    news.trace.push(|| PacketTrace {
-        direction: Direction::Inbound,
-        at,
-        kind,
-        len,
-        flags: first_byte & 0x0f,
-        packet_id,
-        topic: topic(),
-    });
 }

@@ -70,17 +70,31 @@ impl<T> IdTable<T> {
     /// Puts `value` under `id`, in place of what was there.
     #[inline]
     pub(crate) fn insert(&mut self, id: PacketId, value: T) {
+        if let Some(there) = self.get_mut(id) {
+            *there = value;
+        } else {
+            self.insert_if_free(id, || value);
+        }
+    }
+
+    /// Puts `value` under `id` if that is free, and says whether it was. This looks for the place once.
+    #[inline(always)]
+    pub(crate) fn insert_if_free(&mut self, id: PacketId, value: impl FnOnce() -> T) -> bool {
         let (number, cell) = place(id);
         if !matches!(self.pages.get(number), Some(Some(_))) {
             self.add_page(number);
         }
-        let Some(Some(page)) = self.pages.get_mut(number) else { return };
-        self.len += usize::from(page.used >> cell & 1 == 0);
+        let Some(Some(page)) = self.pages.get_mut(number) else { return false };
+        if page.used >> cell & 1 != 0 {
+            return false;
+        }
+        page.cells[cell] = Some(value());
         page.used |= 1 << cell;
-        page.cells[cell] = Some(value);
+        self.len += 1;
         if page.used | no_identifier(number) == u64::MAX {
             self.full[number / 64] |= 1 << (number % 64);
         }
+        true
     }
 
     #[inline(never)]
@@ -95,8 +109,11 @@ impl<T> IdTable<T> {
     #[inline]
     pub(crate) fn remove(&mut self, id: PacketId) -> Option<T> {
         let (number, cell) = place(id);
-        let value = self.pages.get_mut(number)?.as_mut()?.cells[cell].take()?;
-        self.vacate(number, cell);
+        let page = self.pages.get_mut(number)?.as_mut()?;
+        let value = page.cells[cell].take()?;
+        page.used &= !(1 << cell);
+        let is_empty = page.used == 0;
+        self.vacate(number, is_empty);
         Some(value)
     }
 
@@ -113,22 +130,26 @@ impl<T> IdTable<T> {
         let Some(value) = &page.cells[cell] else { return Ok(None) };
         let seen = look(value)?;
         page.cells[cell] = None;
-        self.vacate(number, cell);
+        page.used &= !(1 << cell);
+        let is_empty = page.used == 0;
+        self.vacate(number, is_empty);
         Ok(Some(seen))
     }
 
-    /// A cell has become empty.
+    /// A cell of a page has become empty, and perhaps all of it.
     #[inline(always)]
-    fn vacate(&mut self, number: usize, cell: usize) {
-        let slot = &mut self.pages[number];
-        let Some(page) = slot else { return };
-        page.used &= !(1 << cell);
+    fn vacate(&mut self, number: usize, is_empty: bool) {
         self.len -= 1;
         self.full[number / 64] &= !(1 << (number % 64));
-        if page.used == 0 {
-            self.spare.extend(slot.take());
-            self.spare.truncate(SPARE_PAGES);
+        if is_empty {
+            self.remove_page(number);
         }
+    }
+
+    #[inline(never)]
+    fn remove_page(&mut self, number: usize) {
+        self.spare.extend(self.pages[number].take());
+        self.spare.truncate(SPARE_PAGES);
     }
 
     /// The first free identifier at or after `from`, going round once past 65,535; `None` when all are in use.

@@ -21,7 +21,7 @@ use crate::news::News;
 use crate::outbound::Epoch;
 use crate::store::{Batch, Key};
 use crate::wire::Wire;
-use crate::{Config, Inbound, Violation};
+use crate::{Config, Event, Inbound, Violation};
 
 /// The right to acknowledge one inbound QoS 1 or 2 message, with
 /// [`Session::acknowledge`](crate::Session::acknowledge). It belongs to the session, not to a connection: it stays
@@ -139,8 +139,14 @@ impl AckOrder {
         }
     }
 
+    /// Whether another message may be left unacknowledged.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.unacknowledged < self.maximum
+    }
+
     fn charge(&mut self) -> Result<(), Violation> {
-        if self.unacknowledged >= self.maximum {
+        if !self.has_room() {
             return Err(Violation::ReceiveMaximumExceeded);
         }
         self.unacknowledged += 1;
@@ -197,7 +203,7 @@ impl InboundFlows {
     pub(crate) fn tell_stored(&mut self, news: &mut News) {
         while let Some((message, _)) = self.unstored.pop_front_if(|(_, batch)| news.journal.is_stored(*batch))
         {
-            news.tell_message(message.publish, message.token);
+            news.tell(Event::Message(message));
         }
     }
 
@@ -293,14 +299,18 @@ impl InboundFlows {
             return false;
         }
         let told = |flow: &Flow| match flow.progress {
-            Progress::Told if flow.serial == token.serial => Ok(flow.ended()),
+            Progress::Told if flow.serial == token.serial => Ok(()),
             _ => Err(()),
         };
-        let Ok(Some(ended)) = self.flows.end_if(token.packet_id, told) else { return false };
+        let Ok(Some(())) = self.flows.end_if(token.packet_id, told) else { return false };
         order.qos1.pop_front();
-        self.settle(token.packet_id, ended, order, news);
+        order.unacknowledged -= 1;
+        self.open -= 1;
         wire.stage_ack(AckKind::Puback, token.packet_id, ReasonCode::Success, news);
-        self.answer_in_turn(QoS::AtLeastOnce, order, wire, news);
+        // Nothing waits for its turn while nothing is answered.
+        if self.open < self.flows.len() {
+            self.answer_in_turn(QoS::AtLeastOnce, order, wire, news);
+        }
         true
     }
 
@@ -337,9 +347,7 @@ impl InboundFlows {
     }
 
     /// Notes that this connection has shown the identifier, and whether that is news.
-    ///
-    /// What an earlier connection has shown is repeated if the QoS is the same; for QoS 1, which must rather tell twice
-    /// than not at all, only if DUP says so. Anything else is new: the server has given up the earlier message.
+    #[inline]
     fn show(
         &mut self,
         packet_id: PacketId,
@@ -348,55 +356,92 @@ impl InboundFlows {
         order: &mut AckOrder,
         news: &mut News,
     ) -> Result<Shown, Violation> {
-        if let Some(flow) = self.flows.get_mut(packet_id) {
-            let known_here = flow.epoch == order.epoch;
-            if flow.qos == qos && (known_here || dup || qos == QoS::ExactlyOnce) {
-                if !known_here {
-                    order.charge()?;
-                    flow.epoch = order.epoch;
-                    flow.queued = false;
-                }
-                // In its place if new here; again if PUBREC was sent and is asked for again [MQTT-4.3.3-10].
-                let token = Token { packet_id, serial: flow.serial };
-                if !flow.queued {
-                    flow.queued = true;
-                    order.queue(qos).push_back(token);
-                }
-                if flow.progress == Progress::Untold {
-                    flow.progress = Progress::Told;
-                    self.open += 1;
-                    let batch = flow.batch;
-                    return Ok(self.tell_or_hold(token, qos, batch, news));
-                }
-                return Ok(Shown::Repeated);
-            }
-            if known_here {
-                return Err(Violation::PacketIdInUse);
-            }
-            order.charge()?;
-            self.remove(packet_id, order, news);
-        } else {
-            order.charge()?;
+        if order.has_room()
+            && let Some(shown) = self.begin(packet_id, qos, order, news)
+        {
+            return Ok(shown);
         }
+        self.show_known(packet_id, qos, dup, order, news)
+    }
+
+    /// Begins a flow, if the identifier is free.
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        order: &mut AckOrder,
+        news: &mut News,
+    ) -> Option<Shown> {
         let token = Token { packet_id, serial: self.next_serial };
+        let mut batch = 0;
+        let began = self.flows.insert_if_free(packet_id, || {
+            if qos == QoS::ExactlyOnce {
+                batch = news.journal.touch(Key::Received(packet_id));
+            }
+            Flow {
+                serial: token.serial,
+                qos,
+                progress: Progress::Told,
+                recorded: None,
+                epoch: order.epoch,
+                queued: true,
+                batch,
+            }
+        });
+        if !began {
+            return None;
+        }
         self.next_serial += 1;
-        let batch = match qos {
-            QoS::ExactlyOnce => news.journal.touch(Key::Received(packet_id)),
-            QoS::AtMostOnce | QoS::AtLeastOnce => 0,
-        };
-        let flow = Flow {
-            serial: token.serial,
-            qos,
-            progress: Progress::Told,
-            recorded: None,
-            epoch: order.epoch,
-            queued: true,
-            batch,
-        };
-        self.flows.insert(packet_id, flow);
         self.open += 1;
+        order.unacknowledged += 1;
         order.queue(qos).push_back(token);
-        Ok(self.tell_or_hold(token, qos, batch, news))
+        Some(self.tell_or_hold(token, qos, batch, news))
+    }
+
+    /// As [`show`](Self::show), where there is no room or the identifier is in use.
+    ///
+    /// What an earlier connection has shown is repeated if the QoS is the same; for QoS 1, which must rather tell twice
+    /// than not at all, only if DUP says so. Anything else is new: the server has given up the earlier message.
+    #[inline(never)]
+    fn show_known(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        dup: bool,
+        order: &mut AckOrder,
+        news: &mut News,
+    ) -> Result<Shown, Violation> {
+        let Some(flow) = self.flows.get_mut(packet_id) else { return Err(Violation::ReceiveMaximumExceeded) };
+        let known_here = flow.epoch == order.epoch;
+        if flow.qos == qos && (known_here || dup || qos == QoS::ExactlyOnce) {
+            if !known_here {
+                order.charge()?;
+                flow.epoch = order.epoch;
+                flow.queued = false;
+            }
+            // In its place if new here; again if PUBREC was sent and is asked for again [MQTT-4.3.3-10].
+            let token = Token { packet_id, serial: flow.serial };
+            if !flow.queued {
+                flow.queued = true;
+                order.queue(qos).push_back(token);
+            }
+            if flow.progress == Progress::Untold {
+                flow.progress = Progress::Told;
+                self.open += 1;
+                let batch = flow.batch;
+                return Ok(self.tell_or_hold(token, qos, batch, news));
+            }
+            return Ok(Shown::Repeated);
+        }
+        if known_here {
+            return Err(Violation::PacketIdInUse);
+        }
+        if !order.has_room() {
+            return Err(Violation::ReceiveMaximumExceeded);
+        }
+        self.remove(packet_id, order, news);
+        self.begin(packet_id, qos, order, news).ok_or(Violation::PacketIdInUse)
     }
 
     /// Messages of QoS 2 are told when their delivery ids are stored, and in order; others at once.

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU16;
 
-use mqtt_codec::{PublishFrame, TopicName};
+use mqtt_codec::{PublishRef, TopicName};
 
 use crate::Violation;
 
@@ -27,7 +27,7 @@ impl InboundAliases {
     /// from now on.
     pub(crate) fn resolve(
         &mut self,
-        message: &PublishFrame,
+        message: &PublishRef<'_>,
         alias: NonZeroU16,
     ) -> Result<Option<Arc<TopicName>>, Violation> {
         if alias.get() > self.maximum {
@@ -38,11 +38,11 @@ impl InboundAliases {
             self.topics.resize(number + 1, None);
         }
         match &mut self.topics[number] {
-            Some(topic) if message.topic().is_empty() => return Ok(Some(topic.clone())),
-            None if message.topic().is_empty() => return Err(Violation::UnknownTopicAlias),
-            Some(topic) if topic.as_bytes() == message.topic().as_bytes() => {}
+            Some(topic) if message.topic.is_empty() => return Ok(Some(topic.clone())),
+            None if message.topic.is_empty() => return Err(Violation::UnknownTopicAlias),
+            Some(topic) if topic.as_bytes() == message.topic.as_bytes() => {}
             // The name that is kept does not pin the buffer that the message came in.
-            topic => *topic = Some(Arc::new(message.to_topic().detached())),
+            topic => *topic = Some(Arc::new(message.to_topic())),
         }
         Ok(None)
     }

@@ -244,6 +244,8 @@ mod ids;
 mod inbound;
 mod inbound_aliases;
 mod inbound_publish;
+mod inbox;
+mod incoming;
 mod keep_alive;
 mod lifetimes;
 mod limits;

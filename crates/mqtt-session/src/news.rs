@@ -2,13 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
-use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, ReasonCode};
+use bytes::Bytes;
+use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, PublishShape, ReasonCode, TopicName};
 
 use crate::held::{HeldPublishes, Place};
+use crate::inbox::Inbox;
 use crate::store::Journal;
 use crate::trace::Trace;
-use crate::{Config, Event, Inbound, InboundPublish, PublishEnd, Stage, Timestamp, Token};
+use crate::{Config, Event, PublishEnd, Stage, Timestamp, Token};
 
 /// The latest moment, the queue of events, the packet records and the changes to be stored: what every room of the
 /// session may write to.
@@ -19,8 +22,8 @@ use crate::{Config, Event, Inbound, InboundPublish, PublishEnd, Stage, Timestamp
 pub(crate) struct News {
     now: Timestamp,
     notices: VecDeque<Notice>,
-    /// The messages of [`Notice::Message`], in their order.
-    messages: VecDeque<InboundPublish>,
+    /// The messages of [`Notice::Run`], in their order.
+    inbox: Inbox,
     /// The events of [`Notice::Other`], likewise.
     others: VecDeque<Event>,
     /// The ends of [`Notice::PublishEnded`], likewise.
@@ -32,8 +35,8 @@ pub(crate) struct News {
 /// Which event comes next.
 #[derive(Clone, Copy, Debug)]
 enum Notice {
-    /// [`Event::Message`].
-    Message(Option<Token>),
+    /// [`Event::Message`], for each message of a run.
+    Run,
     /// [`Event::Published`] with an acknowledgement without properties.
     Acknowledged(Place, AckKind, PacketId, ReasonCode),
     /// [`Event::Published`] with [`PublishEnd::Written`].
@@ -51,7 +54,7 @@ impl News {
         Self {
             now: Timestamp::ZERO,
             notices: VecDeque::new(),
-            messages: VecDeque::new(),
+            inbox: Inbox::new(),
             others: VecDeque::new(),
             ends: VecDeque::new(),
             trace: Trace::new(config.trace),
@@ -77,11 +80,22 @@ impl News {
         self.others.push_back(event);
     }
 
-    /// A message came in.
+    /// A message came in, which is told once its [run](Self::tell_run) is complete; nothing else is told before.
     #[inline(always)]
-    pub(crate) fn tell_message(&mut self, message: InboundPublish, token: Option<Token>) {
-        self.notices.push_back(Notice::Message(token));
-        self.messages.push_back(message);
+    pub(crate) fn add_to_run(
+        &mut self,
+        shape: PublishShape,
+        topic: Option<Arc<TopicName>>,
+        token: Option<Token>,
+    ) {
+        self.inbox.push(shape, topic, token);
+    }
+
+    /// All messages that were added since the last run, in `packets` one behind the other.
+    #[inline]
+    pub(crate) fn tell_run(&mut self, packets: Bytes) {
+        self.notices.push_back(Notice::Run);
+        self.inbox.push_run(packets);
     }
 
     /// The server's last word on a publish.
@@ -122,9 +136,13 @@ impl News {
     /// The next event, with the publish that it gives back.
     #[inline]
     pub(crate) fn next_event(&mut self, held: &mut HeldPublishes) -> Option<Event> {
+        if let Some(message) = self.inbox.pop() {
+            return Some(Event::Message(message));
+        }
         match self.notices.pop_front()? {
-            Notice::Message(token) => {
-                Some(Event::Message(Inbound { publish: self.messages.pop_front()?, token }))
+            Notice::Run => {
+                self.inbox.open_run();
+                self.inbox.pop().map(Event::Message)
             }
             Notice::Acknowledged(place, kind, packet_id, reason) => {
                 let (tag, publish) = held.give_back(place);

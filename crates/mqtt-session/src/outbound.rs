@@ -158,7 +158,8 @@ impl Outbound {
         self.take_id(packet_id);
         let batch = news.journal.touch(Key::Publish(packet_id));
         let order = self.count();
-        self.flows.insert(packet_id, Flow { place, qos, order, progress: Progress::Unsent, epoch: 0, batch });
+        let flow = Flow { place, qos, order, progress: Progress::Unsent, epoch: 0, batch };
+        self.flows.insert_if_free(packet_id, || flow);
         (Turn { packet_id, order }, batch)
     }
 
@@ -168,7 +169,7 @@ impl Outbound {
         self.take_id(packet_id);
         let order = self.count();
         let flow = Flow { place, qos, order, progress: Progress::Sent, epoch, batch: 0 };
-        self.flows.insert(packet_id, flow);
+        self.flows.insert_if_free(packet_id, || flow);
     }
 
     /// All that is encoded has been handed out.

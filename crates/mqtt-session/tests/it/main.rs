@@ -20,6 +20,7 @@ mod reconnect;
 mod records;
 mod requests;
 mod restore;
+mod runs;
 mod send;
 mod support;
 mod tables;
