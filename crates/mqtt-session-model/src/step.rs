@@ -213,8 +213,10 @@ impl Act {
             8 if a < 64 => Self::FailStore,
             9 if a < 64 => Self::Damaged { id, bit: usize::from(b) },
             10..=11 if a < 96 => Self::Send { topic: c % 4 },
+            // What waits may expire meanwhile.
+            12..=13 => Self::Pass { millis: u64::from(b) * 16, asleep: true },
             0..=15 => {
-                Self::Publish { qos: qos(a), topic: c % 4, expiry: (b < 64).then_some(u32::from(b % 8)) }
+                Self::Publish { qos: qos(a), topic: c % 4, expiry: (b < 64).then_some(u32::from(b % 3)) }
             }
             16..=17 => Self::Subscribe(1 + which % 3),
             18 => Self::Unsubscribe(1 + which % 3),
