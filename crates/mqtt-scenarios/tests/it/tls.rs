@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use mqtt_client_core::{
-    ClientError, ConnectError, Failure, InvalidOptions, Offline, Options, OptionsBuilder, TlsError,
+    ClientError, ConnectError, Endpoint, Failure, InvalidOptions, Offline, Options, OptionsBuilder, TlsError,
     TlsOptions,
 };
 use mqtt_scenarios::{Adapter, Authority, Case, Certified, Client, PATIENCE, Way, Ways};
@@ -103,10 +103,20 @@ fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
     }
     let port = accepting(ways.authority().certify(&["localhost"]).server(&[]));
     assert!(matches!(failure(case, case.options(&format!("mqtt://localhost:{port}"))), Failure::TlsExpected));
+}
 
-    // Before anything is sent: encryption that would not happen.
-    let mismatch = Options::builder().url("mqtt://localhost").tls(TlsOptions::new()).build();
-    assert!(matches!(mismatch, Err(InvalidOptions::Option { option: "tls", .. })));
+/// The scheme decides, and nothing contradicts it.
+#[test]
+fn encryption_that_was_asked_for_is_not_left_out() {
+    for scheme in ["mqtt", "ws"] {
+        let mismatch =
+            Options::builder().url(&format!("{scheme}://localhost")).tls(TlsOptions::new()).build();
+        assert!(matches!(mismatch, Err(InvalidOptions::Option { option: "tls", .. })), "{scheme}");
+    }
+    for scheme in ["mqtts", "wss"] {
+        let endpoint: Endpoint = format!("{scheme}://localhost").parse().unwrap();
+        assert!(endpoint.scheme().is_tls(), "{scheme}");
+    }
 }
 
 /// As AWS IoT has it at port 443.
