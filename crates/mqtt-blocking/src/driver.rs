@@ -11,10 +11,13 @@ use bytes::BytesMut;
 use mio::{Events, Token};
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{ClientError, Duty, Endpoint, Options, Preparation, ProviderError};
+use mqtt_client_core::{
+    Attempt, AuthOutcome, AuthStep, ClientError, Duty, Endpoint, Options, Preparation, ProviderError,
+};
 
-use crate::prepare::Preparing;
-use crate::transport::{Connection, Connector, DialError, Dialing};
+use crate::Wait;
+use crate::helper::Helper;
+use crate::transport::{Connection, Connector, DialError, Dialing, entropy};
 
 /// How long a closed connection is read for the peer's own end.
 const LINGER: Duration = Duration::from_millis(500);
@@ -40,6 +43,7 @@ pub(crate) fn spawn(options: Options, connector: Option<Connector>) -> Result<co
         events: Events::with_capacity(8),
         wake,
         link: Link::Down,
+        authenticating: None,
         input: BytesMut::new(),
         output: Output::new(),
     };
@@ -69,13 +73,15 @@ struct Driver {
     events: Events,
     wake: Arc<mio::Waker>,
     link: Link,
+    /// A step of an authentication is taken.
+    authenticating: Option<Helper<AuthOutcome>>,
     input: BytesMut,
     output: Output,
 }
 
 enum Link {
     Down,
-    Preparing(Preparing),
+    Preparing(Helper<Result<Attempt, ProviderError>>),
     Dialing(Dialing),
     Up(Socket),
 }
@@ -97,6 +103,7 @@ impl Driver {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.prepare(preparation),
+                Duty::Authenticate(step) => self.authenticate(step),
                 Duty::Dial(endpoint) => self.dial(endpoint),
                 Duty::Wait { deadline, read } => {
                     // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
@@ -154,11 +161,18 @@ impl Driver {
     }
 
     fn prepare(&mut self, preparation: Preparation) {
-        match Preparing::start(preparation, &self.wake) {
+        match Helper::start("mqtt-provider", &self.wake, move || preparation.wait()) {
             Ok(preparing) => self.link = Link::Preparing(preparing),
             Err(error) => {
                 self.core.handle_prepared(self.now(), Some(Err(ProviderError::temporary(error))));
             }
+        }
+    }
+
+    fn authenticate(&mut self, step: AuthStep) {
+        self.authenticating = Helper::start("mqtt-auth", &self.wake, move || step.run(entropy)).ok();
+        if self.authenticating.is_none() {
+            self.core.handle_authenticated(self.now(), None);
         }
     }
 
@@ -171,6 +185,13 @@ impl Driver {
 
     /// The next step of an attempt. Returns whether the core was told anything, as the next two do.
     fn go_on(&mut self) -> bool {
+        if let Some(helper) = &self.authenticating
+            && let Poll::Ready(outcome) = helper.poll()
+        {
+            self.authenticating = None;
+            self.core.handle_authenticated(self.now(), outcome);
+            return true;
+        }
         match &mut self.link {
             Link::Preparing(preparing) => {
                 let Poll::Ready(answer) = preparing.poll() else { return false };
@@ -302,6 +323,7 @@ impl Driver {
         {
             failure = Some(("writing", error));
         }
+        self.authenticating = None;
         self.input.clear();
         self.output.clear();
         self.core.handle_closed(self.now(), failure);

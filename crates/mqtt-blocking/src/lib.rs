@@ -40,8 +40,8 @@ pub use mqtt_client_core::exports::*;
 
 mod client;
 mod driver;
+mod helper;
 mod one_shot;
-mod prepare;
 mod streams;
 mod transport;
 mod wait;

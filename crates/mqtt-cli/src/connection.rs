@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use mqtt_tokio::core::DEFAULT_PORT;
 use mqtt_tokio::{
-    Client, Endpoint, Options, OptionsBuilder, Proxy, QoS, SESSION_NEVER_EXPIRES, Scheme, Version,
+    Client, Endpoint, Options, OptionsBuilder, Proxy, QoS, SESSION_NEVER_EXPIRES, Scheme, Scram, Version,
 };
 
 use crate::encryption::Encryption;
 use crate::outcome::{Exit, Failure};
 use crate::packet_log::PacketLog;
-use crate::values;
+use crate::values::{self, AuthMethod};
 
 /// mosquitto's flags, and a URL.
 #[derive(Debug, Args)]
@@ -46,6 +46,10 @@ pub(crate) struct Connection {
         allow_hyphen_values = true
     )]
     password: Option<String>,
+
+    /// Prove to know the password, and have the broker prove it too, instead of telling it: scram-sha-256 (5.0)
+    #[arg(long, value_name = "METHOD", value_parser = values::auth_method, requires_all = ["username", "password"])]
+    auth_method: Option<AuthMethod>,
 
     /// Client id, which names the session at the broker [default: a random one]
     #[arg(short, long, value_name = "CLIENT_ID", conflicts_with = "id_prefix", allow_hyphen_values = true)]
@@ -163,9 +167,16 @@ impl Connection {
             builder = builder
                 .proxy(parsed.map_err(|error| Failure::new(Exit::Usage, format!("--proxy: {error}")))?);
         }
-        if let Some(username) = &self.username {
-            builder = builder.credentials(username, self.password.as_deref().map(str::as_bytes));
-        }
+        builder = match (&self.username, &self.auth_method) {
+            (Some(username), Some(AuthMethod::ScramSha256)) => {
+                let scram = Scram::sha256(username, self.password.as_deref().unwrap_or_default());
+                builder.authenticator(scram.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?)
+            }
+            (Some(username), None) => {
+                builder.credentials(username, self.password.as_deref().map(str::as_bytes))
+            }
+            (None, _) => builder,
+        };
         if let Some(id) = &self.id {
             builder = builder.client_id(id);
         } else if let Some(prefix) = &self.id_prefix {

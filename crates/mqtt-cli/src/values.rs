@@ -20,6 +20,21 @@ pub(crate) fn version(text: &str) -> Result<Version, String> {
     }
 }
 
+/// How a password is shown to be known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AuthMethod {
+    /// SCRAM-SHA-256.
+    ScramSha256,
+}
+
+/// The method's name, in either case.
+pub(crate) fn auth_method(text: &str) -> Result<AuthMethod, String> {
+    match text.eq_ignore_ascii_case("scram-sha-256") {
+        true => Ok(AuthMethod::ScramSha256),
+        false => Err("there is scram-sha-256".into()),
+    }
+}
+
 /// mosquitto's names.
 pub(crate) fn tls_version(text: &str) -> Result<TlsVersion, String> {
     match text {

@@ -71,6 +71,7 @@ impl Default for OptionsBuilder {
             session_expiry: 0,
             keep_alive: 60,
             credentials: Credentials::default(),
+            authenticator: None,
             before_attempt: None,
             will: None,
             will_properties: WillProperties::default(),
@@ -505,6 +506,9 @@ impl OptionsBuilder {
                 if chosen {
                     return fault(option, "3.1.1 has no properties");
                 }
+            }
+            if options.authenticator.is_some() {
+                return fault("authenticator", "3.1.1 has no enhanced authentication");
             }
             for (option, chosen) in [
                 ("topic_alias_maximum", chosen.topic_alias_maximum),

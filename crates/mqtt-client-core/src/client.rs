@@ -19,7 +19,8 @@ use crate::subscribe::IntoFilters;
 use crate::{
     Acknowledge, CallbackRunner, Callbacks, Collect, CollectingPublisher, DisconnectReport, Event,
     FilterRefused, FilterResults, Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder,
-    RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError, Subscription,
+    Reauthenticating, RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError,
+    Subscription,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -189,6 +190,14 @@ impl Client {
     /// the answer.
     pub fn ping(&self) -> Pinging {
         Pinging { client: self.clone(), tag: self.shared().run(|core| core.ping()) }
+    }
+
+    /// Authenticates anew on the present connection, by the method that the options name
+    /// ([`authenticator`](crate::OptionsBuilder::authenticator)): with a fresh token, say. Messages flow meanwhile. Ready when
+    /// both sides are convinced; a side that is not ends the connection, and so does the connect timeout. Dropping the future
+    /// changes nothing.
+    pub fn reauthenticate(&self) -> Reauthenticating {
+        Reauthenticating::new(self.clone())
     }
 
     /// What happens to the client from now on.

@@ -7,6 +7,7 @@ use std::mem;
 
 use bytes::BytesMut;
 
+use crate::auth::Authentication;
 use crate::backoff::{Backoff, SplitMix64};
 use crate::codec::{Connack, Publish, Text};
 use crate::collectors::Collectors;
@@ -25,7 +26,7 @@ use crate::streams::Streams;
 use crate::subscriptions::{Subscriptions, Unrestored};
 use crate::suspend::SuspendWatch;
 use crate::wishes::PingSlot;
-use crate::{Attempt, Duty, Event, Failure, Options, ProviderError};
+use crate::{Attempt, AuthOutcome, Duty, Event, Failure, Options, ProviderError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) destinations: Destinations,
     /// Of the attempt that is under way.
     pub(crate) credentials: Credentials,
+    pub(crate) authentication: Authentication,
     /// How the connection before, or the attempt at one, ended.
     pub(crate) last_failure: Option<Failure>,
     /// The next connection throws away what the broker holds.
@@ -74,8 +76,8 @@ pub(crate) struct Core {
     pub(crate) not_sent: Vec<Publish>,
     /// A message that waits for a full stream, and everything behind it with it.
     pause: Option<Pause>,
-    /// The driver holds input that a pause kept from being taken.
-    withheld: bool,
+    /// The driver holds input that a pause, or a step of an authentication, kept from being taken.
+    pub(crate) withheld: bool,
     /// The streams of the message at hand; kept for its memory.
     targets: Vec<Tag>,
     pub(crate) reconnects: u64,
@@ -121,6 +123,7 @@ impl Core {
             link: Link::Offline(None),
             destinations: Destinations::new(options.endpoints.clone(), options.max_redirects),
             credentials: Credentials::default(),
+            authentication: Authentication::default(),
             last_failure: None,
             clean: options.clean_start,
             transport: false,
@@ -165,6 +168,12 @@ impl Core {
         self.pump();
     }
 
+    pub(crate) fn handle_authenticated(&mut self, now: Timestamp, outcome: Option<AuthOutcome>) {
+        self.facts(now);
+        self.authenticated(outcome);
+        self.pump();
+    }
+
     pub(crate) fn handle_dialed(&mut self, now: Timestamp) {
         self.facts(now);
         self.dialed();
@@ -193,7 +202,7 @@ impl Core {
         self.streams.begin_piece();
         self.recognise_tls(input);
         // A protocol error latches in the session, which closes the connection and names it in its last event.
-        let consumed = self.session.handle_input(now, input).unwrap_or(0);
+        let consumed = self.take_input(input);
         self.bytes_received += consumed as u64;
         self.pump();
         consumed
@@ -250,7 +259,10 @@ impl Core {
         self.facts(now);
         self.link_timeout();
         self.pump();
-        if self.pause.is_none() && mem::take(&mut self.withheld) {
+        if let Some(step) = self.authentication.take_step() {
+            return Duty::Authenticate(step);
+        }
+        if self.pause.is_none() && !self.holds_handshake() && mem::take(&mut self.withheld) {
             return Duty::Resume;
         }
         let duty = self.link_duty(out);
@@ -366,8 +378,8 @@ impl Core {
             }
             session::Event::Pong { tag, round_trip } => self.pinged(tag, Some(round_trip)),
             session::Event::PingAborted { tag } => self.pinged(Some(tag), None),
-            // The options name no authentication method, so that the session lets none of these pass.
-            session::Event::Challenged(_) | session::Event::Reauthenticated(_) => {}
+            session::Event::Challenged(auth) => self.challenged(&auth),
+            session::Event::Reauthenticated(auth) => self.reauthenticated(&auth),
             session::Event::Connected(connected) => self.accepted(connected),
             session::Event::Refused(connack) => self.refused(connack),
             session::Event::Disconnected(cause) => self.disconnected(cause),

@@ -15,7 +15,9 @@ use crate::options::Options;
 use crate::session::{Output, Timestamp};
 use crate::shared::Shared;
 use crate::store::{Restored, StoreError, Storing};
-use crate::{Attempt, Client, ConnectError, Duty, Failure, Offline, ProviderError, TransportOptions};
+use crate::{
+    Attempt, AuthOutcome, Client, ConnectError, Duty, Failure, Offline, ProviderError, TransportOptions,
+};
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
 ///
@@ -81,6 +83,11 @@ impl Driver {
     /// The answer to [`Duty::Prepare`]; `None` if there will be none, because it panicked.
     pub fn handle_prepared(&mut self, now: Timestamp, answer: Option<Result<Attempt, ProviderError>>) {
         self.run(|core| core.handle_prepared(now, answer));
+    }
+
+    /// What came of the step of [`Duty::Authenticate`]; `None` if nothing did, because it panicked, or could not be taken.
+    pub fn handle_authenticated(&mut self, now: Timestamp, outcome: Option<AuthOutcome>) {
+        self.run(|core| core.handle_authenticated(now, outcome));
     }
 
     /// There will be no transport: what was being done (`resolving`, `connecting`), and why it failed.

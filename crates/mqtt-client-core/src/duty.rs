@@ -1,7 +1,7 @@
 //! What the core asks of its driver.
 
 use crate::session::Timestamp;
-use crate::{Endpoint, Preparation};
+use crate::{AuthStep, Endpoint, Preparation};
 
 /// The driver's next step. It writes out the output that it holds in any case.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -9,6 +9,10 @@ pub enum Duty {
     /// Ask the application what the next attempt uses: await this, without stopping to look after wake-ups and the deadline of
     /// the next [`Wait`](Self::Wait); then call [`handle_prepared`](crate::Driver::handle_prepared).
     Prepare(Preparation),
+    /// Have this step of an enhanced authentication taken ([`AuthStep::run`]) where it may block, without stopping to look after
+    /// everything else, the connection too if there is one; then call
+    /// [`handle_authenticated`](crate::Driver::handle_authenticated). One step takes the place of another.
+    Authenticate(AuthStep),
     /// Resolve and connect, without stopping to look after wake-ups and the deadline of the next [`Wait`](Self::Wait);
     /// then call [`handle_dialed`](crate::Driver::handle_dialed) or
     /// [`handle_dial_failed`](crate::Driver::handle_dial_failed).
@@ -24,7 +28,7 @@ pub enum Duty {
     /// Reading had paused and goes on: call [`handle_input`](crate::Driver::handle_input) with what it left over, until it
     /// returns 0.
     Resume,
-    /// Give up the transport, or the attempt at one, or the asking for it; discard its output, and call
+    /// Give up the transport, or the attempt at one, or the asking for it, and the step of an authentication; discard its output, and call
     /// [`handle_closed`](crate::Driver::handle_closed).
     Close,
     /// The client has ended; drop the driver.

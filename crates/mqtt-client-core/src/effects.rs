@@ -1,7 +1,9 @@
 //! What has to happen once the lock is free: wake-ups, and the drops of values that may run foreign code.
 
+use std::fmt;
 use std::task::Waker;
 
+use crate::auth::SharedExchange;
 use crate::codec::Publish;
 
 /// Discarded messages for which memory is kept.
@@ -9,12 +11,19 @@ const KEPT: usize = 1024;
 
 /// Collected under the lock, carried out after it by dropping or [`run`](Self::run)ning it.
 ///
-/// A waker and a payload (`Bytes::from_owner`) are somebody else's code: run under the lock, they could call the client
+/// A waker, a payload (`Bytes::from_owner`) and an exchange of an authentication are somebody else's code: run under the lock, they could call the client
 /// again and wait for ever. What came in is in buffers of the driver's, and harms nobody.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Effects {
     wakers: Vec<Waker>,
     discarded: Vec<Publish>,
+    retired: Vec<SharedExchange>,
+}
+
+impl fmt::Debug for Effects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effects").finish_non_exhaustive()
+    }
 }
 
 impl Effects {
@@ -27,10 +36,15 @@ impl Effects {
         self.discarded.push(publish);
     }
 
+    pub(crate) fn retire(&mut self, exchange: SharedExchange) {
+        self.retired.push(exchange);
+    }
+
     /// Leaves nothing but the memory.
     pub(crate) fn run(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
         self.discarded.clear();
+        self.retired.clear();
         self.discarded.shrink_to(KEPT);
     }
 }

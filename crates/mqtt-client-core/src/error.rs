@@ -14,7 +14,7 @@ use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, Reason
 use crate::error_texts::{error_conversions, error_texts};
 use crate::session::{ProtocolError, Refusal};
 use crate::store::StoreError;
-use crate::{Endpoint, InvalidUrl, ProviderError, ProxyError};
+use crate::{AuthFailure, Endpoint, InvalidUrl, ProviderError, ProxyError};
 
 /// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub enum Failure {
     ConnectTimeout(Duration),
     /// The broker said no in its CONNACK.
     Refused(Box<Connack>),
+    /// The client's side of an enhanced authentication ended it (5.0): above all, the broker is not who it should be.
+    Authentication(Box<AuthFailure>),
     /// The broker closed the connection without a word. In 3.1.1 that may be its way of saying no.
     Closed,
     /// The broker sent a DISCONNECT (5.0).
@@ -110,10 +112,13 @@ impl Failure {
             | Failure::PingTimeout
             | Failure::WriteTimeout => FailureClass::Network,
             Failure::Provider(error) if !error.is_permanent() => FailureClass::Network,
-            Failure::Protocol(_) if was_ready => FailureClass::Network,
-            Failure::Provider(_) | Failure::Protocol(_) | Failure::Invalid(_) | Failure::DriverEnded => {
-                FailureClass::Permanent
-            }
+            Failure::Protocol(_) | Failure::Authentication(_) if was_ready => FailureClass::Network,
+            Failure::Authentication(failure) if !failure.error.is_permanent() => FailureClass::Network,
+            Failure::Provider(_)
+            | Failure::Protocol(_)
+            | Failure::Authentication(_)
+            | Failure::Invalid(_)
+            | Failure::DriverEnded => FailureClass::Permanent,
             Failure::Refused(connack) => class_of(connack.reason),
             Failure::Disconnected(disconnect) => class_of(disconnect.reason),
         }
@@ -177,6 +182,7 @@ impl fmt::Display for Failure {
                     Said(connack.reason, connack.properties.reason_string())
                 )
             }
+            Failure::Authentication(failure) => failure.fmt(f),
             Failure::Closed => f.write_str("the broker closed the connection"),
             Failure::Disconnected(disconnect) => {
                 let reason = Said(disconnect.reason, disconnect.properties.reason_string());

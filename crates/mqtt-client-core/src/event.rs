@@ -31,6 +31,8 @@ pub enum Event {
         /// Whether the broker still had the session.
         session_present: bool,
     },
+    /// The client has authenticated itself anew ([`Client::reauthenticate`](crate::Client::reauthenticate)).
+    Reauthenticated,
     /// An attempt, or an established connection, failed; the next attempt follows after a wait.
     Failed {
         /// Where.
@@ -86,6 +88,7 @@ impl fmt::Display for Event {
             Event::Attempt { endpoint, number } => write!(f, "connecting to {endpoint}, attempt {number}"),
             Event::Connected { session_present: true } => f.write_str("connected, session resumed"),
             Event::Connected { session_present: false } => f.write_str("connected, new session"),
+            Event::Reauthenticated => f.write_str("authenticated anew"),
             Event::Failed { endpoint, failure, retry_in } => {
                 write!(f, "{endpoint}: {failure}; next attempt in {retry_in:?}")
             }

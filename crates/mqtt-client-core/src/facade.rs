@@ -128,6 +128,14 @@ macro_rules! client_calls {
                 self.core.ping()
             }
 
+            /// Authenticates anew on the present connection, by the method that the options name
+            /// ([`authenticator`]($crate::OptionsBuilder::authenticator)): with a fresh token, say. Messages flow meanwhile. Ready
+            /// when both sides are convinced; a side that is not ends the connection, and so does the connect timeout. Giving
+            /// up the wait changes nothing.
+            pub fn reauthenticate(&self) -> $crate::Reauthenticating {
+                self.core.reauthenticate()
+            }
+
             /// What happens to the client from now on.
             pub fn events(&self) -> $Events {
                 self.core.events().into()

@@ -44,6 +44,7 @@ pub use mqtt_session as session;
 pub use mqtt_session::codec;
 
 mod acknowledge;
+mod auth;
 mod backoff;
 mod base64;
 mod builder;
@@ -101,6 +102,12 @@ mod url;
 mod wishes;
 
 pub use acknowledge::Acknowledge;
+#[cfg(feature = "scram")]
+pub use auth::Scram;
+pub use auth::{
+    AuthError, AuthExchange, AuthFailure, AuthOccasion, AuthOutcome, AuthStep, Authenticator,
+    ReauthenticateError, Reauthenticating,
+};
 pub use builder::OptionsBuilder;
 pub use callback_runner::{CallbackRunner, RunningCallbacks};
 pub use callbacks::{CallbackPacket, Callbacks};
@@ -139,26 +146,35 @@ pub use transport::{
 #[cfg(feature = "tls")]
 pub use transport::{TlsError, TlsOptions, TlsVersion};
 
+/// For the testkit, so that there is one. Not part of the public API.
+#[doc(hidden)]
+pub mod shared_helpers {
+    pub use crate::base64::base64;
+}
+
 /// What both adapters show as their own: one list for both. Not part of the public API.
 #[doc(hidden)]
 pub mod exports {
     #[cfg(feature = "serde")]
     pub use crate::Configuration;
+    #[cfg(feature = "scram")]
+    pub use crate::Scram;
     #[cfg(feature = "websocket")]
     pub use crate::WebSocketError;
     pub use crate::codec::{
         PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
     };
     pub use crate::{
-        Acknowledge, Attempt, CallbackPacket, Callbacks, ClientError, Collect, Collecting,
-        CollectingPublisher, Completion, ConnectError, Connecting, Delivered, DisconnectReport,
-        Disconnecting, Durability, Endpoint, Enqueueing, Event, Failure, FilterRefused, FilterResults,
-        Flushing, Indeterminate, IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent,
-        Offline, OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError,
-        PublishBuilder, PublishError, Publishing, Qos0Overflow, Reconnect, RecvError, RequestBuilder,
-        RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored,
-        SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults,
-        Unsubscribing,
+        Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator,
+        CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
+        ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
+        Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing, Indeterminate, IntoFilters,
+        InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, OneShotError, Options,
+        OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
+        Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating, Reconnect, RecvError,
+        RequestBuilder, RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats,
+        StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
+        TopicDefaults, Unsubscribing,
     };
     pub use crate::{Proxy, ProxyError};
     #[cfg(feature = "tls")]

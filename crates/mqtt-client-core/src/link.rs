@@ -20,7 +20,9 @@ pub(crate) enum Link {
     Dial,
     /// The application is asked what it uses.
     Preparing { deadline: Timestamp },
-    /// The driver is to dial.
+    /// A step of an authentication is taken, which says what CONNECT has to hold.
+    Authenticating { deadline: Timestamp },
+    /// The driver is to dial, once the authentication has begun.
     Prepared { deadline: Timestamp },
     /// The driver dials.
     Dialing { deadline: Timestamp },
@@ -115,7 +117,8 @@ impl Core {
     pub(crate) fn dialed(&mut self) {
         let Link::Dialing { deadline } = self.link else { return };
         let credentials = std::mem::take(&mut self.credentials);
-        let connect = self.options.connect(&self.client_id, self.clean, credentials);
+        let mut connect = self.options.connect(&self.client_id, self.clean, credentials);
+        self.introduce(&mut connect.properties);
         match self.session.handle_opened(self.now, connect) {
             Ok(()) => self.link = Link::Handshake { deadline },
             Err(rejected) => self.link_ended(Failure::Invalid(Box::new(rejected.refusal))),
@@ -173,7 +176,8 @@ impl Core {
             Link::Leaving { .. } => return self.left(),
             _ => false,
         };
-        if matches!(self.link, Link::Preparing { .. }) {
+        self.end_authentication(Some(&failure));
+        if matches!(self.link, Link::Preparing { .. } | Link::Authenticating { .. }) {
             self.tell_attempt(); // One that has an outcome has to have begun.
         }
         self.connected = None;
@@ -181,7 +185,7 @@ impl Core {
         let class = match failure.class(was_up) {
             // What was good once has expired, and the next attempt brings something new.
             FailureClass::Permanent
-                if was_up && failure.is_about_credentials() && self.options.before_attempt.is_some() =>
+                if was_up && failure.is_about_credentials() && self.brings_something_new() =>
             {
                 FailureClass::Network
             }
@@ -210,6 +214,11 @@ impl Core {
         self.link = Link::Backoff { until: self.now + wait };
         self.tell(Event::Failed { endpoint, failure, retry_in: wait });
         self.attend();
+    }
+
+    /// Whether the next attempt is more than the last one once more.
+    fn brings_something_new(&self) -> bool {
+        self.options.before_attempt.is_some() || self.options.authenticator.is_some()
     }
 
     /// Whether the failure is a broker's advice that the options say to follow: to speak the older version, or to go elsewhere.
@@ -268,6 +277,7 @@ impl Core {
     /// The connection that was to be left is gone.
     fn left(&mut self) {
         self.connected = None;
+        self.end_authentication(None);
         match self.link {
             Link::Leaving { again: true, backlog } if self.drain.is_none() => {
                 self.link = if backlog { Link::Backlogged } else { Link::Dial };
@@ -295,9 +305,10 @@ impl Core {
         }
     }
 
-    /// What the broker sends meanwhile would only add to the backlog. It ends with the connection.
+    /// Whether what the broker sends is of no interest any more: of a connection that was given up, or that would only add to
+    /// the backlog.
     pub(crate) fn gives_up_input(&self) -> bool {
-        matches!(self.link, Link::Leaving { backlog: true, .. })
+        !matches!(self.link, Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { backlog: false, .. })
     }
 
     /// Something was read: perhaps enough to go on.
@@ -311,6 +322,7 @@ impl Core {
     /// Nothing is tried any more. Everything that waits is told.
     pub(crate) fn go_offline(&mut self, offline: Offline) {
         self.connected = None;
+        self.end_authentication(None);
         self.drain = None;
         self.link = Link::Offline(Some(offline.clone()));
         self.publishing.handle_time(self.now, &mut self.effects);
@@ -332,6 +344,7 @@ impl Core {
         match self.link {
             Link::Backoff { until } if until <= self.now => self.link = Link::Dial,
             Link::Preparing { deadline }
+            | Link::Authenticating { deadline }
             | Link::Prepared { deadline }
             | Link::Dialing { deadline }
             | Link::Handshake { deadline }
@@ -341,6 +354,7 @@ impl Core {
             }
             _ => {}
         }
+        self.reauthentication_timeout();
     }
 
     /// Becomes ready, or leaves, once nothing stands in the way. Returns whether it moved.
@@ -393,7 +407,7 @@ impl Core {
                 let credentials = self.options.credentials.clone();
                 let Some(provider) = &self.options.before_attempt else {
                     self.credentials = credentials;
-                    return self.dial(deadline);
+                    return self.approach(deadline);
                 };
                 let attempt = Attempt {
                     endpoint: self.destinations.current(),
@@ -406,8 +420,8 @@ impl Core {
                 self.transport = true;
                 Duty::Prepare(preparation)
             }
-            Link::Prepared { deadline } => self.dial(deadline),
-            Link::Preparing { deadline } | Link::Dialing { deadline } => {
+            Link::Prepared { deadline } => self.approach(deadline),
+            Link::Preparing { deadline } | Link::Authenticating { deadline } | Link::Dialing { deadline } => {
                 Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false }
             }
             Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { .. } => {
@@ -420,11 +434,24 @@ impl Core {
                     session::Duty::Wait(deadline) => {
                         let paused = self.paused_until();
                         let deadlines = [deadline.map(|deadline| deadline.at), handshake, paused];
-                        Duty::Wait { deadline: self.earliest(deadlines), read: paused.is_none() }
+                        let read = paused.is_none() && !self.holds_handshake();
+                        Duty::Wait { deadline: self.earliest(deadlines), read }
                     }
                 }
             }
         }
+    }
+
+    /// On to the dialling, or to what comes before it.
+    fn approach(&mut self, deadline: Timestamp) -> Duty {
+        if self.has_to_begin_authentication()
+            && let Some(step) = self.authentication.take_step()
+        {
+            self.link = Link::Authenticating { deadline };
+            self.transport = true;
+            return Duty::Authenticate(step);
+        }
+        self.dial(deadline)
     }
 
     fn dial(&mut self, deadline: Timestamp) -> Duty {
@@ -452,6 +479,7 @@ impl Core {
             self.collectors.next_time(),
             self.replies.next_time(),
             self.store_deadline(),
+            self.reauthentication_deadline(),
         ];
         deadlines.into_iter().chain(others).flatten().min()
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::Method;
 use crate::backoff::SplitMix64;
 use crate::builder::{OptionsBuilder, RANDOM_PART};
 use crate::codec::{Connect, ConnectProperties, Text, Version, Will, WillProperties};
@@ -57,6 +58,8 @@ pub struct Options {
     pub(crate) session_expiry: u32,
     pub(crate) keep_alive: u16,
     pub(crate) credentials: Credentials,
+    /// Besides them (5.0).
+    pub(crate) authenticator: Option<Method>,
     /// Asked before each attempt what it uses.
     pub(crate) before_attempt: Option<Provider>,
     pub(crate) will: Option<Will>,

@@ -10,8 +10,8 @@ use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    PublishError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
-    SubscribeError,
+    PublishError, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError,
+    SubscribeBuilder, SubscribeError,
 };
 
 use crate::PATIENCE;
@@ -125,6 +125,12 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// # Errors
     /// There is no connection, or no longer.
     fn ping(&self) -> Result<Duration, PingError>;
+
+    /// Authenticates anew.
+    ///
+    /// # Errors
+    /// One of the two sides is not convinced.
+    fn reauthenticate(&self) -> Result<(), ReauthenticateError>;
 
     /// Waits until all that was published before has ended.
     fn flush(&self);

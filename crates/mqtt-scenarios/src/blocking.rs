@@ -10,7 +10,8 @@ use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder, SubscribeError,
+    ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
+    SubscribeError,
 };
 
 use crate::secrets::{told, told_error};
@@ -107,6 +108,10 @@ impl Client for mqtt_blocking::Client {
 
     fn ping(&self) -> Result<Duration, PingError> {
         self.wait(self.ping())
+    }
+
+    fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        self.wait(self.reauthenticate())
     }
 
     fn flush(&self) {

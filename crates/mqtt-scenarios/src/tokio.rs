@@ -10,7 +10,8 @@ use mqtt_client_core::session::Connected;
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder, SubscribeError,
+    ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
+    SubscribeError,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -139,6 +140,10 @@ impl Client for On<mqtt_tokio::Client> {
 
     fn ping(&self) -> Result<Duration, PingError> {
         self.wait(self.inner.ping())
+    }
+
+    fn reauthenticate(&self) -> Result<(), ReauthenticateError> {
+        self.wait(self.inner.reauthenticate())
     }
 
     fn flush(&self) {

@@ -42,9 +42,11 @@ mod threads;
 mod world;
 
 pub use broker::{
-    Broker, BrokerConfig, ConnDuty, ConnId, Fault, FaultMatch, LogEntry, Misdeed, Stats, TopicStats,
-    Violation,
+    AuthDialogue, AuthMethod, AuthReply, Broker, BrokerConfig, ConnDuty, ConnId, Fault, FaultMatch, LogEntry,
+    Misdeed, Stats, TopicStats, Violation,
 };
+#[cfg(feature = "scram")]
+pub use broker::{ScramServer, ScramVice};
 pub use clock::Clock;
 pub use link::{CutAfter, Link, LinkConfig};
 pub use peer::{play, play_accepted};

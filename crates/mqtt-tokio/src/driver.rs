@@ -12,13 +12,13 @@ use std::time::{Duration, SystemTime};
 use bytes::BytesMut;
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{Attempt, ClientError, Duty, Options, Preparation, ProviderError};
+use mqtt_client_core::{Attempt, AuthOutcome, ClientError, Duty, Options, Preparation, ProviderError};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::transport::{Connection, Connector, DialError, Dialing, dial};
+use crate::transport::{Connection, Connector, DialError, Dialing, dial, entropy};
 
 /// How long a closed connection is read for the peer's own end.
 const LINGER: Duration = Duration::from_millis(500);
@@ -57,6 +57,8 @@ struct Driver {
     connector: Option<Connector>,
     epoch: Instant,
     link: Link,
+    /// A step of an authentication is taken.
+    authenticating: Option<JoinHandle<AuthOutcome>>,
     input: BytesMut,
     output: Output,
     sleep: Pin<Box<Sleep>>,
@@ -85,6 +87,8 @@ struct Ready {
     due: bool,
     /// `None` inside: the provider has panicked.
     prepared: Option<Option<Prepared>>,
+    /// `None` inside: the authenticator has panicked.
+    authenticated: Option<Option<AuthOutcome>>,
     dialed: Option<Result<Connection, DialError>>,
     read: Option<io::Result<usize>>,
     written: Option<io::Result<usize>>,
@@ -99,6 +103,7 @@ impl Driver {
             connector,
             epoch,
             link: Link::Down,
+            authenticating: None,
             input: BytesMut::new(),
             output: Output::new(),
             sleep,
@@ -110,6 +115,9 @@ impl Driver {
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.link = Link::Preparing(prepare(preparation)),
+                Duty::Authenticate(step) => {
+                    self.authenticating = Some(spawn_blocking(move || step.run(entropy)));
+                }
                 Duty::Dial(endpoint) => {
                     let options = Arc::clone(self.core.transport());
                     self.link = Link::Dialing(dial(endpoint, options, self.connector.clone()));
@@ -143,6 +151,9 @@ impl Driver {
                 due: deadline.is_some_and(|deadline| deadline <= Instant::now()),
                 ..Ready::default()
             };
+            if let Some(step) = &mut self.authenticating {
+                ready.authenticated = done(Pin::new(step).poll(context)).map(Result::ok);
+            }
             match &mut self.link {
                 Link::Down => {}
                 Link::Preparing(provider) => {
@@ -196,6 +207,10 @@ impl Driver {
             self.link = Link::Down;
             self.core.handle_prepared(self.now(), answer);
         }
+        if let Some(outcome) = ready.authenticated {
+            self.authenticating = None;
+            self.core.handle_authenticated(self.now(), outcome);
+        }
         match ready.dialed {
             Some(Ok(stream)) => {
                 self.link = Link::Up { stream, broken: None, unconfirmed: false };
@@ -245,6 +260,7 @@ impl Driver {
         {
             failure = Some(("writing", error));
         }
+        self.authenticating = None;
         self.input.clear();
         self.output.clear();
         self.core.handle_closed(self.now(), failure);
@@ -254,7 +270,8 @@ impl Driver {
 impl Ready {
     fn is_any(&self) -> bool {
         let moved = self.read.is_some() || self.written.is_some();
-        self.woken || self.due || self.prepared.is_some() || self.dialed.is_some() || moved
+        let helped = self.prepared.is_some() || self.authenticated.is_some();
+        self.woken || self.due || helped || self.dialed.is_some() || moved
     }
 }
 

@@ -160,8 +160,12 @@ fn way(
 }
 
 fn layers(endpoint: &Endpoint, options: &TransportOptions) -> io::Result<Option<Box<Layers>>> {
-    let entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::from);
     Ok(Layers::new(endpoint, options, entropy)?.map(Box::new))
+}
+
+/// Randomness, as the core wants it.
+pub(crate) fn entropy(bytes: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(bytes).map_err(io::Error::from)
 }
 
 fn helper_ended() -> DialError {

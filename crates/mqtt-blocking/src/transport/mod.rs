@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use mqtt_client_core::Layers;
 use mqtt_client_core::session::Output;
 
-pub(crate) use dial::{DialError, Dialing};
+pub(crate) use dial::{DialError, Dialing, entropy};
 pub use own::Stream;
 pub(crate) use own::{Connector, connector};
 use socket::Socket;

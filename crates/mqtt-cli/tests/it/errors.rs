@@ -1,10 +1,11 @@
 //! What goes wrong is said in one line, with what and where, and an exit code of its own; never with a password.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Instant;
 
 use mqtt_testkit::session::codec::TopicFilter;
-use mqtt_testkit::{BrokerConfig, Server};
+use mqtt_testkit::{BrokerConfig, ScramServer, Server};
 
 use crate::programs::{Broker, Ended, Program, free_port};
 
@@ -43,6 +44,10 @@ fn wrong_flags_are_told_before_anything_is_tried() {
     check(&["pub", "-t", "a", "-m", "x", "--topc"], USAGE, &["--topc", "--topic"]);
     check(&["pub", "-t", "a", "-m", "x", "--repeat", "0"], USAGE, &["--repeat"]);
     check(&["pub", "-t", "a", "-m", "x", "-P", "hunter2"], USAGE, &["--username"]);
+    let scram = ["pub", "-t", "a", "-m", "x", "-u", "ann", "-P", "hunter2", "--auth-method"];
+    check(&[&scram[..], &["plain"]].concat(), USAGE, &["--auth-method", "scram-sha-256"]);
+    check(&[&scram[..], &["scram-sha-256", "-V", "311"]].concat(), USAGE, &["3.1.1", "authentication"]);
+    check(&["sub", "-t", "a", "--auth-method", "scram-sha-256"], USAGE, &["--username", "--pw"]);
     check(&["pub", "-t", "a", "-m", "x", "--will-topic", "w/+"], USAGE, &["will", "wildcard"]);
     check(&["sub"], USAGE, &["topic filter"]);
     check(&["sub", "-t", "a/#/b"], USAGE, &["a/#/b", "#"]);
@@ -132,6 +137,21 @@ fn strict() -> Server {
         ..BrokerConfig::default()
     };
     Server::bind("127.0.0.1:0", config).unwrap()
+}
+
+#[test]
+fn a_password_can_be_proven_instead_of_told() {
+    let method = Arc::new(ScramServer::new([("ann", "secret")]));
+    let config =
+        BrokerConfig { authentication: Some(method), allow_anonymous: false, ..BrokerConfig::default() };
+    let server = Server::bind("127.0.0.1:0", config).unwrap();
+    let port = &server.addr().port().to_string();
+    let by = |password| {
+        vec!["pub", "-p", port, "-t", "a", "-m", "x", "-q", "1", "-u", "ann", "-P", password, "--auth-method"]
+    };
+    let Ended { code, stderr, .. } = Program::mqtt(&[by("secret"), vec!["scram-sha-256"]].concat()).end();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    check(&[by("hunter2"), vec!["SCRAM-SHA-256"]].concat(), CONNECTION, &["refused by the broker", "0x87"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whole clients in virtual time, against the in-process broker.
 
 mod acknowledging;
+mod authenticating;
 mod callbacks;
 mod collecting;
 mod configuration;

@@ -13,7 +13,8 @@ use bytes::{Bytes, BytesMut};
 use mqtt_client_core::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Version};
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Preparing, Subscription,
+    AuthStep, Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Preparing,
+    Subscription,
 };
 use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
 
@@ -40,6 +41,10 @@ pub(crate) struct Rig {
     output: Output,
     input: BytesMut,
     preparing: Option<Preparing>,
+    /// Whether the steps of an authentication are taken, or hang.
+    pub(crate) authenticates: bool,
+    /// The one that hangs.
+    pub(crate) step: Option<AuthStep>,
     connection: Option<ConnId>,
     /// Of another client, which only publishes.
     elsewhere: Option<ConnId>,
@@ -77,6 +82,8 @@ impl Rig {
             output: Output::new(),
             input: BytesMut::new(),
             preparing: None,
+            authenticates: true,
+            step: None,
             connection: None,
             elsewhere: None,
             deadline: None,
@@ -217,6 +224,11 @@ impl Rig {
         self.output.chunks().flatten().copied().collect()
     }
 
+    /// Whether the driver is to read.
+    pub(crate) fn reads(&self) -> bool {
+        self.read
+    }
+
     /// When the driver wants to be woken.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.deadline
@@ -241,6 +253,14 @@ impl Rig {
         match self.driver.poll_io(self.now, &mut self.output) {
             Duty::Prepare(preparation) => {
                 self.preparing = Some(preparation.into_future());
+                true
+            }
+            Duty::Authenticate(step) if self.authenticates => {
+                self.driver.handle_authenticated(self.now, Some(step.run(no_chance)));
+                true
+            }
+            Duty::Authenticate(step) => {
+                self.step = Some(step);
                 true
             }
             Duty::Dial(endpoint) => {
@@ -287,6 +307,14 @@ impl Rig {
                 self.connection.is_some_and(|connection| self.carry(connection))
             }
         }
+    }
+
+    /// What hung comes to its end: well, or without any result.
+    pub(crate) fn take_step(&mut self, well: bool) {
+        let step = self.step.take().expect("a step hangs");
+        let outcome = well.then(|| step.run(no_chance));
+        self.driver.handle_authenticated(self.now, outcome);
+        self.settle();
     }
 
     fn fail_dial(&mut self) {
@@ -342,6 +370,12 @@ impl Drop for Rig {
             assert_eq!(self.broker.violations(), []);
         }
     }
+}
+
+/// Of randomness there is none.
+fn no_chance(bytes: &mut [u8]) -> io::Result<()> {
+    bytes.fill(7);
+    Ok(())
 }
 
 fn context() -> Context<'static> {

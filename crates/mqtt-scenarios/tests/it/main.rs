@@ -31,6 +31,7 @@ macro_rules! scenarios {
 
 mod acknowledging;
 mod aliases;
+mod authenticating;
 mod batching;
 mod callbacks;
 mod collecting;

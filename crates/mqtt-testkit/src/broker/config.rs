@@ -2,10 +2,12 @@
 
 use core::num::NonZeroU16;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_codec::{QoS, TopicFilter, Version};
 
+use super::authenticate::AuthMethod;
 use super::fault::Fault;
 
 /// How a broker behaves. A plain struct: start from [`Default`], change what the test is about.
@@ -25,6 +27,8 @@ pub struct BrokerConfig {
     pub users: BTreeMap<String, Vec<u8>>,
     /// Whether a CONNECT without a user name is accepted.
     pub allow_anonymous: bool,
+    /// Enhanced authentication (5.0) by this method, for clients that name it; they need no user name besides.
+    pub authentication: Option<Arc<dyn AuthMethod>>,
     /// Topics that nobody may publish to: 0x87 in 5.0; 3.1.1 acknowledges and drops [3.1.1 MQTT-3.3.5-2].
     pub deny_publish: Vec<TopicFilter>,
     /// Filters (exact text) that nobody may subscribe to: 0x87 in 5.0, 0x80 in 3.1.1.
@@ -80,6 +84,7 @@ impl Default for BrokerConfig {
             versions: vec![Version::V311, Version::V5],
             users: BTreeMap::new(),
             allow_anonymous: true,
+            authentication: None,
             deny_publish: Vec::new(),
             deny_subscribe: Vec::new(),
             receive_maximum: NonZeroU16::MAX,

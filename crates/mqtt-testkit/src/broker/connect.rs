@@ -16,7 +16,7 @@ use super::{Broker, ConnId, Offence};
 
 impl Broker {
     /// Handles the CONNECT of a new connection.
-    pub(super) fn connect(&mut self, now: Timestamp, id: ConnId, mut connect: Connect) {
+    pub(super) fn connect(&mut self, now: Timestamp, id: ConnId, connect: Connect) {
         let admitted = self.admit(&connect);
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if self.config.versions.contains(&connect.version) {
@@ -31,6 +31,14 @@ impl Broker {
             refuse(now, connection, reason, &text, &mut self.inst);
             return;
         }
+        match self.authenticates_by(&connect) {
+            Some(method) => self.begin_authentication(now, id, connect, &*method),
+            None => self.welcome(now, id, connect),
+        }
+    }
+
+    /// Lets a client in.
+    pub(super) fn welcome(&mut self, now: Timestamp, id: ConnId, mut connect: Connect) {
         let assigned = connect.client_id.is_empty().then(|| self.assign_client_id());
         if let Some(client_id) = &assigned {
             connect.client_id = client_id.clone();
@@ -126,11 +134,12 @@ impl Broker {
         if !config.versions.contains(&connect.version) {
             return no(ReasonCode::UnsupportedProtocolVersion, "the protocol version is not spoken here");
         }
-        if connect.properties.authentication_method().is_some() {
-            return no(ReasonCode::BadAuthenticationMethod, "no enhanced authentication here"); // [5.0 MQTT-4.12.0-1]
+        let by_method = connect.properties.authentication_method().is_some();
+        if by_method && self.authenticates_by(connect).is_none() {
+            return no(ReasonCode::BadAuthenticationMethod, "no such authentication here"); // [5.0 MQTT-4.12.0-1]
         }
         match &connect.username {
-            None if !config.allow_anonymous => {
+            None if !config.allow_anonymous && !by_method => {
                 return no(ReasonCode::NotAuthorized, "a user name is required");
             }
             Some(name) if !config.users.is_empty() || !config.allow_anonymous => {
@@ -243,6 +252,9 @@ impl Broker {
                 properties.set_response_information(&information);
             }
             self.config.announce(properties);
+            if let Some(authentication) = &connection.authentication {
+                authentication.sign(&mut connack); // [5.0 MQTT-4.12.0-5]
+            }
         }
         let connack = Packet::from(connack);
         if !connection.fits(&connack) {

@@ -11,6 +11,7 @@ use mqtt_codec::{
 use mqtt_session::{Direction, PacketTrace, Timestamp};
 
 use super::aliases::Aliases;
+use super::authenticate::Authentication;
 use super::fault::Action;
 use super::instruments::{Instruments, LogEntry, Misdeed, Violation};
 use super::session::SessionId;
@@ -27,6 +28,8 @@ const LARGE: usize = 16 << 10;
 pub(super) enum Phase {
     /// The CONNECT, which has to come in time.
     AwaitConnect { deadline: Timestamp },
+    /// AUTH: its CONNECT names a method that the client has not been let in by. In time, too.
+    Authenticating { deadline: Timestamp },
     /// Any packet of the session.
     Ready(SessionId),
 }
@@ -49,6 +52,8 @@ pub(super) struct Connection {
     pub(super) client_id: Text,
     /// The protocol level of the CONNECT, as far as that can be read.
     pub(super) offered_level: Option<u8>,
+    /// Of a CONNECT that named a method.
+    pub(super) authentication: Option<Authentication>,
     decoder: Decoder,
     inbox: BytesMut,
     /// Packets that faults put before whatever the inbox holds, and when they are due.
@@ -82,6 +87,7 @@ impl Connection {
             version: Version::V311,
             client_id: Text::default(),
             offered_level: None,
+            authentication: None,
             decoder: Decoder::new(Version::V311, Side::Client).with_max_packet_size(config.max_packet_size),
             inbox: BytesMut::new(),
             put_back: VecDeque::new(),
@@ -107,7 +113,7 @@ impl Connection {
     pub(super) fn session(&self) -> Option<SessionId> {
         match self.phase {
             Phase::Ready(session) => Some(session),
-            Phase::AwaitConnect { .. } => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating { .. } => None,
         }
     }
 
@@ -325,7 +331,9 @@ impl Connection {
             self.note_end(inst);
         }
         match self.phase {
-            Phase::AwaitConnect { deadline } if deadline <= now => self.close(inst),
+            Phase::AwaitConnect { deadline } | Phase::Authenticating { deadline } if deadline <= now => {
+                self.close(inst);
+            }
             // [3.1.1 MQTT-3.1.2-24] [5.0 MQTT-3.1.2-22]
             Phase::Ready(_) if self.silence_deadline().is_some_and(|deadline| deadline <= now) => {
                 self.dismiss(now, ReasonCode::KeepAliveTimeout, "keep alive timeout", inst);
@@ -339,7 +347,7 @@ impl Connection {
             return self.wire.deadline();
         }
         let patience = match self.phase {
-            Phase::AwaitConnect { deadline } => Some(deadline),
+            Phase::AwaitConnect { deadline } | Phase::Authenticating { deadline } => Some(deadline),
             Phase::Ready(_) => self.silence_deadline(),
         };
         let put_back = self.put_back.front().map(|(due, _)| *due);

@@ -1,6 +1,7 @@
 //! [`Broker`]: the server's side of MQTT 3.1.1 and 5.0, without socket, clock or thread.
 
 mod aliases;
+mod authenticate;
 mod config;
 mod connect;
 mod connection;
@@ -10,6 +11,8 @@ mod instruments;
 mod message;
 mod publish;
 mod retained;
+#[cfg(feature = "scram")]
+mod scram;
 mod session;
 mod shared;
 mod subscribe;
@@ -23,9 +26,12 @@ use bytes::BytesMut;
 use mqtt_codec::{Packet, ReasonCode, Text, Version};
 use mqtt_session::{Direction, Timestamp};
 
+pub use authenticate::{AuthDialogue, AuthMethod, AuthReply};
 pub use config::BrokerConfig;
 pub use fault::{Fault, FaultMatch};
 pub use instruments::{LogEntry, Misdeed, Stats, TopicStats, Violation};
+#[cfg(feature = "scram")]
+pub use scram::{ScramServer, ScramVice};
 
 use connection::{Connection, Incoming, Phase};
 use fault::Action;
@@ -425,7 +431,13 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let Phase::Ready(session) = connection.phase else {
             match packet {
-                Packet::Connect(connect) => self.connect(now, id, *connect),
+                Packet::Connect(connect) if connection.authentication.is_none() => {
+                    self.connect(now, id, *connect);
+                }
+                // [5.0 MQTT-3.1.2-30]
+                Packet::Auth(auth) if connection.authentication.is_some() => {
+                    return self.authenticate(now, id, &auth);
+                }
                 // [MQTT-3.1.0-1]: there is nobody to tell the reason to.
                 _ => connection.close(&mut self.inst),
             }
@@ -442,8 +454,7 @@ impl Broker {
                 Ok(())
             }
             Packet::Disconnect(disconnect) => self.handle_disconnect(id, session, &disconnect),
-            // No CONNECT with an authentication method is accepted [5.0 MQTT-4.12.0-7].
-            Packet::Auth(_) => Err(Offence::protocol_error("AUTH without an authentication method")),
+            Packet::Auth(auth) => self.authenticate(now, id, &auth),
             Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
                 Err(Offence::protocol_error(format!("{} from a client", packet.kind())))
             }

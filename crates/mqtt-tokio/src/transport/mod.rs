@@ -63,7 +63,8 @@ async fn layers(endpoint: &Endpoint, options: &Arc<TransportOptions>) -> io::Res
     if reads_files { spawn_blocking(make).await? } else { make() }
 }
 
-fn entropy(bytes: &mut [u8]) -> io::Result<()> {
+/// Randomness, as the core wants it.
+pub(crate) fn entropy(bytes: &mut [u8]) -> io::Result<()> {
     getrandom::fill(bytes).map_err(io::Error::from)
 }
 
