@@ -166,8 +166,8 @@ impl Lockstep {
             }
             Act::Publish { qos, topic, expiry } => {
                 let packet_id = (qos != QoS::AtMostOnce).then_some(packet_id);
-                let topic = peer::topic(topic);
-                let mut publish = Publish { packet_id, topic, ..message(self.tags + 1, qos) };
+                let name = peer::topic(topic);
+                let mut publish = Publish { packet_id, topic: name, ..message(self.tags + 1, qos) };
                 if let Some(expiry) = expiry.filter(|_| is_v5) {
                     publish.properties.set_message_expiry_interval(expiry);
                 }
@@ -177,6 +177,8 @@ impl Lockstep {
                     self.config.durable && !self.has_store_failed && !self.store.is_at_work();
                 if expiry.is_some() && looks_at_store {
                     self.serve_store(false);
+                    // What no output has taken yet may be late for it.
+                    self.sleep(Duration::from_secs(topic.into()));
                 } else if expiry.is_some() {
                     self.poll();
                 }
@@ -209,10 +211,7 @@ impl Lockstep {
                 assert_eq!(self.session.acknowledge(token, reason), expected);
                 assert!(!self.session.acknowledge(token, reason), "a token answers once");
             }
-            Act::Pass { millis, asleep } if asleep && !self.model.is_pressed() => {
-                self.write(usize::MAX);
-                self.now += Duration::from_millis(millis);
-            }
+            Act::Pass { millis, asleep: true } => self.sleep(Duration::from_millis(millis)),
             Act::Pass { millis, .. } => self.pass(Duration::from_millis(millis)),
             from_peer => {
                 self.messages += 1;
@@ -436,6 +435,15 @@ impl Lockstep {
             self.model.written(self.written);
             self.session.handle_written(self.now, count);
         }
+    }
+
+    /// Time passes while the driver sleeps, unless it would miss a ping by that.
+    fn sleep(&mut self, time: Duration) {
+        if self.model.is_pressed() {
+            return self.pass(time);
+        }
+        self.write(usize::MAX);
+        self.now += time;
     }
 
     /// Time passes, and the driver keeps the deadlines.
