@@ -27,10 +27,13 @@ pub enum Scheme {
     Wss,
     /// `unix://`: a Unix socket.
     Unix,
+    /// `quic://`: one stream of a QUIC connection, which is always encrypted. `mqtt-tokio` has it.
+    Quic,
 }
 
 impl Scheme {
-    const ALL: [Scheme; 5] = [Scheme::Mqtt, Scheme::Mqtts, Scheme::Ws, Scheme::Wss, Scheme::Unix];
+    const ALL: [Scheme; 6] =
+        [Scheme::Mqtt, Scheme::Mqtts, Scheme::Ws, Scheme::Wss, Scheme::Unix, Scheme::Quic];
 
     /// The scheme's name, in lower case.
     pub fn name(self) -> &'static str {
@@ -40,10 +43,11 @@ impl Scheme {
             Scheme::Ws => "ws",
             Scheme::Wss => "wss",
             Scheme::Unix => "unix",
+            Scheme::Quic => "quic",
         }
     }
 
-    /// 1883, 8883, 80 or 443. A Unix socket has none: 0.
+    /// 1883, 8883, 80 or 443; for QUIC 14567, as EMQX has it, since nobody has registered one. A Unix socket has none: 0.
     pub fn default_port(self) -> u16 {
         match self {
             Scheme::Mqtt => DEFAULT_PORT,
@@ -51,12 +55,13 @@ impl Scheme {
             Scheme::Ws => 80,
             Scheme::Wss => 443,
             Scheme::Unix => 0,
+            Scheme::Quic => 14567,
         }
     }
 
     /// Whether the connection is encrypted.
     pub fn is_tls(self) -> bool {
-        matches!(self, Scheme::Mqtts | Scheme::Wss)
+        matches!(self, Scheme::Mqtts | Scheme::Wss | Scheme::Quic)
     }
 
     /// Whether MQTT goes in WebSocket frames.
@@ -64,11 +69,17 @@ impl Scheme {
         matches!(self, Scheme::Ws | Scheme::Wss)
     }
 
-    /// Whether this build has what the scheme needs: the features `tls` and `websocket`, or a system with Unix sockets.
+    /// Whether a proxy can lead there: those known here carry streams of TCP.
+    pub(crate) fn takes_proxy(self) -> bool {
+        !matches!(self, Scheme::Unix | Scheme::Quic)
+    }
+
+    /// Whether this build has what the scheme needs: the features `tls`, `websocket` and `quic`, or a system with Unix sockets.
     pub fn is_available(self) -> bool {
         (cfg!(feature = "tls") || !self.is_tls())
             && (cfg!(feature = "websocket") || !self.is_websocket())
             && (cfg!(unix) || self != Scheme::Unix)
+            && (cfg!(feature = "quic") || self != Scheme::Quic)
     }
 }
 
@@ -136,6 +147,12 @@ impl Endpoint {
     #[cfg(unix)]
     pub fn unix(path: impl Into<String>) -> Self {
         Endpoint { scheme: Scheme::Unix, ..Endpoint::tcp("", 0) }.with_path(path.into())
+    }
+
+    /// An endpoint reached over QUIC. The host as in [`tls`](Self::tls).
+    #[cfg(feature = "quic")]
+    pub fn quic(host: impl Into<String>, port: u16) -> Self {
+        Endpoint { scheme: Scheme::Quic, ..Endpoint::tcp(host, port) }
     }
 
     /// The same with one more HTTP header in the request for a WebSocket, such as `Authorization`. For another value before
@@ -353,7 +370,7 @@ error_texts!(InvalidUrl {
     Self::Syntax { at } => "not a URL (at byte {at}); expected scheme://[user[:password]@]host[:port]";
     Self::NotAvailable { scheme } =>
         "{}:// is not available in this build: its feature is off, or the system lacks it", scheme.name();
-    Self::UnknownScheme { scheme } => "unknown scheme {scheme}://; expected mqtt, mqtts, ws, wss or unix";
+    Self::UnknownScheme { scheme } => "unknown scheme {scheme}://; expected mqtt, mqtts, ws, wss, unix or quic";
     Self::NoHost => "the URL names no host";
     Self::BadHost => "the URL's host is neither a name nor an address";
     Self::BadPort => "the URL's port is not between 1 and 65535";

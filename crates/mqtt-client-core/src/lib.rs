@@ -137,6 +137,8 @@ pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
 pub use store::{Change, Changes, Durability, Opened, Owner, Storage, Store, StoreError, Stored, Storing};
 pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
+#[cfg(feature = "quic")]
+pub use transport::QuicTls;
 #[cfg(feature = "websocket")]
 pub use transport::WebSocketError;
 pub use transport::{

@@ -6,9 +6,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
 };
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 
 /// An authority of one's own.
 #[derive(Debug)]
@@ -66,6 +69,18 @@ impl Authority {
         })
     }
 
+    /// A server with a certificate of this authority's, for clients that have one too; it speaks these application protocols.
+    ///
+    /// # Panics
+    /// Never: what was made here can be used.
+    pub fn server_for_clients(&self, certified: &Certified, alpn: &[&str]) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        let own = CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("it is PEM");
+        roots.add(own).expect("it is an authority's");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        certified.server_with(verifier.expect("there is an authority"), alpn)
+    }
+
     fn certify_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Certified {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("the scenario's names are valid");
@@ -91,16 +106,23 @@ impl Certified {
     /// # Panics
     /// Never: what was made here can be used.
     pub fn server(&self, alpn: &[&str]) -> Arc<ServerConfig> {
+        self.server_with(WebPkiClientVerifier::no_client_auth(), alpn)
+    }
+
+    fn server_with(&self, clients: Arc<dyn ClientCertVerifier>, alpn: &[&str]) -> Arc<ServerConfig> {
         let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM")];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("ring knows both versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)
             .expect("the key is that of the certificate");
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }

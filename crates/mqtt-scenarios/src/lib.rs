@@ -10,6 +10,7 @@
 //! | [`Bed`] | a broker to lie in: ours in this process, mosquitto, or one that `MQTT_TEST_BROKER` names |
 //! | [`Mosquitto`] | a mosquitto of one's own, that can be stopped and started again |
 //! | [`Ways`] | a mosquitto that is reached in every way: TCP, TLS, WebSocket, Unix socket |
+//! | [`QuicServer`] | a broker behind QUIC |
 //! | [`Authority`] | certificates made on the spot |
 //! | [`Killing`] | a process that is killed again and again, and counts afterwards |
 //! | [`secrets`] | what is planted in every client, and watched for in all that is said |
@@ -27,6 +28,7 @@ mod killing;
 mod mosquitto;
 mod patience;
 mod peer;
+mod quic;
 pub mod secrets;
 mod tokio;
 mod ways;
@@ -40,5 +42,6 @@ pub use killing::{Counted, Killing, Life, work};
 pub use mosquitto::Mosquitto;
 pub use patience::{PATIENCE, until};
 pub use peer::{Peer, PeerLink};
+pub use quic::QuicServer;
 pub use tokio::Tokio;
 pub use ways::{Way, Ways};

@@ -153,6 +153,9 @@ fn way(
         let stream = UnixStream::connect(endpoint.path()).map_err(connecting)?;
         return Ok(Way::Socket(Socket::Unix(stream)));
     }
+    if endpoint.scheme() == Scheme::Quic {
+        return Err(connecting(io::Error::new(io::ErrorKind::Unsupported, "mqtt-blocking has no QUIC")));
+    }
     match options.target(endpoint).to_socket_addrs() {
         Ok(addresses) => Ok(Way::Addresses(addresses.collect())),
         Err(error) => Err(("resolving", error)),

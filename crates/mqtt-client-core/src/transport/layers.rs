@@ -12,8 +12,8 @@ use super::proxy::{ProxyError, Tunnel};
 use super::tls::{Tls, TlsError};
 #[cfg(feature = "websocket")]
 use super::websocket::{self, WebSocket, WebSocketError};
-use crate::Endpoint;
 use crate::session::Output;
+use crate::{Endpoint, Scheme};
 
 /// Fills a buffer with what nobody can foresee.
 pub type Entropy = fn(&mut [u8]) -> io::Result<()>;
@@ -57,7 +57,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// What a connection to the endpoint needs; `None`: the socket's bytes are MQTT's. TLS reads its files here, so this may
+    /// What a connection to the endpoint needs; `None`: the socket's bytes are MQTT's, as those of QUIC are, which seals them. TLS reads its files here, so this may
     /// block.
     ///
     /// # Errors
@@ -71,7 +71,8 @@ impl Layers {
         let _ = entropy;
         let proxy = options.proxy(endpoint);
         let scheme = endpoint.scheme();
-        if proxy.is_none() && !scheme.is_tls() && !scheme.is_websocket() {
+        let has_own = scheme == Scheme::Quic;
+        if has_own || proxy.is_none() && !scheme.is_tls() && !scheme.is_websocket() {
             return Ok(None);
         }
         let mut sending = BytesMut::new();

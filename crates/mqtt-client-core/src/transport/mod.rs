@@ -21,6 +21,10 @@ pub use tcp::{RACE_DELAY, TcpKeepAlive, TcpOptions, literal, race_order};
 pub(crate) use tls::LastTls;
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsOptions, TlsVersion};
+
+/// The configuration of TLS that a QUIC connection is made with.
+#[cfg(feature = "quic")]
+pub type QuicTls = std::sync::Arc<rustls::ClientConfig>;
 #[cfg(feature = "websocket")]
 pub use websocket::WebSocketError;
 
@@ -51,7 +55,7 @@ impl TransportOptions {
     }
 
     fn proxy(&self, endpoint: &Endpoint) -> Option<&Proxy> {
-        if endpoint.scheme() == crate::Scheme::Unix {
+        if !endpoint.scheme().takes_proxy() {
             return None;
         }
         self.proxy.as_ref().or_else(|| self.environment.proxy(endpoint))
@@ -60,6 +64,16 @@ impl TransportOptions {
     #[cfg(feature = "tls")]
     fn tls(&self) -> TlsOptions {
         self.tls.clone().unwrap_or_default()
+    }
+
+    /// What seals a QUIC connection to the endpoint, and the name that its certificate has to be made out to. The application
+    /// protocol is `mqtt`, unless the options name another one. Reads the options' files, so it may block.
+    ///
+    /// # Errors
+    /// A certificate or a key can't be used.
+    #[cfg(feature = "quic")]
+    pub fn quic(&self, endpoint: &Endpoint) -> Result<(QuicTls, String), TlsError> {
+        self.tls().quic(&self.last_tls, endpoint.host())
     }
 
     /// Refuses what would have no effect at the endpoint, or less than it says: before anything is sent.
@@ -72,7 +86,7 @@ impl TransportOptions {
         if let Some(problem) = endpoint.problem() {
             return fault("endpoint", format!("{endpoint}: {problem}"));
         }
-        if self.proxy.is_some() && scheme == crate::Scheme::Unix {
+        if self.proxy.is_some() && !scheme.takes_proxy() {
             return fault("proxy", format!("no proxy leads to {endpoint}"));
         }
         #[cfg(feature = "tls")]

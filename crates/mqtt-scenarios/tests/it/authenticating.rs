@@ -1,5 +1,6 @@
 //! Enhanced authentication: client and server convince each other, or part.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +11,7 @@ use mqtt_client_core::{
     AuthError, AuthExchange, AuthOccasion, Authenticator, ClientError, ConnectError, Failure, Offline,
     OptionsBuilder, ReauthenticateError, Scram,
 };
+use mqtt_scenarios::secrets::{PASSWORD, TOKEN, USER};
 use mqtt_scenarios::{Adapter, Bed, Case, Client, PATIENCE, Subscription};
 use mqtt_testkit::{AuthDialogue, AuthMethod, AuthReply, BrokerConfig, ScramServer, ScramVice, Server};
 
@@ -23,12 +25,14 @@ scenarios!(only 5.0:
 
 fn serve(method: impl AuthMethod + 'static) -> Server {
     let authentication: Option<Arc<dyn AuthMethod>> = Some(Arc::new(method));
-    let config = BrokerConfig { authentication, allow_anonymous: false, ..BrokerConfig::default() };
+    // The password that every client of the suite has besides.
+    let users = BTreeMap::from([(USER.to_owned(), PASSWORD.as_bytes().to_vec())]);
+    let config = BrokerConfig { authentication, users, allow_anonymous: false, ..BrokerConfig::default() };
     Server::bind("127.0.0.1:0", config).unwrap()
 }
 
 fn honest() -> ScramServer {
-    ScramServer::new([("ann", "secret")])
+    ScramServer::new([("ann", PASSWORD)])
 }
 
 fn scram(password: &str) -> Scram {
@@ -39,7 +43,7 @@ fn scram(password: &str) -> Scram {
 fn failure<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> Failure {
     match case.adapter.connect(options.build().unwrap()) {
         Err(ClientError::Offline(Offline::GaveUp(ConnectError { failure, .. }))) => {
-            assert!(!format!("{failure} {failure:?}").contains("guessed"), "{failure:?}");
+            assert!(!format!("{failure} {failure:?}").contains(TOKEN), "{failure:?}");
             failure
         }
         Err(other) => panic!("{other}"),
@@ -50,7 +54,7 @@ fn failure<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> Failure {
 /// And again, while messages of every QoS are in flight.
 fn scram_convinces_both_sides<A: Adapter>(case: &Case<A>) {
     let server = serve(honest());
-    let client = case.connect_with(case.options(&server.url()).authenticator(scram("secret")));
+    let client = case.connect_with(case.options(&server.url()).authenticator(scram(PASSWORD)));
     let mut messages = client.subscribe("a").unwrap();
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| {
@@ -74,13 +78,13 @@ fn scram_convinces_both_sides<A: Adapter>(case: &Case<A>) {
 
 fn who_does_not_know_the_password_is_found_out<A: Adapter>(case: &Case<A>) {
     let server = serve(honest());
-    match failure(case, case.options(&server.url()).authenticator(scram("guessed"))) {
+    match failure(case, case.options(&server.url()).authenticator(scram(TOKEN))) {
         Failure::Refused(connack) => assert_eq!(connack.reason, ReasonCode::NotAuthorized),
         other => panic!("{other}"),
     }
     for vice in [ScramVice::SignsWrongly, ScramVice::SignsNothing, ScramVice::AsksNothing] {
         let server = serve(honest().with(vice));
-        match failure(case, case.options(&server.url()).authenticator(scram("secret"))) {
+        match failure(case, case.options(&server.url()).authenticator(scram(PASSWORD))) {
             Failure::Authentication(failure) => {
                 assert_eq!((failure.error, &*failure.method), (AuthError::ServerNotProven, "SCRAM-SHA-256"));
             }
@@ -92,7 +96,7 @@ fn who_does_not_know_the_password_is_found_out<A: Adapter>(case: &Case<A>) {
 fn a_server_that_never_ends_the_exchange_is_left_at_the_deadline<A: Adapter>(case: &Case<A>) {
     let server = serve(honest().with(ScramVice::FallsSilent));
     let (timeout, began) = (Duration::from_millis(300), Instant::now());
-    let options = case.options(&server.url()).connect_timeout(timeout).authenticator(scram("secret"));
+    let options = case.options(&server.url()).connect_timeout(timeout).authenticator(scram(PASSWORD));
     let failure = failure(case, options);
     assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
     assert!(began.elapsed() >= timeout && began.elapsed() < PATIENCE);
@@ -100,7 +104,7 @@ fn a_server_that_never_ends_the_exchange_is_left_at_the_deadline<A: Adapter>(cas
 
 fn a_broker_without_the_method_says_so<A: Adapter>(case: &Case<A>) {
     for bed in Bed::each() {
-        match failure(case, case.options(bed.url()).authenticator(scram("secret"))) {
+        match failure(case, case.options(bed.url()).authenticator(scram(PASSWORD))) {
             Failure::Refused(connack) => assert_eq!(connack.reason, ReasonCode::BadAuthenticationMethod),
             other => panic!("{other}"),
         }

@@ -49,6 +49,7 @@ mod one_shot;
 mod progressing;
 mod providing;
 mod publishing;
+mod quic;
 mod receiving;
 mod reconnecting;
 mod requests;

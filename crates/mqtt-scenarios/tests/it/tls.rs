@@ -44,16 +44,24 @@ fn tls_error<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> TlsError {
 
 /// A server that accepts every CONNECT it gets over TLS, until the test ends. Returns its port.
 fn accepting(config: Arc<ServerConfig>) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    accepting_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), config)
+}
+
+/// The same there. A client that has not agreed to its application protocol, if it has one, is left.
+fn accepting_on(listener: TcpListener, config: Arc<ServerConfig>) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let config = Arc::clone(&config);
             thread::spawn(move || {
-                let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+                let mut stream =
+                    StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
                 let mut connect = [0; 256];
                 let count = stream.read(&mut connect)?;
+                if stream.conn.alpn_protocol() != config.alpn_protocols.first().map(Vec::as_slice) {
+                    return Ok(());
+                }
                 // The protocol level stands behind the name.
                 let connack: &[u8] = if connect[8] == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
                 stream.write_all(&connack[..if count > 0 { connack.len() } else { 0 }])?;
@@ -119,17 +127,24 @@ fn encryption_that_was_asked_for_is_not_left_out() {
     }
 }
 
-/// As AWS IoT has it at port 443.
+/// As AWS IoT has it: port 443, where this system lets us have it, an application protocol, a certificate of the client's.
 fn application_protocols_are_offered<A: Adapter>(case: &Case<A>) {
     let authority = Authority::new();
-    let port = accepting(authority.certify(&["localhost"]).server(&["x-amzn-mqtt-ca"]));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 443));
+    let listener = listener.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let server = authority.certify(&["localhost"]);
+    let port = accepting_on(listener, authority.server_for_clients(&server, &["x-amzn-mqtt-ca"]));
     let client = authority.certify(&["device"]);
     let tls = TlsOptions::new().ca(authority.pem()).client_auth(client.certificate.clone(), client.key);
     let url = format!("mqtts://localhost:{port}");
     let connected = case.connect_with(case.options(&url).tls(tls.clone().alpn(["x-amzn-mqtt-ca"])));
     assert!(connected.is_connected());
-    let error = tls_error(case, case.options(&url).tls(tls.alpn(["http/1.1"])));
+    let error = tls_error(case, case.options(&url).tls(tls.clone().alpn(["http/1.1"])));
     assert!(matches!(&error, TlsError::Incompatible(what) if what.contains("ALPN")), "{error}");
+    // The server does check: without the protocol, or the certificate, there is no way in.
+    assert!(case.adapter.connect(case.options(&url).tls(tls).build().unwrap()).is_err());
+    let unknown = TlsOptions::new().ca(authority.pem()).alpn(["x-amzn-mqtt-ca"]);
+    assert_eq!(tls_error(case, case.options(&url).tls(unknown)), TlsError::ClientCertificateRequired);
     // A key that is not the certificate's is refused before anything is sent.
     let tls = TlsOptions::new().ca(authority.pem());
     let tls = tls.client_auth(client.certificate, authority.certify(&["device"]).key);

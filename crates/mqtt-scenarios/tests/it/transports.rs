@@ -29,29 +29,31 @@ fn check<A: Adapter>(case: &Case<A>, way: Way) {
     let client = case.connect_with(ways.options(case, way));
     let mut events = client.events();
     let mut messages = client.subscribe_with("a/#", |builder| builder.qos(QoS::ExactlyOnce)).unwrap();
-    let large: Vec<u8> = (0..1 << 20).map(|n: u32| (n / 7) as u8).collect();
-    for round in ["before", "after"] {
-        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-            let text = format!("{round} {qos:?}");
-            client.send("a/b", text.clone(), qos).unwrap();
-            assert_eq!(messages.message().text(), text);
-        }
-        client.send("a/large", large.clone(), QoS::ExactlyOnce).unwrap();
-        assert!(messages.message().payload() == large);
-        // Many at once, so that packets share frames and records.
-        let sent: Vec<_> =
-            (0..500).map(|n| client.publish("a/c", n.to_string()).qos(QoS::AtLeastOnce)).collect();
-        let sent: Vec<_> = sent.into_iter().map(|publish| client.wait(publish.enqueue()).unwrap()).collect();
-        assert_eq!(messages.texts(500), (0..500).map(|n| n.to_string()).collect::<Vec<_>>());
-        sent.into_iter().for_each(|completion| drop(client.wait(completion).unwrap()));
-        if round == "before" {
-            ways.restart();
-            events.failure();
-            events.connected();
-        }
-    }
+    carries_everything(&client, &mut messages, "before");
+    ways.restart();
+    events.failure();
+    events.connected();
+    carries_everything(&client, &mut messages, "after");
     client.disconnect();
     drop(awake);
+}
+
+/// All three levels, and a payload larger than any buffer on the way; the client is subscribed to `a/#`.
+#[track_caller]
+pub(crate) fn carries_everything<C: Client>(client: &C, messages: &mut impl Subscription, round: &str) {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let text = format!("{round} {qos:?}");
+        client.send("a/b", text.clone(), qos).unwrap();
+        assert_eq!(messages.message().text(), text);
+    }
+    let large: Vec<u8> = (0..1 << 20).map(|n: u32| (n / 7) as u8).collect();
+    client.send("a/large", large.clone(), QoS::ExactlyOnce).unwrap();
+    assert!(messages.message().payload() == large);
+    // Many at once, so that packets share frames and records.
+    let sent: Vec<_> = (0..500).map(|n| client.publish("a/c", n.to_string()).qos(QoS::AtLeastOnce)).collect();
+    let sent: Vec<_> = sent.into_iter().map(|publish| client.wait(publish.enqueue()).unwrap()).collect();
+    assert_eq!(messages.texts(500), (0..500).map(|n| n.to_string()).collect::<Vec<_>>());
+    sent.into_iter().for_each(|completion| drop(client.wait(completion).unwrap()));
 }
 
 /// Another client, which pings without end: mosquitto 2.0.11 looks after its WebSockets, with 4 KiB at a time, only every 100

@@ -1,6 +1,8 @@
 //! The way to a broker: one connection, over whatever socket its endpoint names.
 
 mod own;
+#[cfg(feature = "quic")]
+mod quic;
 mod socket;
 mod tcp;
 #[cfg(unix)]
@@ -47,6 +49,8 @@ pub(crate) fn dial(
             }
             #[cfg(unix)]
             (None, Scheme::Unix) => unix::connect(endpoint.path()).await?,
+            #[cfg(feature = "quic")]
+            (None, Scheme::Quic) => quic::connect(&endpoint, &options).await?,
             (None, _) => tcp::connect(options.target(&endpoint), options.tcp()).await?,
         };
         let mut connection = Connection { socket, layers };
@@ -58,7 +62,7 @@ pub(crate) fn dial(
 /// Files of TLS are read on the way, which may block.
 async fn layers(endpoint: &Endpoint, options: &Arc<TransportOptions>) -> io::Result<Option<Box<Layers>>> {
     let (endpoint, options) = (endpoint.clone(), Arc::clone(options));
-    let reads_files = endpoint.scheme().is_tls();
+    let reads_files = endpoint.scheme().is_tls() && endpoint.scheme() != Scheme::Quic;
     let make = move || Ok(Layers::new(&endpoint, &options, entropy)?.map(Box::new));
     if reads_files { spawn_blocking(make).await? } else { make() }
 }

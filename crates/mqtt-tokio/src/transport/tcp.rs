@@ -12,16 +12,27 @@ use tokio::time::timeout;
 use super::DialError;
 use super::socket::Socket;
 
+pub(super) async fn connect(target: (&str, u16), options: &TcpOptions) -> Result<Socket, DialError> {
+    race(target, options.bind, |address| open(address, options.clone())).await
+}
+
 /// Tries the addresses of a name: the next one as soon as one has failed, or has made no progress for a while (RFC 8305). The
 /// error is that of the last one to fail.
-pub(super) async fn connect(target: (&str, u16), options: &TcpOptions) -> Result<Socket, DialError> {
+pub(super) async fn race<F>(
+    target: (&str, u16),
+    bind: Option<SocketAddr>,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<Socket, DialError>
+where
+    F: Future<Output = io::Result<Socket>> + Send + 'static,
+{
     let addresses = lookup_host(target).await.map_err(|error| ("resolving", error))?;
-    let mut addresses = race_order(addresses.collect(), options.bind).into_iter();
+    let mut addresses = race_order(addresses.collect(), bind).into_iter();
     let mut failure = ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     let mut attempts = JoinSet::new();
     loop {
         match addresses.next() {
-            Some(address) => drop(attempts.spawn(open(address, options.clone()))),
+            Some(address) => drop(attempts.spawn(open(address))),
             None if attempts.is_empty() => return Err(failure),
             None => {}
         }
@@ -30,7 +41,7 @@ pub(super) async fn connect(target: (&str, u16), options: &TcpOptions) -> Result
             _ => timeout(RACE_DELAY, attempts.join_next()).await.unwrap_or_default(),
         };
         match ended {
-            Some(Ok(Ok(stream))) => return Ok(Socket::Tcp(stream)),
+            Some(Ok(Ok(socket))) => return Ok(socket),
             Some(Ok(Err(error))) => failure = ("connecting", error),
             Some(Err(error)) => failure = ("connecting", error.into()),
             None => {}
@@ -38,7 +49,7 @@ pub(super) async fn connect(target: (&str, u16), options: &TcpOptions) -> Result
     }
 }
 
-async fn open(address: SocketAddr, options: TcpOptions) -> io::Result<TcpStream> {
+async fn open(address: SocketAddr, options: TcpOptions) -> io::Result<Socket> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     if let Some(local) = options.bind {
         socket.bind(local)?;
@@ -54,7 +65,7 @@ async fn open(address: SocketAddr, options: TcpOptions) -> io::Result<TcpStream>
         // A system that refuses this still has a link that works.
         let _ = stream.set_nodelay(true);
     }
-    Ok(stream)
+    Ok(Socket::Tcp(stream))
 }
 
 /// Has the system confirm at once what it has received. It would wait up to 40 ms for something to send along, and a peer

@@ -6,8 +6,12 @@ use std::sync::{Arc, PoisonError};
 
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
+#[cfg(feature = "quic")]
+use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+#[cfg(feature = "quic")]
+use rustls::quic::{ClientConnection, Version};
 use rustls::{ClientConfig, ConfigBuilder, KeyLogFile, RootCertStore, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
@@ -47,6 +51,22 @@ impl TlsOptions {
         let config = Arc::new(self.build(&material)?);
         *last = Some(Built { material, config: Arc::clone(&config) });
         Ok(config)
+    }
+
+    /// The same for QUIC, and the server's name.
+    #[cfg(feature = "quic")]
+    pub(crate) fn quic(&self, last: &LastTls, host: &str) -> Result<(Arc<ClientConfig>, String), TlsError> {
+        let mut config = ClientConfig::clone(&*self.config(last)?);
+        if config.alpn_protocols.is_empty() {
+            config.alpn_protocols = vec![b"mqtt".to_vec()];
+        }
+        let config = Arc::new(config);
+        let name = self.server_name.as_deref().unwrap_or(host).to_owned();
+        let server = ServerName::try_from(name.clone()).map_err(|_| TlsError::ServerName(name.clone()))?;
+        // Whether it can be used at all (with TLS 1.2 alone it can't): quinn, which tries it later, would panic.
+        ClientConnection::new(Arc::clone(&config), Version::V1, server, Vec::new())
+            .map_err(TlsError::Other)?;
+        Ok((config, name))
     }
 
     fn read(&self) -> Result<Material, TlsError> {

@@ -108,6 +108,24 @@ impl TlsError {
     }
 }
 
+#[cfg(feature = "quic")]
+impl TlsError {
+    /// What a QUIC connection failed over, which has nothing but an alert's number and the words that came with it. The alert may
+    /// be the client's own.
+    pub fn from_alert(alert: u8, words: String) -> Self {
+        match AlertDescription::from(alert) {
+            // The second: signed by somebody who only has the name of one that is trusted.
+            AlertDescription::UnknownCA | AlertDescription::DecryptError => TlsError::UnknownAuthority,
+            AlertDescription::CertificateExpired => TlsError::Expired,
+            AlertDescription::CertificateRequired => TlsError::ClientCertificateRequired,
+            AlertDescription::NoApplicationProtocol => {
+                TlsError::Incompatible("application protocol (ALPN)".into())
+            }
+            _ => TlsError::Other(Error::General(words)),
+        }
+    }
+}
+
 impl From<CertificateError> for TlsError {
     fn from(error: CertificateError) -> Self {
         match error {
