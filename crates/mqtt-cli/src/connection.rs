@@ -1,5 +1,6 @@
 //! The flags that `pub` and `sub` share: where the broker is, who we are, which session is meant.
 
+use std::io::{self, Write as _};
 use std::process;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use mqtt_tokio::{
 
 use crate::encryption::Encryption;
 use crate::outcome::{Exit, Failure};
-use crate::packet_log::PacketLog;
 use crate::values::{self, AuthMethod};
 
 /// mosquitto's flags, and a URL.
@@ -102,6 +102,10 @@ pub(crate) struct Connection {
     /// Print a line for each packet on standard error
     #[arg(short, long)]
     debug: bool,
+
+    /// With -d: show this much of each payload too
+    #[arg(long, value_name = "BYTES", requires = "debug")]
+    debug_payload: Option<usize>,
 }
 
 impl Connection {
@@ -125,15 +129,16 @@ impl Connection {
         tune: impl FnOnce(OptionsBuilder) -> OptionsBuilder,
     ) -> Result<(Client, Endpoint), Failure> {
         let mut builder = tune(self.options()?);
-        let log = PacketLog::default();
         if self.debug {
-            builder = builder.on_packet(log.hook());
+            // What can't be written there can't be told anywhere.
+            builder = builder
+                .packet_payload(self.debug_payload.unwrap_or(0))
+                .on_packet(|line| drop(writeln!(io::stderr().lock(), "{line}")));
         }
         let options = builder.build().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         let endpoint = options.endpoint().clone();
         let client = Client::new(options)
             .map_err(|error| Failure::new(Exit::Here, format!("{endpoint}: starting: {error}")))?;
-        log.name(client.client_id());
         Ok((client, endpoint))
     }
 

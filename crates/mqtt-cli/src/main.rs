@@ -12,7 +12,6 @@ mod input;
 mod interrupt;
 mod news;
 mod outcome;
-mod packet_log;
 mod publish;
 mod subscribe;
 mod values;

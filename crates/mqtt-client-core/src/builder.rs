@@ -10,7 +10,7 @@ use crate::endpoint::BrokerUrl;
 use crate::options::{Hook, Options, Place};
 use crate::outbox::Bounds;
 use crate::publishing::Republish;
-use crate::session::{Config, PacketTrace};
+use crate::session::{Config, PacketLine};
 use crate::store::{Durability, Storage};
 use crate::transport::Environment;
 use crate::{Endpoint, InvalidOptions, Overflow, Proxy, Reconnect, TcpOptions, TransportOptions};
@@ -464,10 +464,28 @@ impl OptionsBuilder {
         self
     }
 
-    /// A function that is given a record of every packet sent and received, never its payload or a password. It runs on the
-    /// driver, outside every lock, and must not block: what it waits for, everybody waits for.
-    pub fn on_packet(mut self, hook: impl Fn(&PacketTrace) + Send + Sync + 'static) -> Self {
+    /// A function that sees every packet sent and received, in their order. What it is given shows itself as the line of a log;
+    /// [`PacketLine`] has an example of such lines. Of a payload there is as much as [`packet_payload`](Self::packet_payload)
+    /// says, of passwords and other secrets nothing.
+    ///
+    /// It runs on the driver, outside every lock, and must not block: what it waits for, everybody waits for. Its panic ends
+    /// the client. Without it, and without a `tracing` subscriber for packets, nothing is recorded. Default: none.
+    ///
+    /// ```
+    /// use mqtt_client_core::Options;
+    ///
+    /// let options = Options::builder().packet_payload(32).on_packet(|line| eprintln!("{line}")).build()?;
+    /// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+    /// ```
+    pub fn on_packet(mut self, hook: impl Fn(PacketLine<'_>) + Send + Sync + 'static) -> Self {
         self.options.packet_hook = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// How many bytes of a PUBLISH's payload are shown to [`on_packet`](Self::on_packet) and in the packet lines for `tracing`;
+    /// each packet's are copied. Zero: nothing of any payload. Default: 0.
+    pub fn packet_payload(mut self, bytes: usize) -> Self {
+        self.options.session.trace_payload = bytes;
         self
     }
 

@@ -178,6 +178,7 @@ pub mod exports {
         StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
         TopicDefaults, Unsubscribing,
     };
+    pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{Proxy, ProxyError};
     #[cfg(feature = "tls")]
     pub use crate::{TlsError, TlsOptions, TlsVersion};

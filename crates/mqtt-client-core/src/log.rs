@@ -1,13 +1,14 @@
 //! What a client says of itself: spans and lines for `tracing`, and records for the packet hook.
 //!
 //! Both may run code of the application's, so the core only gathers what there is to say; the driver says it when the lock is
-//! free. Nothing of a payload is ever said, nor a password.
+//! free. Of a payload as much is said as the options ask for, of a
+//! password nothing ever.
 
 use tracing::{Level, Span};
 
 use crate::Event;
 use crate::options::Hook;
-use crate::session::{Direction, PacketTrace};
+use crate::session::{Direction, PacketLine, PacketTrace};
 
 /// Whether anybody wants a line for each packet.
 pub(crate) fn wants_packets() -> bool {
@@ -75,9 +76,10 @@ impl Log {
             flags = record.flags,
             packet_id = record.packet_id.map(|id| id.get()),
             topic = record.topic.as_ref().map(|topic| topic.as_str()),
+            payload = record.payload.as_ref().map(tracing::field::display),
         );
         if let Some(Hook(hook)) = &self.hook {
-            hook(record);
+            hook(PacketLine { client_id: &self.client_id, packet: record });
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::defaults::PublishDefaults;
 use crate::outbox::Bounds;
 use crate::provider::Provider;
 use crate::publishing::Republish;
-use crate::session::{Config, PacketTrace};
+use crate::session::{Config, PacketLine};
 use crate::store::{Durability, Opened, Owner, Storage, StoreError};
 use crate::{Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
 
@@ -22,7 +22,7 @@ use crate::{Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
 pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Sees every packet sent and received; see [`OptionsBuilder::on_packet`].
-pub(crate) type PacketHook = Arc<dyn Fn(&PacketTrace) + Send + Sync>;
+pub(crate) type PacketHook = Arc<dyn Fn(PacketLine<'_>) + Send + Sync>;
 
 /// A client's settings, checked as a whole. Made by [`Options::builder`], or from a URL.
 ///
@@ -104,7 +104,7 @@ pub(crate) struct Hook(pub(crate) PacketHook);
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fn(&PacketTrace)")
+        f.write_str("Fn(PacketLine)")
     }
 }
 

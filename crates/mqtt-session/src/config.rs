@@ -68,6 +68,8 @@ pub struct Config {
     /// Whether a [`PacketTrace`](crate::PacketTrace) is kept of each packet, for
     /// [`Session::take_trace`](crate::Session::take_trace). Default: no.
     pub trace: bool,
+    /// How many bytes of a PUBLISH's payload such a record has; 0: no payload at all. Default: 0.
+    pub trace_payload: usize,
 }
 
 impl Default for Config {
@@ -86,6 +88,7 @@ impl Default for Config {
             max_outbound_aliases: 16,
             durable: false,
             trace: false,
+            trace_payload: 0,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::handshake;
 use crate::inbound::Shown;
 use crate::news::News;
 use crate::outbound::{Epoch, Pubrec};
+use crate::trace::PayloadStart;
 use crate::{
     Direction, DisconnectCause, Event, Inbound, InboundPublish, PacketTrace, ProtocolError, Violation,
 };
@@ -72,7 +73,7 @@ impl Connection {
         while taken < limit
             && let Some((kind, packet_id)) = self.decoder.shortest_ack(&input[taken..])
         {
-            record(kind.into(), input[taken], Ack::SHORTEST_LEN, Some(packet_id), || None, news);
+            record(kind.into(), input[taken], Ack::SHORTEST_LEN, Some(packet_id), |_| (None, None), news);
             taken += Ack::SHORTEST_LEN;
             handled = self.acknowledged(kind, packet_id, ReasonCode::Success, None, kept, news);
             if handled.is_err() || self.wire.is_clogged() {
@@ -133,11 +134,14 @@ impl Connection {
             None => Ok(None),
             Some(alias) => self.aliases.resolve(&publish, alias),
         };
-        let topic = || match &resolved {
-            Ok(Some(topic)) => Some(TopicName::clone(topic)),
-            _ => Some(publish.to_topic()),
+        let contents = |limit| {
+            let topic = match &resolved {
+                Ok(Some(topic)) => TopicName::clone(topic),
+                _ => publish.to_topic(),
+            };
+            (Some(topic), PayloadStart::of(publish.payload.as_bytes(), limit))
         };
-        record(PacketKind::Publish, input[0], shape.packet_len(), publish.packet_id, topic, news);
+        record(PacketKind::Publish, input[0], shape.packet_len(), publish.packet_id, contents, news);
         let blame = |violation| ProtocolError::new(violation, PacketKind::Publish);
         let topic = resolved.map_err(blame)?;
         let shown = match publish.packet_id {
@@ -171,7 +175,7 @@ impl Connection {
         }
         let Some(packet) = self.decoder.decode_from(input)? else { return Ok(0) };
         let taken = start - input.len();
-        record(packet.kind(), first_byte, taken, packet.packet_id(), || None, news);
+        record(packet.kind(), first_byte, taken, packet.packet_id(), |_| (None, None), news);
         self.check_explanation(&packet)?;
         if self.limits.is_some() {
             self.exchange(packet, kept, news)?;
@@ -309,17 +313,21 @@ fn record(
     first_byte: u8,
     len: usize,
     packet_id: Option<PacketId>,
-    topic: impl FnOnce() -> Option<TopicName>,
+    contents: impl FnOnce(usize) -> (Option<TopicName>, Option<PayloadStart>),
     news: &mut News,
 ) {
     let at = news.now();
-    news.trace.push(|| PacketTrace {
-        direction: Direction::Inbound,
-        at,
-        kind,
-        len,
-        flags: first_byte & 0x0f,
-        packet_id,
-        topic: topic(),
+    news.trace.push(|limit| {
+        let (topic, payload) = contents(limit);
+        PacketTrace {
+            direction: Direction::Inbound,
+            at,
+            kind,
+            len,
+            flags: first_byte & 0x0f,
+            packet_id,
+            topic,
+            payload,
+        }
     });
 }

@@ -276,4 +276,4 @@ pub use phase::Phase;
 pub use session::Session;
 pub use store::{Fault, Key, Operation, Record, RestoreError};
 pub use timestamp::Timestamp;
-pub use trace::{Direction, PacketTrace};
+pub use trace::{Direction, PacketLine, PacketTrace, PayloadStart};

@@ -57,7 +57,7 @@ impl News {
             inbox: Inbox::new(),
             others: VecDeque::new(),
             ends: VecDeque::new(),
-            trace: Trace::new(config.trace),
+            trace: Trace::new(config.trace, config.trace_payload),
             journal: Journal::new(config.durable),
         }
     }

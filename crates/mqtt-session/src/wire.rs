@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use mqtt_codec::{
-    Ack, AckKind, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, TopicName, Version,
-};
+use mqtt_codec::{Ack, AckKind, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, Version};
 
 use crate::news::News;
 use crate::outbound_aliases::{Naming, OutboundAliases};
 use crate::output::{KEPT_CAPACITY, LARGE_PAYLOAD};
 use crate::store::Batch;
+use crate::trace::PayloadStart;
 use crate::{Direction, Limits, Output, PacketTrace, Timestamp};
 
 /// Publishes are encoded only while less than this waits for the transport, so that they stay under the session's
@@ -232,7 +231,7 @@ impl Wire {
         encode(publish, naming, is_large, self.version, out.shared())?;
         let payload = if is_large { publish.payload.len() } else { 0 };
         let encoded = &out.shared()[start..];
-        record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(&publish.topic));
+        record(news, PacketKind::Publish, publish.packet_id, encoded, payload, Some(publish));
         let bytes = encoded.len() + payload;
         if payload > 0 {
             out.push_large(publish.payload.clone());
@@ -264,7 +263,7 @@ impl Wire {
         let out = buffer(self);
         let start = out.len();
         encode(publish, naming, false, version, out)?;
-        record(news, PacketKind::Publish, publish.packet_id, &out[start..], 0, Some(&publish.topic));
+        record(news, PacketKind::Publish, publish.packet_id, &out[start..], 0, Some(publish));
         Ok(())
     }
 
@@ -377,16 +376,17 @@ fn record(
     packet_id: Option<PacketId>,
     encoded: &[u8],
     payload: usize,
-    topic: Option<&TopicName>,
+    publish: Option<&Publish>,
 ) {
     let at = news.now();
-    news.trace.push(|| PacketTrace {
+    news.trace.push(|limit| PacketTrace {
         direction: Direction::Outbound,
         at,
         kind,
         len: encoded.len() + payload,
         flags: encoded.first().map_or(0, |first| first & 0x0f),
         packet_id,
-        topic: topic.cloned(),
+        topic: publish.map(|publish| publish.topic.clone()),
+        payload: publish.and_then(|publish| PayloadStart::of(&publish.payload, limit)),
     });
 }

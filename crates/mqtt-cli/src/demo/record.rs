@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use mqtt_tokio::Event;
-use mqtt_tokio::core::session::PacketTrace;
-
-use crate::packet_log;
+use mqtt_tokio::core::session::Timestamp;
+use mqtt_tokio::{Event, PacketLine, PacketTrace};
 
 /// Lines of several clients in the order of time.
 #[derive(Clone)]
@@ -21,14 +19,12 @@ impl Record {
     }
 
     /// A packet hook for a client that is made right after: its clock starts then.
-    pub(super) fn packets_of(
-        &self,
-        client_id: &'static str,
-    ) -> impl Fn(&PacketTrace) + Send + Sync + 'static {
+    pub(super) fn packets(&self) -> impl Fn(PacketLine<'_>) + Send + Sync + 'static {
         let (record, epoch) = (self.clone(), self.now());
-        move |packet| {
-            let at = epoch + packet.at.as_micros();
-            record.lines().push((at, packet_log::line(client_id, at, packet)));
+        move |line| {
+            let at = epoch + line.packet.at.as_micros();
+            let packet = PacketTrace { at: Timestamp::from_micros(at), ..line.packet.clone() };
+            record.lines().push((at, PacketLine { packet: &packet, ..line }.to_string()));
         }
     }
 

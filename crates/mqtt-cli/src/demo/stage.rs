@@ -160,7 +160,7 @@ async fn connect(
         .clean_start(false)
         .session_expiry(SESSION_NEVER_EXPIRES)
         .reconnect(reconnect)
-        .on_packet(record.packets_of(client_id))
+        .on_packet(record.packets())
         .build()
         .map_err(|error| failed(client_id, &error))?;
     let client = Client::new(options).map_err(|error| failed(client_id, &error))?;

@@ -58,6 +58,7 @@ fn wrong_flags_are_told_before_anything_is_tried() {
     check(&["sub", "-t", "a", "-i", "", "-c"], USAGE, &["client_id"]);
     check(&["broker", "--user", "ann"], USAGE, &["--user"]);
     check(&["broker", "--bind", "nowhere"], USAGE, &["--bind"]);
+    check(&["sub", "-t", "a", "--debug-payload", "9"], USAGE, &["--debug"]);
     check(&["serve"], USAGE, &["serve"]);
 }
 
@@ -126,6 +127,8 @@ fn a_wrong_password_is_an_error_that_does_not_show_it() {
     let Ended { code, stderr, .. } = Program::mqtt(&right).end();
     assert_eq!(code, Some(0));
     assert!(stderr.contains("CONNECT ") && !stderr.contains("secret"), "{stderr}");
+    let Ended { stderr, .. } = Program::mqtt(&[&right[..], &["--debug-payload", "9"]].concat()).end();
+    assert!(stderr.contains("  a  \"x\"\n") && !stderr.contains("secret"), "{stderr}");
 }
 
 /// A broker that forbids topics and filters that begin with `no/`.

@@ -117,14 +117,18 @@ fn each_packet_is_a_line_in_the_span_of_its_connection() {
 
 #[test]
 fn nothing_secret_is_ever_told() {
-    let secrets = ["hunter2", "wrong-token", "my-payload", "my-will"];
-    for version in [Version::V311, Version::V5] {
-        let lines = collected(|_| {
+    let secrets = ["hunter2", "wrong-token", "my-will"];
+    for (version, payload) in [(Version::V311, 0), (Version::V5, 0), (Version::V311, 99), (Version::V5, 99)] {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let mut lines = collected(|_| {
+            let hook = Arc::clone(&seen);
             let users = [("ann".to_owned(), b"hunter2".to_vec())].into();
             let config = BrokerConfig { users, allow_anonymous: false, ..BrokerConfig::default() };
             let options = || {
+                let hook = Arc::clone(&hook);
                 let options = Options::builder().version(version).url("mqtt://ann:hunter2@h");
-                options.will("w", "my-will", QoS::AtLeastOnce, false)
+                let options = options.will("w", "my-will", QoS::AtLeastOnce, false).packet_payload(payload);
+                options.on_packet(move |line| hook.lock().expect("no panic").push(format!("{line} {line:?}")))
             };
             let mut rig = Rig::with_broker(options(), config.clone());
             let client = rig.client.clone();
@@ -142,9 +146,41 @@ fn nothing_secret_is_ever_told() {
             refused.run(client.connect()).expect_err("the token is wrong");
         });
         assert!(lines.len() > 20);
+        lines.append(&mut seen.lock().expect("no panic"));
         for secret in secrets {
             let told: Vec<_> = lines.iter().filter(|line| line.contains(secret)).collect();
             assert!(told.is_empty(), "{told:?}");
         }
+        // The message, out and in, to the log and to the hook.
+        let told = lines.iter().filter(|line| line.contains("my-payload")).count();
+        assert_eq!(told, if payload > 0 { 4 } else { 0 });
     }
+}
+
+#[test]
+fn a_payload_is_told_as_far_as_asked_for_and_escaped() {
+    let mut hooked = Vec::new();
+    let lines = collected(|_| {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let hook = Arc::clone(&seen);
+        let options = Options::builder().url("mqtt://h:1").packet_payload(6);
+        let options = options.on_packet(move |line| {
+            hook.lock().expect("no panic").push(line.to_string());
+        });
+        let mut rig = Rig::connected(options.client_id("sensor"));
+        rig.publish("a/b", b"\x00\"\xfftext".as_slice(), QoS::AtMostOnce);
+        rig.publish("a/b", "", QoS::AtLeastOnce);
+        hooked = seen.lock().expect("no panic").clone();
+    });
+    let ends = |lines: &[String], kind: &str, end: &str| {
+        let line = lines.iter().find(|line| line.contains(kind) && line.ends_with(end));
+        assert!(line.is_some(), "{end}: {lines:#?}");
+    };
+    let cut = r#" "\u{0}\"\xfftex"... of 7 bytes"#;
+    ends(&lines, "kind=PUBLISH", &format!(" payload={}", cut.trim_start()));
+    ends(&lines, "kind=PUBLISH", r#" payload="""#);
+    ends(&lines, "kind=PUBACK", " packet_id=1");
+    let line = "sensor -out->         0 us  PUBLISH        15 bytes  flags 0000            a/b ";
+    ends(&hooked, "PUBLISH", &format!("{line}{cut}"));
+    ends(&hooked, "PUBACK", "sensor <-in--         0 us  PUBACK          5 bytes  flags 0000  id 1");
 }

@@ -21,7 +21,7 @@ fn a_topic_goes_over_the_wire_once<A: Adapter>(case: &Case<A>) {
         let seen: Arc<Mutex<Vec<PacketTrace>>> = Arc::default();
         let hook = Arc::clone(&seen);
         let client = case.connect_with(
-            case.options(bed.url()).on_packet(move |packet| hook.lock().unwrap().push(packet.clone())),
+            case.options(bed.url()).on_packet(move |line| hook.lock().unwrap().push(line.packet.clone())),
         );
         let takes_aliases = client.connect().unwrap().limits.topic_alias_maximum > 0;
         let mut messages = client.subscribe([topic.as_str(), other.as_str()]).unwrap();

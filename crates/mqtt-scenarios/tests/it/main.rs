@@ -58,4 +58,5 @@ mod secrets;
 mod subscribing;
 mod tls;
 mod transports;
+mod watching;
 mod wills;

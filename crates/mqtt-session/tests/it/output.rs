@@ -231,16 +231,20 @@ fn each_packet_leaves_a_record_if_wanted() {
     rig.sent();
     rig.peer_ok(publish(3, AtLeastOnce, 7));
     let topic = Some(TopicName::new("t").unwrap());
-    let record = |direction,
-                  millis: u64,
-                  kind,
-                  len,
-                  flags,
-                  packet_id: Option<u16>,
-                  topic: &Option<TopicName>| {
-        let at = Timestamp::from_micros(millis * 1_000);
-        PacketTrace { direction, at, kind, len, flags, packet_id: packet_id.map(id), topic: topic.clone() }
-    };
+    let record =
+        |direction, millis: u64, kind, len, flags, packet_id: Option<u16>, topic: &Option<TopicName>| {
+            let at = Timestamp::from_micros(millis * 1_000);
+            PacketTrace {
+                direction,
+                at,
+                kind,
+                len,
+                flags,
+                packet_id: packet_id.map(id),
+                topic: topic.clone(),
+                payload: None,
+            }
+        };
     use Direction::{Inbound, Outbound};
     let expected = [
         record(Outbound, 0, PacketKind::Connect, 37, 0, None, &None),
@@ -258,6 +262,30 @@ fn each_packet_leaves_a_record_if_wanted() {
     rig.publish(1, AtMostOnce);
     assert_eq!(rig.sent().len(), 1);
     assert_eq!(rig.session.take_trace().count(), 0);
+}
+
+/// Whichever way it is encoded: at once, ahead, with its payload apart, sent off, or by its alias.
+#[test]
+fn a_record_has_as_much_of_the_payload_as_is_asked_for() {
+    both(|version| {
+        let config = Config { version, trace: true, trace_payload: 3, ..Config::default() };
+        let mut rig = Rig::ready_with_config(config);
+        rig.session.take_trace().for_each(drop);
+        rig.session.send(&Publish { payload: vec![0; 4].into(), ..message(4, AtMostOnce) }).unwrap();
+        for (tag, qos, len) in [(1, AtMostOnce, 20_000), (2, AtLeastOnce, 2), (3, ExactlyOnce, 20_000)] {
+            rig.submit(sized(tag, qos, len)).unwrap();
+        }
+        rig.sent();
+        rig.peer_ok(Publish { payload: vec![0; 5].into(), ..publish(5, AtLeastOnce, 7) });
+        let mut payloads: Vec<_> = rig
+            .session
+            .take_trace()
+            .filter_map(|record| record.payload)
+            .map(|payload| (payload.bytes.len(), payload.len))
+            .collect();
+        payloads.sort_unstable();
+        assert_eq!(payloads, [(2, 2), (3, 4), (3, 5), (3, 20_000), (3, 20_000)]);
+    });
 }
 
 #[test]

@@ -446,6 +446,7 @@ impl Connection {
                 flags,
                 packet_id: packet.packet_id(),
                 topic,
+                payload: None,
             },
         }
     }

@@ -28,7 +28,7 @@ pub struct LogEntry {
 /// `12.000345 s  sensor  <- PUBLISH id 7, 120 bytes, flags 0b0010, plant/3`, an arrow per direction.
 impl fmt::Display for LogEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PacketTrace { direction, at, kind, len, flags, packet_id, topic } = &self.packet;
+        let PacketTrace { direction, at, kind, len, flags, packet_id, topic, .. } = &self.packet;
         let arrow = match direction {
             mqtt_session::Direction::Inbound => "->",
             mqtt_session::Direction::Outbound => "<-",
