@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::codec::{Publish, TopicFilter};
+use crate::core::Core;
 use crate::replies::response_address;
 use crate::session::Connected;
 use crate::shared::Shared;
@@ -89,18 +90,30 @@ impl Client {
     ///
     /// The report holds what was not sent. Every publish that has not ended ends. Dropping the future does not stop it.
     pub fn disconnect(&self) -> Disconnecting {
-        let tag = self.shared().run(|core| {
-            core.leave();
-            core.wait()
-        });
-        Disconnecting { client: self.clone(), tag }
+        self.leave(|core| core.leave(None))
+    }
+
+    /// The same with a limit of its own in the place of the drain timeout, up to which what is on its way goes out first: of zero,
+    /// it leaves at once. Where the client is leaving already, whichever limit ends sooner holds. The report comes within a
+    /// second of the limit, even from a transport that takes nothing any more.
+    pub fn disconnect_within(&self, limit: Duration) -> Disconnecting {
+        self.leave(|core| core.leave(Some(limit)))
     }
 
     /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
     /// again; streams and listeners end.
     pub fn stop(&self) -> Disconnecting {
+        self.leave(|core| core.stop(None))
+    }
+
+    /// The same with a limit of its own, as [`disconnect_within`](Self::disconnect_within).
+    pub fn stop_within(&self, limit: Duration) -> Disconnecting {
+        self.leave(|core| core.stop(Some(limit)))
+    }
+
+    fn leave(&self, wish: impl FnOnce(&mut Core)) -> Disconnecting {
         let tag = self.shared().run(|core| {
-            core.stop();
+            wish(core);
             core.wait()
         });
         Disconnecting { client: self.clone(), tag }

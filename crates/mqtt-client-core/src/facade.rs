@@ -35,10 +35,22 @@ macro_rules! client_calls {
                 self.core.disconnect()
             }
 
+            /// The same with a limit of its own in the place of the drain timeout, up to which what is on its way goes out first:
+            /// of zero, it leaves at once. Where the client is leaving already, whichever limit ends sooner holds. The report
+            /// comes within a second of the limit, even from a transport that takes nothing any more.
+            pub fn disconnect_within(&self, limit: ::core::time::Duration) -> $crate::Disconnecting {
+                self.core.disconnect_within(limit)
+            }
+
             /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
             /// again; streams and listeners end.
             pub fn stop(&self) -> $crate::Disconnecting {
                 self.core.stop()
+            }
+
+            /// The same with a limit of its own, as [`disconnect_within`](Self::disconnect_within).
+            pub fn stop_within(&self, limit: ::core::time::Duration) -> $crate::Disconnecting {
+                self.core.stop_within(limit)
             }
 
             /// A message to publish; see [`PublishBuilder`] for what waiting for it means. A topic that is not valid is reported when

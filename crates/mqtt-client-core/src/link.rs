@@ -41,11 +41,32 @@ pub(crate) enum Link {
     },
 }
 
+/// How long the DISCONNECT may take when the time to leave is up: a transport that takes nothing would hold it for ever.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// `disconnect` was called, and what is on its way may still arrive.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    /// Set when the driver first sees it: the application has no clock.
+    /// Counts from the driver's next look: the application has no clock.
+    limit: Option<Duration>,
     deadline: Option<Timestamp>,
+}
+
+impl Drain {
+    /// The time has come to leave, whatever is still on its way.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// The time has come to close, even without a goodbye.
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| deadline + GOODBYE <= now)
+    }
+
+    fn next_time(&self, now: Timestamp) -> Option<Timestamp> {
+        let deadline = self.deadline?;
+        [deadline, deadline + GOODBYE].into_iter().find(|time| *time > now)
+    }
 }
 
 impl Core {
@@ -61,15 +82,25 @@ impl Core {
         }
     }
 
-    /// Starts to leave: what is on its way first, up to the drain timeout.
-    pub(crate) fn leave(&mut self) {
-        if !matches!(self.link, Link::Offline(Some(_)) | Link::Leaving { again: false, .. })
-            && self.drain.is_none()
-        {
-            self.empty_collectors();
-            self.drain = Some(Drain { deadline: None });
-            self.attend();
-            self.pump();
+    /// Starts to leave: what is on its way first, for as long as `limit` says, or the drain timeout. A limit given later can
+    /// shorten that.
+    pub(crate) fn leave(&mut self, limit: Option<Duration>) {
+        if matches!(self.link, Link::Offline(Some(_))) {
+            return;
+        }
+        match &mut self.drain {
+            Some(drain) => {
+                let sooner = [drain.limit, limit].into_iter().flatten().min();
+                drain.limit = sooner;
+                self.attend();
+            }
+            None => {
+                self.empty_collectors();
+                let limit = limit.unwrap_or(self.options.drain_timeout);
+                self.drain = Some(Drain { limit: Some(limit), deadline: None });
+                self.attend();
+                self.pump();
+            }
         }
     }
 
@@ -339,9 +370,13 @@ impl Core {
     /// What time alone changes. Called with every look of the driver, so nothing hangs on the timer's precision.
     pub(crate) fn link_timeout(&mut self) {
         if let Some(drain) = &mut self.drain {
-            drain.deadline.get_or_insert(self.now + self.options.drain_timeout);
+            let fresh = drain.limit.take().map(|limit| self.now + limit);
+            drain.deadline = [drain.deadline, fresh].into_iter().flatten().min();
         }
         match self.link {
+            Link::Leaving { .. } if self.drain.as_ref().is_some_and(|drain| drain.is_overdue(self.now)) => {
+                self.go_offline(Offline::Disconnected);
+            }
             Link::Backoff { until } if until <= self.now => self.link = Link::Dial,
             Link::Preparing { deadline }
             | Link::Authenticating { deadline }
@@ -369,7 +404,7 @@ impl Core {
             return true;
         }
         let Some(drain) = &self.drain else { return false };
-        let due = drain.deadline.is_some_and(|deadline| deadline <= self.now);
+        let due = drain.is_due(self.now);
         let idle = self.publishing.is_idle() && self.subscriptions.is_idle();
         match self.link {
             Link::Leaving { .. } | Link::Offline(Some(_)) => false,
@@ -467,8 +502,7 @@ impl Core {
     }
 
     fn earliest<const N: usize>(&self, deadlines: [Option<Timestamp>; N]) -> Option<Timestamp> {
-        let drain =
-            self.drain.as_ref().and_then(|drain| drain.deadline).filter(|deadline| *deadline > self.now);
+        let drain = self.drain.as_ref().and_then(|drain| drain.next_time(self.now));
         let waking = matches!(self.link, Link::Up { .. } | Link::Backoff { .. });
         let look = self.suspend.next().filter(|_| waking);
         let others = [

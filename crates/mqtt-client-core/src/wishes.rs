@@ -357,16 +357,16 @@ impl Core {
     }
 
     /// Leaves in good order, for good.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, limit: Option<Duration>) {
         self.stopping = true;
-        self.leave();
+        self.leave(limit);
         self.attend();
     }
 
     /// The last handle is gone: leave in good order, then end the driver.
     pub(crate) fn abandon(&mut self) {
         self.abandoned = true;
-        self.leave();
+        self.leave(None);
         self.attend();
     }
 

@@ -79,6 +79,9 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Disconnects for good.
     fn stop(&self) -> DisconnectReport;
 
+    /// Disconnects, for as long as the limit says.
+    fn disconnect_within(&self, limit: Duration) -> DisconnectReport;
+
     /// Calls these functions.
     ///
     /// # Errors
@@ -87,6 +90,9 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// A publisher of batches.
     fn batch_publisher(&self, collect: Collect) -> CollectingPublisher;
+
+    /// A publisher that sends what it has gathered one by one.
+    fn queue_publisher(&self, collect: Collect) -> CollectingPublisher;
 
     /// A message to publish; [`wait`](Self::wait) for it, or for what its methods give.
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder;

@@ -70,12 +70,20 @@ impl Client for mqtt_blocking::Client {
         self.wait(self.stop())
     }
 
+    fn disconnect_within(&self, limit: Duration) -> DisconnectReport {
+        self.wait(self.disconnect_within(limit))
+    }
+
     fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
         Self::run_callbacks(self, callbacks)
     }
 
     fn batch_publisher(&self, collect: Collect) -> CollectingPublisher {
         Self::batch_publisher(self, collect)
+    }
+
+    fn queue_publisher(&self, collect: Collect) -> CollectingPublisher {
+        Self::queue_publisher(self, collect)
     }
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {

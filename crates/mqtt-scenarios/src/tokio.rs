@@ -101,6 +101,10 @@ impl Client for On<mqtt_tokio::Client> {
         self.wait(self.inner.stop())
     }
 
+    fn disconnect_within(&self, limit: Duration) -> DisconnectReport {
+        self.wait(self.inner.disconnect_within(limit))
+    }
+
     fn run_callbacks(&self, callbacks: Callbacks) -> Result<RunningCallbacks, ClientError> {
         let _context = self.tokio.runtime.enter();
         self.inner.run_callbacks(callbacks)
@@ -108,6 +112,10 @@ impl Client for On<mqtt_tokio::Client> {
 
     fn batch_publisher(&self, collect: Collect) -> CollectingPublisher {
         self.inner.batch_publisher(collect)
+    }
+
+    fn queue_publisher(&self, collect: Collect) -> CollectingPublisher {
+        self.inner.queue_publisher(collect)
     }
 
     fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
