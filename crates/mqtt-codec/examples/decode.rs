@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 }
 
 /// Its last packet is wrong on purpose.
-fn show_sample() {
+pub(crate) fn show_sample() {
     for (sender, hex) in SAMPLE {
         if let Err(message) = show(Version::V5, *sender, hex) {
             println!("{message}");
@@ -68,7 +68,7 @@ fn parse_arguments(sender: &str, version: &str) -> Result<(Side, Version), Strin
 }
 
 /// Prints all packets of a stream; a rest that is no whole packet is said, too.
-fn show(version: Version, sender: Side, hex: &str) -> Result<(), String> {
+pub(crate) fn show(version: Version, sender: Side, hex: &str) -> Result<(), String> {
     let decoder = Decoder::new(version, sender);
     let mut stream = from_hex(hex)?;
     loop {

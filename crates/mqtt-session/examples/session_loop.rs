@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn talk(address: &str, topic: &str, version: Version) -> Result<(), Box<dyn Error>> {
+pub(crate) fn talk(address: &str, topic: &str, version: Version) -> Result<(), Box<dyn Error>> {
     let mut application = Application::new(topic)?;
     let mut session = Session::new(Config { version, ..Config::default() });
     let connect = Connect {

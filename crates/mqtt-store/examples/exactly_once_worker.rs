@@ -11,35 +11,42 @@
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
+use std::path::Path;
 
 use mqtt_blocking::{Acknowledge, Options, SESSION_NEVER_EXPIRES, Wait};
 use mqtt_store::FileStore;
 use redb::{Database, ReadableTable, TableDefinition};
 
 /// By the number of the delivery.
-const RESULTS: TableDefinition<'_, u64, &str> = TableDefinition::new("results");
+pub(crate) const RESULTS: TableDefinition<'_, u64, &str> = TableDefinition::new("results");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or_else(|| "mqtt://localhost".into());
     let name = arguments.next().unwrap_or_else(|| "worker-1".into());
-    let results = Database::create(format!("{name}.results"))?;
+    run(&url, &name, Path::new("."), usize::MAX)
+}
+
+/// Works on so many jobs. Its files are in this folder.
+pub(crate) fn run(url: &str, name: &str, folder: &Path, jobs: usize) -> Result<(), Box<dyn Error>> {
+    let results = Database::create(folder.join(format!("{name}.results")))?;
     let options = Options::builder()
-        .url(&url)
-        .client_id(&name)
+        .url(url)
+        .client_id(name)
         .clean_start(false)
         .session_expiry(SESSION_NEVER_EXPIRES)
-        .store(FileStore::at(format!("{name}.session")))
+        .store(FileStore::at(folder.join(format!("{name}.session"))))
         .build()?;
     let client = mqtt_blocking::connect(options)?;
-    let jobs = client.subscribe("jobs/#").acknowledge(Acknowledge::ByHand).keep_on_drop(true).wait()?;
-    for job in jobs {
+    let stream = client.subscribe("jobs/#").acknowledge(Acknowledge::ByHand).keep_on_drop(true).wait()?;
+    for job in stream.take(jobs) {
         // Jobs of QoS 0 and 1 have no number: they may come twice, or not at all.
         if let Some(number) = job.delivery_id() {
             work(&results, number, &job.text())?;
         }
         job.acknowledge();
     }
+    client.stop().wait();
     Ok(())
 }
 

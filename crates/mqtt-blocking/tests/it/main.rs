@@ -1,6 +1,7 @@
 //! What is this adapter's own: its thread, its sockets, its ways to wait. What both adapters promise, `mqtt-scenarios` tests.
 
 mod ending;
+mod examples;
 mod transport;
 mod waiting;
 

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "they are tests")]
 
 mod clients;
+mod examples;
 mod files;
 mod support;

@@ -1,6 +1,6 @@
 //! What the tests have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mqtt_client_core::{Changes, Durability, Opened, Owner, Storage, StoreError};
@@ -20,6 +20,10 @@ impl Folder {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.0.join("session")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn store(&self) -> FileStore {

@@ -4,6 +4,7 @@
 
 mod bed;
 mod connecting;
+mod examples;
 mod faults;
 mod hostile;
 mod limits;
