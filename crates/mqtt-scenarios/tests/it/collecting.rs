@@ -1,11 +1,11 @@
-//! Batches leave when it is time, on each adapter's clock.
+//! Batches and queues leave when it is time, on each adapter's clock.
 
 use std::time::Duration;
 
 use mqtt_client_core::Collect;
 use mqtt_scenarios::{Adapter, Bed, Case, Client, Next, PATIENCE, Subscription};
 
-scenarios!(a_batch_leaves_when_it_is_full_and_when_it_is_time);
+scenarios!(a_batch_leaves_when_it_is_full_and_when_it_is_time, a_queue_leaves_one_by_one_in_its_order);
 
 fn a_batch_leaves_when_it_is_full_and_when_it_is_time<A: Adapter>(case: &Case<A>) {
     for bed in Bed::each() {
@@ -23,5 +23,23 @@ fn a_batch_leaves_when_it_is_full_and_when_it_is_time<A: Adapter>(case: &Case<A>
                 other => panic!("{other:?}"),
             }
         }
+    }
+}
+
+fn a_queue_leaves_one_by_one_in_its_order<A: Adapter>(case: &Case<A>) {
+    for bed in Bed::each() {
+        let client = case.connect(bed.url());
+        let topic = case.unique("queue");
+        let mut stream = client.subscribe(format!("{topic}/+").as_str()).unwrap();
+        let collect = Collect { size: 3, interval: Duration::from_millis(50), ..Collect::default() };
+        let mut queue = client.queue_publisher(collect);
+        for payload in ["1", "2", "3", "4"] {
+            client.wait(queue.publish(format!("{topic}/{payload}"), payload)).unwrap();
+        }
+        assert_eq!(
+            stream.texts(4),
+            ["1", "2", "3", "4"],
+            "three because they are enough, one because it is time"
+        );
     }
 }

@@ -35,6 +35,7 @@ mod authenticating;
 mod batching;
 mod callbacks;
 mod collecting;
+mod configuring;
 mod connecting;
 mod exactly_once;
 mod hostile;
