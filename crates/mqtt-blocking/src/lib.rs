@@ -15,6 +15,166 @@
 //! # }
 //! ```
 //!
+//! # What to pick
+//!
+//! | you | take |
+//! | --- | --- |
+//! | use tokio | `mqtt-tokio`, the same client on a task |
+//! | have threads, or a device without an async runtime | this crate |
+//! | need a session to outlive a killed process | `mqtt-store` besides |
+//! | test code that uses a client | `mqtt-testkit` besides: a broker in the process, faults by script, virtual time |
+//! | have a runtime or a loop of another kind | `mqtt-client-core`, and move its bytes |
+//! | bring sessions, queues and reconnecting of your own | `mqtt-session`, which is `no_std` |
+//! | write a proxy, a broker or a tool | `mqtt-codec`, `no_std` too |
+//!
+//! # What to rely on
+//!
+//! [`contract`] says it in full. In short: every message ends with exactly one outcome; a received one is acknowledged when it
+//! was taken; a subscription and an unacknowledged message survive a broken link; every queue is bounded, and what happens at
+//! the bound has a name and a counter; nothing blocks the connection, not even code that panics.
+//!
+//! # Recipes
+//!
+//! ## A message, and what became of it
+//!
+//! ```no_run
+//! use mqtt_blocking::{Delivered, PublishError, QoS, Wait};
+//! # fn example(client: mqtt_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! match client.publish("door", "open").qos(QoS::AtLeastOnce).wait() {
+//!     Ok(Delivered::Acknowledged(ack)) => println!("the broker has it: {}", ack.reason),
+//!     Ok(_) => println!("on its way"), // QoS 0 has no answer.
+//!     Err(PublishError::Rejected(why)) => println!("the broker says no: {why:?}"),
+//!     Err(PublishError::NotSent(why)) => println!("nothing was sent: {why}"),
+//!     Err(error) => println!("{error}"), // It may have arrived, or not.
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Many messages at once
+//!
+//! Admission paces the loop; the answers come while it goes on.
+//!
+//! ```no_run
+//! use mqtt_blocking::{QoS, Wait};
+//! # fn example(client: mqtt_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut open = Vec::new();
+//! for reading in 0..1000 {
+//!     open.push(client.publish("readings", reading.to_string()).qos(QoS::AtLeastOnce).enqueue().wait()?);
+//! }
+//! for completion in open {
+//!     completion.wait()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Work that is not lost when the program crashes
+//!
+//! With a session that the broker keeps, and acknowledgement by hand.
+//!
+//! ```no_run
+//! use mqtt_blocking::{Acknowledge, Options, SESSION_NEVER_EXPIRES, Wait};
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::builder()
+//!     .url("mqtts://broker.example")
+//!     .client_id("worker-1")
+//!     .clean_start(false)
+//!     .session_expiry(SESSION_NEVER_EXPIRES)
+//!     .build()?;
+//! let client = mqtt_blocking::connect(options)?;
+//! let mut jobs = client.subscribe("jobs/#").acknowledge(Acknowledge::ByHand).keep_on_drop(true).wait()?;
+//! while let Some(job) = jobs.next() {
+//!     println!("{}: {}", job.topic(), job.text());
+//!     job.acknowledge(); // Not before it is done.
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## A device that starts before its broker, and says when it is gone
+//!
+//! ```no_run
+//! use mqtt_blocking::{Options, QoS, Reconnect, Wait};
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::builder()
+//!     .url("mqtt://broker.example")
+//!     .reconnect(Reconnect { retry_initial: true, ..Reconnect::default() })
+//!     .will("sensor-7/state", "offline", QoS::AtLeastOnce, true)
+//!     .build()?;
+//! let client = mqtt_blocking::connect(options)?;
+//! client.publish("sensor-7/state", "online").qos(QoS::AtLeastOnce).retain(true).wait()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## TLS with an authority of one's own, and a client certificate
+//!
+//! ```no_run
+//! use mqtt_blocking::{Options, TlsOptions};
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let tls = TlsOptions::new().ca_file("/etc/plant/ca.pem").client_auth_files("/etc/plant/me.pem", "/etc/plant/me.key");
+//! let client = mqtt_blocking::connect(Options::builder().url("mqtts://broker.example").tls(tls).build()?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## A request and its answer
+//!
+//! ```no_run
+//! use mqtt_blocking::{Client, Wait};
+//! # fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let answer = client.request("calculator/add", "1 2 3").timeout(std::time::Duration::from_secs(5)).wait()?;
+//! println!("{}", answer.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Whether there is a connection, and why not
+//!
+//! ```no_run
+//! use mqtt_blocking::Event;
+//! # fn example(client: mqtt_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut events = client.events();
+//! while let Some(event) = events.next() {
+//!     match event {
+//!         Event::Connected { session_present } => println!("connected, session present: {session_present}"),
+//!         Event::Failed { failure, retry_in, .. } => println!("{failure}; again in {retry_in:?}"),
+//!         other => println!("{other}"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## Every packet, as a line
+//!
+//! Without payloads, unless [`packet_payload`](OptionsBuilder::packet_payload) asks for their beginning; secrets never. The same
+//! comes through `tracing`, target `mqtt::packet`, at the level TRACE.
+//!
+//! ```no_run
+//! use mqtt_blocking::Options;
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::builder().url("mqtt://localhost").on_packet(|line| eprintln!("{line}")).build()?;
+//! let client = mqtt_blocking::connect(options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ## The end, in good order
+//!
+//! ```no_run
+//! use mqtt_blocking::{Client, Wait};
+//! # fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let report = client.stop_within(std::time::Duration::from_secs(2)).wait();
+//! println!("{} messages were not sent", report.not_sent.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whole programs stand in `examples`: a small device, callbacks; those of `mqtt-tokio` read the same.
+//! Options from a file, in TOML, YAML or JSON: `Configuration`, with the feature `serde`.
+//!
 //! # What is where
 //!
 //! Everything about MQTT is `mqtt-client-core`'s, whose types this crate re-exports (all of them as [`core`]). Here is what

@@ -4,7 +4,9 @@
 //! adapter, or a simulation, brings bytes and time. Programs use `mqtt-tokio` or `mqtt-blocking`; this crate is for whoever
 //! writes another adapter.
 //!
-//! # The contract
+//! What programs rely on is on a page of its own, [`contract`]. This page is about what an adapter does.
+//!
+//! # Two ends
 //!
 //! [`Driver::new`] gives two ends of one client.
 //!
@@ -55,6 +57,7 @@ mod collect;
 mod collectors;
 #[cfg(feature = "serde")]
 mod configuration;
+pub mod contract;
 mod core;
 mod credentials;
 mod defaults;
@@ -166,6 +169,7 @@ pub mod exports {
     pub use crate::codec::{
         PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
     };
+    pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{
         Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator,
         CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
@@ -178,8 +182,7 @@ pub mod exports {
         StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
         TopicDefaults, Unsubscribing,
     };
-    pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
-    pub use crate::{Proxy, ProxyError};
+    pub use crate::{Proxy, ProxyError, contract};
     #[cfg(feature = "tls")]
     pub use crate::{TlsError, TlsOptions, TlsVersion};
 }
