@@ -380,13 +380,13 @@ impl Publishing {
     /// The session's word on a message.
     pub(crate) fn ended(&mut self, tag: Tag, end: PublishEnd, effects: &mut Effects) {
         let result = match end {
-            PublishEnd::Acknowledged(ack) => Ok(Delivered::Acknowledged(ack)),
+            PublishEnd::Acknowledged(ack) => Ok(Delivered::Acknowledged(ack.into())),
             PublishEnd::Written => Ok(Delivered::Written),
             PublishEnd::Expired => {
                 self.counts.expired += 1;
                 Err(PublishError::NotSent(NotSent::Expired))
             }
-            PublishEnd::Refused(ack) => Err(PublishError::Rejected(Box::new(ack))),
+            PublishEnd::Refused(ack) => Err(PublishError::Rejected(Box::new(ack.into()))),
             PublishEnd::Forbidden(refusal) => {
                 Err(PublishError::Indeterminate(Indeterminate::Forbidden(refusal)))
             }

@@ -1,9 +1,12 @@
 //! News for the application: [`Event`] and its parts.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-use mqtt_codec::{Ack, Auth, Connack, Disconnect, Publish, Suback, Unsuback};
+use mqtt_codec::{
+    Ack, AckKind, AckProperties, Auth, Connack, Disconnect, PacketId, Publish, ReasonCode, Suback, Unsuback,
+};
 
 use crate::{InboundPublish, Limits, ProtocolError, Refusal, Tag, Token};
 
@@ -113,9 +116,9 @@ pub enum PublishEnd {
     /// QoS 1 and 2: the server has the message. The packet is the PUBACK, or the PUBCOMP of QoS 2 with the reason
     /// of the PUBREC where that said more than Success (`NoMatchingSubscribers`). Its properties are its own: those of a
     /// PUBREC are not kept, since the server could fill our memory with them.
-    Acknowledged(Ack),
+    Acknowledged(LastAck),
     /// The server said no (5.0): the reason of this PUBACK, PUBREC or PUBCOMP is 0x80 or above.
-    Refused(Ack),
+    Refused(LastAck),
     /// QoS 0: the transport took its last byte. Nobody will ever know more.
     Written,
     /// Its Message Expiry Interval (5.0) was over before anything of it was sent. It counts from the first
@@ -125,6 +128,44 @@ pub enum PublishEnd {
     /// A publish that was waiting to be resent, and which this connection's limits forbid. Whether the server has
     /// an earlier copy is unknown.
     Forbidden(Refusal),
+}
+
+/// The acknowledgement that ended a publish: an [`Ack`] that takes little room, since nearly all say nothing but that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAck {
+    /// PUBACK, PUBREC or PUBCOMP.
+    pub kind: AckKind,
+    /// The publish's.
+    pub packet_id: PacketId,
+    /// The outcome; always Success in 3.1.1.
+    pub reason: ReasonCode,
+    /// What the server said besides (5.0); `None` if nothing.
+    pub properties: Option<Box<AckProperties>>,
+}
+
+impl From<LastAck> for PublishEnd {
+    #[inline]
+    fn from(ack: LastAck) -> Self {
+        if ack.reason.is_error() { Self::Refused(ack) } else { Self::Acknowledged(ack) }
+    }
+}
+
+impl From<Ack> for LastAck {
+    fn from(Ack { kind, packet_id, reason, properties }: Ack) -> Self {
+        let properties = (!properties.is_empty()).then(|| Box::new(properties));
+        Self { kind, packet_id, reason, properties }
+    }
+}
+
+impl From<LastAck> for Ack {
+    fn from(LastAck { kind, packet_id, reason, properties }: LastAck) -> Self {
+        Self {
+            kind,
+            packet_id,
+            reason,
+            properties: properties.map(|properties| *properties).unwrap_or_default(),
+        }
+    }
 }
 
 /// How far a lost publish had come.

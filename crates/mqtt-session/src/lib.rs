@@ -267,7 +267,7 @@ pub use command::{Command, Refusal, Rejected, Tag};
 pub use config::Config;
 pub use duty::{Deadline, Duty, Timer};
 pub use error::{ProtocolError, Violation};
-pub use event::{Aborted, Connected, DisconnectCause, Event, Inbound, PublishEnd, Stage};
+pub use event::{Aborted, Connected, DisconnectCause, Event, Inbound, LastAck, PublishEnd, Stage};
 pub use inbound::Token;
 pub use inbound_publish::InboundPublish;
 pub use limits::Limits;

@@ -1,17 +1,16 @@
 //! [`News`]: the present, and what there is to tell: the application, and the store.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
-use mqtt_codec::{Ack, AckKind, AckProperties, PacketId, PublishShape, ReasonCode, TopicName};
+use mqtt_codec::{AckKind, PacketId, PublishShape, ReasonCode, TopicName};
 
 use crate::held::{HeldPublishes, Place};
 use crate::inbox::Inbox;
 use crate::store::Journal;
 use crate::trace::Trace;
-use crate::{Config, Event, PublishEnd, Stage, Timestamp, Token};
+use crate::{Config, Event, LastAck, PublishEnd, Stage, Timestamp, Token};
 
 /// The latest moment, the queue of events, the packet records and the changes to be stored: what every room of the
 /// session may write to.
@@ -100,20 +99,11 @@ impl News {
 
     /// The server's last word on a publish.
     #[inline]
-    pub(crate) fn tell_acknowledged(
-        &mut self,
-        place: Place,
-        kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        properties: Option<Box<AckProperties>>,
-    ) {
-        match properties {
-            None => self.notices.push_back(Notice::Acknowledged(place, kind, packet_id, reason)),
-            Some(properties) => {
-                let ack = Ack { kind, packet_id, reason, properties: *properties };
-                self.tell_end(place, ack.into());
-            }
+    pub(crate) fn tell_acknowledged(&mut self, place: Place, ack: LastAck) {
+        if ack.properties.is_none() {
+            self.notices.push_back(Notice::Acknowledged(place, ack.kind, ack.packet_id, ack.reason));
+        } else {
+            self.tell_end(place, ack.into());
         }
     }
 
@@ -146,7 +136,7 @@ impl News {
             }
             Notice::Acknowledged(place, kind, packet_id, reason) => {
                 let (tag, publish) = held.give_back(place);
-                let ack = Ack::new(kind, packet_id).with_reason(reason);
+                let ack = LastAck { kind, packet_id, reason, properties: None };
                 Some(Event::Published { tag, publish, result: ack.into() })
             }
             Notice::Written(place) => {
@@ -163,13 +153,5 @@ impl News {
             }
             Notice::Other => self.others.pop_front(),
         }
-    }
-}
-
-/// The last acknowledgement of a flow is its result.
-impl From<Ack> for PublishEnd {
-    #[inline]
-    fn from(ack: Ack) -> Self {
-        if ack.reason.is_error() { Self::Refused(ack) } else { Self::Acknowledged(ack) }
     }
 }

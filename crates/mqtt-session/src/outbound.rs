@@ -25,7 +25,7 @@ use crate::held::{HeldPublishes, Place};
 use crate::ids::IdTable;
 use crate::news::News;
 use crate::store::{Batch, Key};
-use crate::{PublishEnd, Refusal, Stage, Violation};
+use crate::{LastAck, PublishEnd, Refusal, Stage, Violation};
 
 /// The number of a connection; counts up from 1.
 pub(crate) type Epoch = u64;
@@ -215,7 +215,7 @@ impl Outbound {
 
     /// PUBACK ends a flow of QoS 1, whatever its reason: the connection that last carried it. `None`: there is no
     /// such flow, which is not an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn puback(
         &mut self,
         packet_id: PacketId,
@@ -228,7 +228,7 @@ impl Outbound {
         };
         let Some((place, epoch)) = self.flows.end_if(packet_id, sent)? else { return Ok(None) };
         news.journal.touch(Key::Publish(packet_id));
-        news.tell_acknowledged(place, AckKind::Puback, packet_id, reason, properties);
+        news.tell_acknowledged(place, LastAck { kind: AckKind::Puback, packet_id, reason, properties });
         Ok(Some(epoch))
     }
 
@@ -248,7 +248,7 @@ impl Outbound {
         if reason.is_error() {
             let (place, epoch) = (flow.place, flow.epoch);
             self.remove(packet_id, news);
-            news.tell_acknowledged(place, AckKind::Pubrec, packet_id, reason, properties);
+            news.tell_acknowledged(place, LastAck { kind: AckKind::Pubrec, packet_id, reason, properties });
             return Ok(Pubrec::Ended(epoch));
         }
         let first_seen = flow.epoch != epoch;
@@ -279,7 +279,7 @@ impl Outbound {
         let Some((place, epoch, reason)) = self.flows.end_if(packet_id, released)? else { return Ok(None) };
         news.journal.touch(Key::Publish(packet_id));
         news.journal.touch(Key::Release(packet_id));
-        news.tell_acknowledged(place, AckKind::Pubcomp, packet_id, reason, properties);
+        news.tell_acknowledged(place, LastAck { kind: AckKind::Pubcomp, packet_id, reason, properties });
         Ok(Some(epoch))
     }
 

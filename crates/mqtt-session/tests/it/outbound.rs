@@ -93,7 +93,7 @@ fn each_acknowledgement_in_each_state_of_a_flow() {
         check(Qos1Unsent, puback(1), Wrong(Violation::UnsentAcknowledged));
         check(Qos1Unsent, pubrec(1), wrong());
         check(Qos1Unsent, pubcomp(1), wrong());
-        check(Qos1Sent, puback(1), End(Acknowledged(puback(1))));
+        check(Qos1Sent, puback(1), End(Acknowledged(puback(1).into())));
         check(Qos1Sent, pubrec(1), wrong());
         check(Qos1Sent, pubcomp(1), wrong());
         check(Qos2Sent, puback(1), wrong());
@@ -101,18 +101,18 @@ fn each_acknowledgement_in_each_state_of_a_flow() {
         check(Qos2Sent, pubcomp(1), wrong());
         check(Qos2Released, puback(1), wrong());
         check(Qos2Released, pubrec(1), rel());
-        check(Qos2Released, pubcomp(1), End(Acknowledged(pubcomp(1))));
+        check(Qos2Released, pubcomp(1), End(Acknowledged(pubcomp(1).into())));
     });
     check(V311, None, pubrec(1), rel());
     let check = |state, ack, expected| check(V5, state, ack, expected);
     check(None, pubrec(1), Answer(pubrel(1).with_reason(forgotten).into()));
     check(None, pubrec(1).with_reason(quota), Ignored);
-    check(Qos1Sent, puback(1).with_reason(quota), End(Refused(puback(1).with_reason(quota))));
-    check(Qos1Sent, puback(1).with_reason(nobody), End(Acknowledged(puback(1).with_reason(nobody))));
-    check(Qos2Sent, pubrec(1).with_reason(quota), End(Refused(pubrec(1).with_reason(quota))));
+    check(Qos1Sent, puback(1).with_reason(quota), End(Refused(puback(1).with_reason(quota).into())));
+    check(Qos1Sent, puback(1).with_reason(nobody), End(Acknowledged(puback(1).with_reason(nobody).into())));
+    check(Qos2Sent, pubrec(1).with_reason(quota), End(Refused(pubrec(1).with_reason(quota).into())));
     check(Qos2Sent, pubrec(1).with_reason(nobody), rel());
-    check(Qos2Released, pubrec(1).with_reason(quota), End(Refused(pubrec(1).with_reason(quota))));
-    check(Qos2Released, pubcomp(1).with_reason(forgotten), End(Acknowledged(pubcomp(1))));
+    check(Qos2Released, pubrec(1).with_reason(quota), End(Refused(pubrec(1).with_reason(quota).into())));
+    check(Qos2Released, pubcomp(1).with_reason(forgotten), End(Acknowledged(pubcomp(1).into())));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use mqtt_session::codec::{
     Ack, Auth, AuthProperties, Binary, Connack, Connect, Disconnect, Packet, ReasonCode, TopicName, Will,
 };
-use mqtt_session::{Command, DisconnectCause, Event, PublishEnd};
+use mqtt_session::{Command, DisconnectCause, Event, LastAck, PublishEnd};
 
 use crate::support::*;
 
@@ -92,7 +92,7 @@ fn every_outcome_comes_with_its_explanation() {
 }
 
 fn end(ack: Ack) -> PublishEnd {
-    if ack.reason.is_error() { PublishEnd::Refused(ack) } else { PublishEnd::Acknowledged(ack) }
+    LastAck::from(ack).into()
 }
 
 #[test]

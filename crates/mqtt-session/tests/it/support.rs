@@ -331,7 +331,7 @@ pub(crate) fn unsuback(packet_id: u16, reasons: &[ReasonCode]) -> Unsuback {
 
 /// The event of a publish that the server took.
 pub(crate) fn acknowledged(publish: Publish, tag: u64, ack: Ack) -> Event {
-    Event::Published { tag, publish, result: PublishEnd::Acknowledged(ack) }
+    Event::Published { tag, publish, result: PublishEnd::Acknowledged(ack.into()) }
 }
 
 /// Packets compare with packets whatever type they are written in.

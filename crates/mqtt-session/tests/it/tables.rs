@@ -236,8 +236,8 @@ fn check_outgoing(mut rig: Rig, version: Version, title: &str, cell: &str) {
         "ignored" => (None, vec![]),
         "PUBREL (5.0: 0x92)" => (None, vec![pubrel(1).with_reason(forgotten).into()]),
         "PUBREL; *released*" | "PUBREL" => (None, vec![pubrel(1).into()]),
-        "**ends**" => (Some(PublishEnd::Acknowledged(ack)), vec![]),
-        "**ends**, refused" => (Some(PublishEnd::Refused(refusal)), vec![]),
+        "**ends**" => (Some(PublishEnd::Acknowledged(ack.into())), vec![]),
+        "**ends**, refused" => (Some(PublishEnd::Refused(refusal.into())), vec![]),
         new => panic!("the page tells of a new outcome: {new}"),
     };
     let after = before - usize::from(expected_end.is_some());
