@@ -232,6 +232,7 @@ extern crate std;
 pub use mqtt_codec as codec;
 
 mod auth;
+mod batch;
 mod command;
 mod config;
 mod connection;
@@ -263,6 +264,7 @@ mod trace;
 mod wire;
 mod wishes;
 
+pub use batch::Batch;
 pub use command::{Command, Refusal, Rejected, Tag};
 pub use config::Config;
 pub use duty::{Deadline, Duty, Timer};

@@ -67,6 +67,12 @@ impl OutboundAliases {
         Self { maximum, entries: Vec::new(), index: Vec::new(), newest: NONE, oldest: NONE, missed: 0 }
     }
 
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn are_allowed(&self) -> bool {
+        self.maximum > 0
+    }
+
     /// How the next publish on this connection is to name its topic. It has to be sent just so. `may_set` says whether
     /// it may grow by an alias beside its name.
     #[inline]

@@ -11,8 +11,8 @@ use crate::handshake;
 use crate::news::News;
 use crate::wire::expressible;
 use crate::{
-    Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase, ProtocolError, Record,
-    Refusal, Rejected, RestoreError, Timestamp, Token,
+    Batch, Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase, ProtocolError,
+    Record, Refusal, Rejected, RestoreError, Timestamp, Token,
 };
 
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
@@ -286,6 +286,38 @@ impl Session {
         match &mut self.connection {
             Some(connection) if publish.qos == QoS::AtMostOnce => connection.send(publish, &mut self.news),
             Some(_) => Err(Refusal::QosNotSupported { qos: publish.qos, maximum: QoS::AtMostOnce }),
+            None => Err(Refusal::NotReady),
+        }
+    }
+
+    /// Encodes a publish of QoS 0 for this connection, behind those that are in `batch`, before there is room to
+    /// [`send`](Self::send) it. Nothing is sent, and the caller keeps the publish.
+    ///
+    /// A Message Expiry Interval is encoded as it stands.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), but [`Refusal::Busy`] means that it has to be sent by itself: because the batch is for
+    /// another connection, or because the connection uses topic aliases, which are given out in the order of sending.
+    #[inline]
+    pub fn encode(&self, publish: &Publish, batch: &mut Batch) -> Result<(), Refusal> {
+        match &self.connection {
+            Some(connection) if publish.qos == QoS::AtMostOnce => connection.encode(publish, batch),
+            Some(_) => Err(Refusal::QosNotSupported { qos: publish.qos, maximum: QoS::AtMostOnce }),
+            None => Err(Refusal::NotReady),
+        }
+    }
+
+    /// Sends all that a batch holds, as [`send`](Self::send) does each; the result is where the last of them ends. The batch
+    /// is empty afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Busy`] and [`Refusal::NotReady`] as of [`send`](Self::send), the latter also if the batch is for an earlier
+    /// connection. It is unchanged then.
+    pub fn send_batch(&mut self, batch: &mut Batch) -> Result<u64, Refusal> {
+        match &mut self.connection {
+            Some(connection) => connection.send_batch(batch, &mut self.news),
             None => Err(Refusal::NotReady),
         }
     }

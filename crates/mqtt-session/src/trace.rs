@@ -146,6 +146,10 @@ impl Trace {
         }
     }
 
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.records.is_some()
+    }
+
     /// `record` runs only when somebody wants it; it is told how much of a payload to have.
     #[inline]
     pub(crate) fn push(&mut self, record: impl FnOnce(usize) -> PacketTrace) {

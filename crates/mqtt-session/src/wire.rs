@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use mqtt_codec::{Ack, AckKind, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, Version};
 
+use crate::batch;
 use crate::news::News;
 use crate::outbound_aliases::{Naming, OutboundAliases};
 use crate::output::{KEPT_CAPACITY, LARGE_PAYLOAD};
@@ -66,6 +67,12 @@ impl Wire {
     pub(crate) fn allow_aliases(&mut self, maximum: u16, limits: &Limits) {
         self.aliases = OutboundAliases::new(maximum.min(limits.topic_alias_maximum));
         self.max_packet_size = limits.maximum_packet_size as usize;
+    }
+
+    /// Whether publishes may go out with topic aliases, so that they have to be encoded in the order of sending.
+    #[inline]
+    pub(crate) fn uses_aliases(&self) -> bool {
+        self.aliases.are_allowed()
     }
 
     /// How many bytes the transport has taken.
@@ -246,6 +253,24 @@ impl Wire {
         self.encode_in(|wire| &mut wire.staged, publish, news)
     }
 
+    /// Stages publishes of QoS 0 that are encoded, behind all that is staged, and leaves nothing of them.
+    pub(crate) fn stage_batch(&mut self, encoded: &mut Vec<u8>, news: &mut News) {
+        if news.trace.is_enabled() {
+            let mut packet = Vec::new();
+            for publish in batch::decode(self.version, encoded) {
+                packet.clear();
+                let again = encode_usual(&publish, self.version, &mut packet);
+                debug_assert!(again.is_ok(), "it has been encoded before: {again:?}");
+                record(news, PacketKind::Publish, None, &packet, 0, Some(&publish));
+            }
+        }
+        if self.staged.is_empty() {
+            core::mem::swap(&mut self.staged, encoded);
+        } else {
+            self.staged.append(encoded);
+        }
+    }
+
     /// Encodes a publish of QoS 1 or 2 whole, behind all others that are.
     #[inline]
     pub(crate) fn encode_ahead(&mut self, publish: &Publish, news: &mut News) -> Result<(), EncodeError> {
@@ -343,7 +368,11 @@ fn encode(
 /// Encodes a publish as it is. This and the next are calls of their own, so that the compiler unfolds all of the usual
 /// encoding in one place, and none of it in several.
 #[inline(never)]
-fn encode_usual(publish: &Publish, version: Version, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
+pub(crate) fn encode_usual(
+    publish: &Publish,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Result<usize, EncodeError> {
     publish.encode(version, out)
 }
 

@@ -12,8 +12,8 @@ use crate::held::Place;
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
-use crate::wire::HIGH_WATER;
-use crate::{Command, Limits, Refusal, Rejected, Tag};
+use crate::wire::{self, HIGH_WATER};
+use crate::{Batch, Command, Limits, Refusal, Rejected, Tag};
 
 impl Connection {
     /// Takes a command, or gives it back.
@@ -143,12 +143,40 @@ impl Connection {
         let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
             return Err(Refusal::NotReady);
         };
-        // What was submitted before goes first.
-        if !self.has_room() || !self.send_queue.is_empty() || !self.wire.has_none_ahead() {
+        if !self.takes_plain() {
             return Err(Refusal::Busy);
         }
         limits.check_publish(publish)?;
         self.wire.stage_publish(publish, news)?;
+        Ok(self.wire.staged_end())
+    }
+
+    /// Encodes a publish of QoS 0 for later.
+    #[inline]
+    pub(crate) fn encode(&self, publish: &Publish, batch: &mut Batch) -> Result<(), Refusal> {
+        let Some(limits) = self.limits.as_ref().filter(|_| !self.is_ending()) else {
+            return Err(Refusal::NotReady);
+        };
+        if self.wire.uses_aliases() || !batch.is_for(self.epoch) {
+            return Err(Refusal::Busy);
+        }
+        if !limits.allow_plain(publish) {
+            limits.check_publish(publish)?;
+        }
+        let version = self.terms.version;
+        batch.append(self.epoch, version, |out| wire::encode_usual(publish, version, out))?;
+        Ok(())
+    }
+
+    /// Sends what was encoded for this connection; the count of bytes of the connection at its end.
+    pub(crate) fn send_batch(&mut self, batch: &mut Batch, news: &mut News) -> Result<u64, Refusal> {
+        if self.limits.is_none() || self.is_ending() || !batch.is_for(self.epoch) {
+            return Err(Refusal::NotReady);
+        }
+        if !self.takes_plain() {
+            return Err(Refusal::Busy);
+        }
+        self.wire.stage_batch(batch.bytes(), news);
         Ok(self.wire.staged_end())
     }
 
@@ -171,6 +199,12 @@ impl Connection {
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.wire.waiting() + self.send_queue.queued_bytes() < HIGH_WATER
+    }
+
+    /// Whether there is room for publishes that are encoded as they come: what was submitted before goes first.
+    #[inline]
+    fn takes_plain(&self) -> bool {
+        self.has_room() && self.send_queue.is_empty() && self.wire.has_none_ahead()
     }
 
     /// How many flows of QoS 1 and 2 may begin now.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mqtt_session::codec::{Disconnect, Packet, Publish, ReasonCode};
-use mqtt_session::{Command, Config, Direction, PacketTrace, Refusal, Timer};
+use mqtt_session::{Batch, Command, Config, Direction, PacketTrace, Refusal, Timer};
 
 use crate::support::*;
 
@@ -100,4 +100,92 @@ fn it_takes_part_in_topic_aliases() {
     });
     let topics: Vec<_> = topics.map(|(topic, alias)| (topic, alias.is_some())).collect();
     assert_eq!(topics, [(topic.as_str().to_owned(), true), (String::new(), true)]);
+}
+
+/// These messages, encoded.
+fn batch(rig: &Rig, numbers: impl IntoIterator<Item = u64>) -> Batch {
+    let mut batch = Batch::default();
+    for n in numbers {
+        rig.session.encode(&message(n, AtMostOnce), &mut batch).unwrap();
+    }
+    batch
+}
+
+#[test]
+fn a_batch_goes_out_whole_in_its_turn() {
+    both(|version| {
+        let mut rig = Rig::ready(version);
+        let connect = rig.session.written();
+        let mut encoded = batch(&rig, 1..=3);
+        let size = encoded.len();
+        rig.session.send(&message(0, AtMostOnce)).unwrap();
+        let end = rig.session.send_batch(&mut encoded).unwrap();
+        assert_eq!((encoded.len(), end), (0, connect + size as u64 / 3 * 4));
+        rig.publish(4, AtLeastOnce);
+        let mut next = batch(&rig, [5]);
+        assert_eq!(rig.session.send_batch(&mut next), Err(Refusal::Busy), "4 goes first");
+        let mut sent = [0, 1, 2, 3].map(|n| publish_packet(n, AtMostOnce, 0)).to_vec();
+        sent.push(publish_packet(4, AtLeastOnce, 1));
+        assert_eq!(rig.sent(), sent);
+        rig.session.send_batch(&mut next).unwrap();
+        assert_eq!(rig.sent(), packets([publish_packet(5, AtMostOnce, 0)]));
+        assert_eq!(rig.events(), []);
+    });
+}
+
+#[test]
+fn a_batch_waits_for_room_and_ends_with_its_connection() {
+    both(|version| {
+        let mut rig = Rig::ready(version);
+        let large = Publish { payload: vec![b'x'; 70_000].into(), ..message(0, AtMostOnce) };
+        rig.session.send(&large).unwrap();
+        let mut encoded = batch(&rig, [1, 2]);
+        let size = encoded.len();
+        assert_eq!(rig.session.send_batch(&mut encoded), Err(Refusal::Busy), "too much waits");
+        rig.cut();
+        assert_eq!(rig.session.send_batch(&mut encoded), Err(Refusal::NotReady));
+        rig.accept(connack());
+        assert_eq!(rig.session.send_batch(&mut encoded), Err(Refusal::NotReady), "it is another connection");
+        let message_3 = message(3, AtMostOnce);
+        assert_eq!(rig.session.encode(&message_3, &mut encoded), Err(Refusal::Busy));
+        assert_eq!(encoded.len(), size, "it is unharmed");
+        assert_eq!(encoded.take().collect::<Vec<_>>(), [1, 2].map(|n| message(n, AtMostOnce)));
+        assert!(encoded.is_empty());
+        assert_eq!(rig.session.encode(&message_3, &mut encoded), Ok(()));
+    });
+}
+
+#[test]
+fn only_what_send_takes_joins_a_batch() {
+    let mut encoded = Batch::default();
+    let mut rig = Rig::new(V5);
+    assert_eq!(rig.session.encode(&message(1, AtMostOnce), &mut encoded), Err(Refusal::NotReady));
+    let mut limited = connack();
+    limited.properties.set_maximum_packet_size(10.try_into().unwrap());
+    rig.accept(limited);
+    let wrong = Refusal::QosNotSupported { qos: AtLeastOnce, maximum: AtMostOnce };
+    assert_eq!(rig.session.encode(&message(1, AtLeastOnce), &mut encoded), Err(wrong));
+    let large = Publish { payload: vec![0; 10].into(), ..message(1, AtMostOnce) };
+    let too_large = rig.session.encode(&large, &mut encoded);
+    assert!(matches!(too_large, Err(Refusal::PacketTooLarge { limit: 10, .. })), "{too_large:?}");
+    assert!(encoded.is_empty());
+    let mut rig = Rig::with_config(Config { version: V5, max_outbound_aliases: 1, ..Config::default() });
+    let mut answer = connack();
+    answer.properties.set_topic_alias_maximum(1);
+    rig.accept(answer);
+    let with_aliases = rig.session.encode(&message(1, AtMostOnce), &mut encoded);
+    assert_eq!(with_aliases, Err(Refusal::Busy), "they are given out in the order of sending");
+}
+
+#[test]
+fn each_message_of_a_batch_is_traced() {
+    both(|version| {
+        let mut rig = Rig::ready_with_config(Config { version, trace: true, ..Config::default() });
+        rig.session.take_trace().for_each(drop);
+        rig.session.send(&message(0, AtMostOnce)).unwrap();
+        rig.session.send_batch(&mut batch(&rig, [0])).unwrap();
+        let records: Vec<PacketTrace> = rig.session.take_trace().collect();
+        assert_eq!(records.len(), 2);
+        assert_eq!(records[0], records[1]);
+    });
 }
