@@ -233,7 +233,7 @@ impl Core {
             let topic = publish.topic.clone();
             let started = self
                 .cost(&mut publish)
-                .and_then(|cost| self.publishing.start(publish, cost, true, None, &mut self.effects));
+                .and_then(|cost| self.publishing.start(publish, cost, true, false, None, &mut self.effects));
             match started {
                 Ok(message) => {
                     if let Some(collector) = self.collectors.collectors.get_mut(tag) {

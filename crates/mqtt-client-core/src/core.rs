@@ -225,7 +225,7 @@ impl Core {
         self.end_pause();
         self.withheld = false;
         self.session.handle_closed(now);
-        self.publishing.unlinked(&mut self.effects);
+        self.publishing.unlinked(self.options.version, &mut self.effects);
         self.pump();
         self.failure = None;
     }

@@ -40,6 +40,12 @@ impl Effects {
         self.retired.push(exchange);
     }
 
+    /// What there is to do, if anything; leaves nothing, not even the memory.
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let any = !(self.wakers.is_empty() && self.discarded.is_empty() && self.retired.is_empty());
+        any.then(|| std::mem::take(self))
+    }
+
     /// Leaves nothing but the memory.
     pub(crate) fn run(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);

@@ -65,11 +65,11 @@ impl Epochs {
         self.present()
     }
 
-    /// A message of that epoch has ended. Whether that completes an epoch that somebody waits for.
-    pub(crate) fn end(&mut self, epoch: Epoch) -> bool {
+    /// So many messages of that epoch have ended. Whether that completes an epoch that somebody waits for.
+    pub(crate) fn end(&mut self, epoch: Epoch, messages: usize) -> bool {
         let at = usize::try_from(epoch - self.first).unwrap_or(usize::MAX);
         if let Some(count) = self.open.get_mut(at) {
-            *count -= 1;
+            *count -= messages;
         }
         let before = self.first;
         while self.open.len() > 1 && self.open.front() == Some(&0) {
@@ -97,7 +97,8 @@ impl Epochs {
         epoch < self.first
     }
 
-    fn present(&self) -> Epoch {
+    /// That of a message which is begun now.
+    pub(crate) fn present(&self) -> Epoch {
         self.first + self.open.len() as Epoch - 1
     }
 }
@@ -117,14 +118,14 @@ mod tests {
         let second = epochs.close();
         let again = epochs.close();
         assert_eq!(again, second, "nothing between the two");
-        assert!(!epochs.end(later), "the first is still open");
+        assert!(!epochs.end(later, 1), "the first is still open");
         assert!(!epochs.is_over(first) && !epochs.is_over(second));
-        assert!(!epochs.end(messages[1]));
-        assert!(epochs.end(messages[0]));
+        assert!(!epochs.end(messages[1], 1));
+        assert!(epochs.end(messages[0], 1));
         assert!(epochs.is_over(first) && epochs.is_over(second));
         let new = epochs.begin();
         assert!(epochs.is_over(second), "what is begun later holds up nobody");
-        assert!(!epochs.end(new), "nobody waits for it");
+        assert!(!epochs.end(new, 1), "nobody waits for it");
         assert_eq!(epochs.open.len(), 1);
     }
 }

@@ -123,8 +123,13 @@ impl Core {
     }
 
     /// Why a call can't be taken now, if so.
+    #[inline]
     pub(crate) fn refuses_calls(&self) -> Option<Offline> {
-        let waits = self.options.wait_for_connection || matches!(self.link, Link::Up { .. });
+        let is_up = matches!(self.link, Link::Up { .. });
+        if is_up && self.drain.is_none() {
+            return None;
+        }
+        let waits = self.options.wait_for_connection || is_up;
         self.is_over().or((!waits).then_some(Offline::NotConnected))
     }
 
@@ -357,7 +362,7 @@ impl Core {
         self.drain = None;
         self.link = Link::Offline(Some(offline.clone()));
         self.publishing.handle_time(self.now, &mut self.effects);
-        self.not_sent.extend(self.publishing.end_all(&offline, &mut self.effects));
+        self.not_sent.extend(self.publishing.end_all(self.options.version, &offline, &mut self.effects));
         self.not_sent.extend(self.collectors.take_all());
         self.subscriptions.end_all(&offline, &mut self.effects);
         self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);

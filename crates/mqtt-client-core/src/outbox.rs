@@ -136,16 +136,21 @@ impl Outbox {
     }
 
     /// Admits the next one that waits, if there is room for it.
-    pub(crate) fn admit(&mut self) -> Option<Owner> {
+    pub(crate) fn admit(&mut self) -> Option<Key> {
         let key = self.waiting?;
-        let &Entry { owner, cost, .. } = self.queue.get(key)?;
+        let cost = self.queue.get(key)?.cost;
         if !self.fits(cost) {
             return None;
         }
         self.waiting = self.queue.behind(key);
         self.charge(cost);
         self.note(key);
-        Some(owner)
+        Some(key)
+    }
+
+    /// Whether nothing is before this one.
+    pub(crate) fn is_first(&self, key: Key) -> bool {
+        self.queue.front() == Some(key)
     }
 
     /// The next one to hand to the session, if it is admitted.
@@ -234,8 +239,13 @@ impl Outbox {
 
     /// A charged message has ended.
     pub(crate) fn release(&mut self, cost: usize) {
-        self.used.messages -= 1;
-        self.used.bytes -= cost;
+        self.release_all(Bounds { messages: 1, bytes: cost });
+    }
+
+    /// So many have.
+    pub(crate) fn release_all(&mut self, ended: Bounds) {
+        self.used.messages -= ended.messages;
+        self.used.bytes -= ended.bytes;
     }
 
     /// Whether nothing is queued, admitted or not.

@@ -2,7 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,25 +90,30 @@ impl PublishBuilder {
         self.start(false)
     }
 
-    pub(crate) fn start(self, wait: bool) -> Result<Completion, PublishError> {
-        let qos = self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos);
-        let (client, admission) = self.submit(wait, false);
-        match admission {
-            Admission::Ended(Err(error)) => Err(error),
-            Admission::Ended(Ok(_)) => Ok(Completion { client, tag: None, qos, admitted: true }),
-            Admission::Admitted(tag) => Ok(Completion { client, tag: Some(tag), qos, admitted: true }),
-            Admission::Waiting(tag) => Ok(Completion { client, tag: Some(tag), qos, admitted: false }),
+    pub(crate) fn start(mut self, wait: bool) -> Result<Completion, PublishError> {
+        let qos = self.qos_so_far();
+        let (tag, admitted) = match self.submit(wait, false) {
+            Admission::Queued => (None, true),
+            Admission::Failed(error) => return Err(error),
+            Admission::Admitted(tag) => (Some(tag), true),
+            Admission::Waiting(tag) => (Some(tag), false),
+        };
+        Ok(Completion { client: self.client, tag, qos, admitted })
+    }
+
+    /// `forget`: whether nothing but the admission is of interest. To be called once.
+    fn submit(&mut self, wait: bool, forget: bool) -> Admission {
+        match &mut self.publish {
+            Ok(publish) => {
+                let timeout = self.timeout;
+                self.client.shared().run(|core| core.publish(publish, wait, timeout, forget))
+            }
+            Err(invalid) => Admission::Failed(PublishError::NotSent(NotSent::InvalidTopic(*invalid))),
         }
     }
 
-    /// `forget`: whether nothing but the admission is of interest.
-    fn submit(self, wait: bool, forget: bool) -> (Client, Admission) {
-        let PublishBuilder { client, publish, timeout } = self;
-        let admission = match publish {
-            Ok(mut publish) => client.shared().run(|core| core.publish(&mut publish, wait, timeout, forget)),
-            Err(invalid) => Admission::Ended(Err(PublishError::NotSent(NotSent::InvalidTopic(invalid)))),
-        };
-        (client, admission)
+    fn qos_so_far(&self) -> QoS {
+        self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Publish)) -> Self {
@@ -123,16 +128,16 @@ impl IntoFuture for PublishBuilder {
     type Output = PublishResult;
     type IntoFuture = Publishing;
 
-    fn into_future(self) -> Publishing {
-        let qos = self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos);
-        let (client, admission) = self.submit(true, qos == QoS::AtMostOnce);
-        let open = |tag, admitted| State::Open(Completion { client, tag: Some(tag), qos, admitted });
-        let state = match admission {
-            Admission::Ended(result) => State::Ended(result),
-            Admission::Admitted(tag) => open(tag, true),
-            Admission::Waiting(tag) => open(tag, false),
+    fn into_future(mut self) -> Publishing {
+        let qos = self.qos_so_far();
+        let (tag, admitted) = match self.submit(true, qos == QoS::AtMostOnce) {
+            Admission::Queued => return Publishing { state: State::Queued },
+            Admission::Failed(error) => return Publishing { state: State::Failed(error) },
+            Admission::Admitted(tag) => (tag, true),
+            Admission::Waiting(tag) => (tag, false),
         };
-        Publishing { state }
+        let completion = Completion { client: self.client, tag: Some(tag), qos, admitted };
+        Publishing { state: State::Open(completion) }
     }
 }
 
@@ -145,7 +150,8 @@ pub struct Publishing {
 
 #[derive(Debug)]
 enum State {
-    Ended(PublishResult),
+    Queued,
+    Failed(PublishError),
     Open(Completion),
     Told,
 }
@@ -154,21 +160,19 @@ impl Future for Publishing {
     type Output = PublishResult;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
-        match std::mem::replace(&mut self.state, State::Told) {
-            State::Told => Poll::Pending,
-            State::Ended(result) => Poll::Ready(result),
-            State::Open(mut completion) => {
-                let polled = if completion.qos == QoS::AtMostOnce {
-                    completion.poll_queued(context)
-                } else {
-                    Pin::new(&mut completion).poll(context)
-                };
-                if polled.is_pending() {
-                    self.state = State::Open(completion);
-                }
-                polled
+        let result = match &mut self.state {
+            State::Queued => Ok(Delivered::Queued),
+            State::Open(completion) if completion.qos == QoS::AtMostOnce => {
+                ready!(completion.poll_queued(context))
             }
-        }
+            State::Open(completion) => ready!(Pin::new(completion).poll(context)),
+            state => match std::mem::replace(state, State::Told) {
+                State::Failed(error) => Err(error),
+                _ => return Poll::Pending,
+            },
+        };
+        self.state = State::Told;
+        Poll::Ready(result)
     }
 }
 

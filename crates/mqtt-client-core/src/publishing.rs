@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Ack, Publish, QoS, TopicName};
+use crate::codec::{Ack, Publish, QoS, TopicName, Version};
 use crate::effects::{Effects, park};
 use crate::flush::{Epoch, Epochs, NO_EPOCH};
 use crate::linked::Key;
@@ -15,11 +15,12 @@ use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::store::FIRST_PLACE;
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::unasked::{SentOff, Unasked};
+use crate::unasked::Unasked;
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
 
 mod full;
 mod kept;
+mod plain;
 mod time;
 
 /// What is known of a message that went well.
@@ -82,6 +83,8 @@ pub(crate) struct Counts {
 struct Slot {
     cost: usize,
     place: u64,
+    /// It needs the slot only until it is admitted: see [`Publishing::send_off`].
+    brief: bool,
     /// A store keeps it.
     kept: bool,
     /// Its topic, if a store brought it back, so that whoever published it is not there any more.
@@ -112,8 +115,10 @@ enum SlotStage {
 /// How far a message has come when it was submitted.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// To its end, or as far as anybody asks.
-    Ended(PublishResult),
+    /// As far as anybody asks.
+    Queued,
+    /// To a bad end.
+    Failed(PublishError),
     Admitted(Tag),
     Waiting(Tag),
 }
@@ -142,45 +147,15 @@ impl Publishing {
         }
     }
 
-    /// Takes a message of which nobody asks more than its admission, if it is of QoS 0 and admitted at once, and nothing but
-    /// the loss of the link can end it early. Such a message needs no slot. `None`: it is not of that kind.
-    pub(crate) fn send_off(
-        &mut self,
-        publish: &mut Publish,
-        cost: usize,
-        session: &mut Session,
-    ) -> Option<Result<(), NotSent>> {
-        let plain = publish.qos == QoS::AtMostOnce
-            && publish.payload.len() < LARGE_PAYLOAD
-            && publish.properties.message_expiry_interval().is_none();
-        if !plain || self.overflow == Overflow::KeepLatest || !self.outbox.has_room(cost) {
-            return None;
-        }
-        publish.dup = false;
-        if self.outbox.is_empty() {
-            match session.send(publish) {
-                Ok(end) => {
-                    self.outbox.charge(cost);
-                    self.unasked.push(SentOff { end, epoch: self.epochs.begin(), cost });
-                    return Some(Ok(()));
-                }
-                Err(refusal) if passes_with_time(&refusal) => {}
-                Err(refusal) => return Some(Err(NotSent::Refused(refusal))),
-            }
-        }
-        let owner = Owner::Nobody(self.epochs.begin());
-        self.outbox.push_admitted(Entry { owner, place: 0, cost, publish: taken(publish), sent: false });
-        Some(Ok(()))
-    }
-
     /// Queues a message behind all others, or does with it what the overflow policy says.
     ///
-    /// `wait`: whether it may wait for admission.
+    /// `wait`: whether it may wait for admission. `forget`: nobody asks for more than that.
     pub(crate) fn start(
         &mut self,
         publish: Publish,
         cost: usize,
         wait: bool,
+        forget: bool,
         timeout: Option<Duration>,
         effects: &mut Effects,
     ) -> Result<Tag, NotSent> {
@@ -193,9 +168,11 @@ impl Publishing {
         let expiry = publish.properties.message_expiry_interval();
         let place = self.next_place;
         self.next_place += 1;
+        let brief = forget && timeout.is_none() && self.is_plain(&publish);
         let tag = self.slots.insert(Slot {
             cost,
             place,
+            brief,
             kept: self.outbox.keeps(publish.qos),
             inherited: None,
             early: None,
@@ -231,10 +208,10 @@ impl Publishing {
             Some(Slot { stage: SlotStage::Waiting(_), .. }) => Admission::Waiting(tag),
             Some(slot) if forget && !matches!(slot.stage, SlotStage::Ended(_)) => {
                 slot.detached = true;
-                Admission::Ended(Ok(Delivered::Queued))
+                Admission::Queued
             }
             Some(_) if forget => match self.poll_ended(tag, &mut None) {
-                Poll::Ready(result) => Admission::Ended(result),
+                Poll::Ready(result) => result.map_or_else(Admission::Failed, |_| Admission::Queued),
                 Poll::Pending => Admission::Admitted(tag),
             },
             _ => Admission::Admitted(tag),
@@ -305,16 +282,12 @@ impl Publishing {
     pub(crate) fn pump(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
         let mut progress = false;
         loop {
-            while let Some(owner) = self.outbox.admit() {
-                if let Owner::Slot(tag) = owner
-                    && let Some(slot) = self.slots.get_mut(tag)
-                    && let SlotStage::Waiting(key) = slot.stage
-                {
-                    slot.stage = SlotStage::Admitted(key);
-                    effects.wake(&mut slot.waker);
-                }
+            progress |= self.unasked.pump(session);
+            while let Some(key) = self.outbox.admit() {
+                self.admitted(key, session, effects);
             }
-            let takes = self.outbox.front().is_some_and(|entry| match entry.publish.qos {
+            let first = self.outbox.front().filter(|_| self.unasked.are_all_sent());
+            let takes = first.is_some_and(|entry| match entry.publish.qos {
                 QoS::AtMostOnce => session.can_send_qos0(),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => session.publish_room() > 0,
             });
@@ -338,7 +311,7 @@ impl Publishing {
                 let Some(Entry { cost, publish, .. }) = self.outbox.pop() else { return false };
                 effects.discard(publish);
                 match sent {
-                    Ok(end) => self.unasked.push(SentOff { end, epoch, cost }),
+                    Ok(end) => self.unasked.sent(end, cost, epoch),
                     Err(_) => self.end_unasked(epoch, cost, effects),
                 }
                 return true;
@@ -360,21 +333,6 @@ impl Publishing {
             self.end(tag, Err(PublishError::NotSent(NotSent::Refused(refusal))), effects);
         }
         true
-    }
-
-    /// The transport has so many bytes of the connection.
-    pub(crate) fn written(&mut self, bytes: u64, effects: &mut Effects) {
-        while let Some(SentOff { epoch, cost, .. }) = self.unasked.pop_written(bytes) {
-            self.end_unasked(epoch, cost, effects);
-        }
-    }
-
-    /// The connection is gone, and with it what it had not sent of those of which nobody asks.
-    pub(crate) fn unlinked(&mut self, effects: &mut Effects) {
-        while let Some(SentOff { epoch, cost, .. }) = self.unasked.pop() {
-            self.counts.lost += 1;
-            self.end_unasked(epoch, cost, effects);
-        }
     }
 
     /// The session's word on a message.
@@ -441,10 +399,16 @@ impl Publishing {
 
     /// The client goes offline: every message that has not ended ends now, but for those that a store keeps: of these only the
     /// callers are told. Returns those of which nothing was sent.
-    pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) -> Vec<Publish> {
+    pub(crate) fn end_all(
+        &mut self,
+        version: Version,
+        offline: &Offline,
+        effects: &mut Effects,
+    ) -> Vec<Publish> {
         let mut not_sent = Vec::new();
         let indeterminate = || Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
         self.replay_lost();
+        self.unlinked(version, effects);
         for key in self.outbox.keys() {
             if self.outbox.get(key).is_some_and(|entry| self.goes_on(entry.owner)) {
                 continue;
@@ -459,7 +423,6 @@ impl Publishing {
                 not_sent.push(publish);
             }
         }
-        self.unlinked(effects);
         for tag in self.open() {
             if self.goes_on(Owner::Slot(tag)) {
                 let kept = Err(PublishError::Indeterminate(Indeterminate::Kept(offline.clone())));
@@ -490,7 +453,7 @@ impl Publishing {
 
     /// Messages that the session has not been given yet, admitted or not.
     pub(crate) fn queued(&self) -> usize {
-        self.outbox.len()
+        self.outbox.len() + self.unasked.waiting()
     }
 
     /// Admitted messages that have not ended.
@@ -538,11 +501,6 @@ impl Publishing {
         }
     }
 
-    fn end_unasked(&mut self, epoch: Epoch, cost: usize, effects: &mut Effects) {
-        self.outbox.release(cost);
-        self.end_epoch(epoch, effects);
-    }
-
     /// Idempotent for a tag; a stale one is ignored.
     fn end(&mut self, tag: Tag, result: PublishResult, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
@@ -568,11 +526,11 @@ impl Publishing {
                 self.slots.remove(tag);
             }
         }
-        self.end_epoch(epoch, effects);
+        self.end_epoch(epoch, 1, effects);
     }
 
-    fn end_epoch(&mut self, epoch: Epoch, effects: &mut Effects) {
-        if epoch != NO_EPOCH && self.epochs.end(epoch) {
+    fn end_epoch(&mut self, epoch: Epoch, messages: usize, effects: &mut Effects) {
+        if epoch != NO_EPOCH && self.epochs.end(epoch, messages) {
             for (_, flush) in self.flushes.iter_mut() {
                 if self.epochs.is_over(flush.epoch) {
                     effects.wake(&mut flush.waker);

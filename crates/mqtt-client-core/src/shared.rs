@@ -27,7 +27,14 @@ impl Shared {
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
     pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
-        self.run_with(&mut Effects::default(), step)
+        let mut core = self.lock();
+        let result = step(&mut core);
+        let effects = core.effects.take();
+        self.unlock(core);
+        if let Some(mut effects) = effects {
+            effects.run();
+        }
+        result
     }
 
     /// The same with memory that is kept from one step to the next.
@@ -36,16 +43,8 @@ impl Shared {
         std::mem::swap(&mut core.effects, effects);
         let result = step(&mut core);
         std::mem::swap(&mut core.effects, effects);
-        let wake_driver = core.take_attention();
-        let call_store = core.take_store_attention();
-        drop(core);
+        self.unlock(core);
         effects.run();
-        if wake_driver {
-            self.driver.wake_by_ref();
-        }
-        if call_store {
-            self.gate.open();
-        }
         result
     }
 
@@ -58,6 +57,19 @@ impl Shared {
     ) -> Poll<T> {
         let mut waker = Some(context.waker().clone());
         self.run(|core| step(core, &mut waker))
+    }
+
+    /// Calls those who have to look after what was asked.
+    fn unlock(&self, mut core: MutexGuard<'_, Core>) {
+        let wake_driver = core.take_attention();
+        let call_store = core.take_store_attention();
+        drop(core);
+        if wake_driver {
+            self.driver.wake_by_ref();
+        }
+        if call_store {
+            self.gate.open();
+        }
     }
 
     /// A panic under the lock, which no test has ever seen, must not take the other handles with it.

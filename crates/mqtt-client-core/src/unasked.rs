@@ -1,36 +1,126 @@
-//! [`Unasked`]: messages with the transport of which nobody asks what becomes.
+//! [`Unasked`]: messages of QoS 0 of which nobody asks what becomes, on their way to the transport.
 
 use std::collections::VecDeque;
+use std::mem;
 
+use crate::codec::Publish;
 use crate::flush::Epoch;
+use crate::outbox::Bounds;
+use crate::session::{Batch, Refusal, Session};
 
-/// Messages of QoS 0 that went straight into the connection's bytes: of each, all there is to know is where it ends.
+/// A burst that has so many bytes is followed by another one: no more than that is out of the client's hands with it.
+const BURST: usize = 64 * 1024;
+
+/// Messages that need no slot. They are encoded as they come, and wait together for their turn; once the session has them, all
+/// there is to know is where they end among the connection's bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Unasked {
-    messages: VecDeque<SentOff>,
+    /// For the session, in their order. The last one still grows.
+    waiting: VecDeque<Burst>,
+    /// What the session has.
+    sent: VecDeque<SentOff>,
+    /// An empty one, kept for its memory.
+    spare: Batch,
+}
+
+/// Messages that wait together.
+#[derive(Debug)]
+struct Burst {
+    batch: Batch,
+    share: Share,
+}
+
+/// What a number of messages take of the bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) used: Bounds,
+    /// In which all of them were begun.
+    pub(crate) epoch: Epoch,
 }
 
 #[derive(Debug)]
-pub(crate) struct SentOff {
-    /// Where it ends among the bytes of the connection.
-    pub(crate) end: u64,
-    pub(crate) epoch: Epoch,
-    /// What it takes of the byte bound.
-    pub(crate) cost: usize,
+struct SentOff {
+    /// Where the last one ends among the bytes of the connection.
+    end: u64,
+    share: Share,
 }
 
 impl Unasked {
-    pub(crate) fn push(&mut self, message: SentOff) {
-        self.messages.push_back(message);
+    /// Takes a message behind all others. `cost`: what it takes of the byte bound.
+    ///
+    /// # Errors
+    /// It can't be encoded, or not before its turn.
+    pub(crate) fn push(
+        &mut self,
+        publish: &Publish,
+        cost: usize,
+        epoch: Epoch,
+        session: &Session,
+    ) -> Result<(), Refusal> {
+        if let Some(Burst { batch, share }) = self.waiting.back_mut()
+            && batch.len() < BURST
+            && share.epoch == epoch
+        {
+            session.encode(publish, batch)?;
+            share.used.messages += 1;
+            share.used.bytes += cost;
+            return Ok(());
+        }
+        session.encode(publish, &mut self.spare)?;
+        let batch = mem::take(&mut self.spare);
+        self.waiting.push_back(Burst { batch, share: Share::of_one(cost, epoch) });
+        Ok(())
     }
 
-    /// The next one that the transport has whole, now that it has so many bytes.
-    pub(crate) fn pop_written(&mut self, bytes: u64) -> Option<SentOff> {
-        self.messages.pop_front_if(|message| message.end <= bytes)
+    /// Hands the session what it takes now. Returns whether it took anything.
+    pub(crate) fn pump(&mut self, session: &mut Session) -> bool {
+        let mut progress = false;
+        while let Some(Burst { batch, share }) = self.waiting.front_mut()
+            && let Ok(end) = session.send_batch(batch)
+        {
+            // What it leaves in the place of the bytes is their memory's successor.
+            self.spare = mem::take(batch);
+            self.sent.push_back(SentOff { end, share: *share });
+            self.waiting.pop_front();
+            progress = true;
+        }
+        progress
     }
 
-    /// The next one, whatever the transport has of it: the connection is gone.
-    pub(crate) fn pop(&mut self) -> Option<SentOff> {
-        self.messages.pop_front()
+    /// A message has gone straight to the session.
+    pub(crate) fn sent(&mut self, end: u64, cost: usize, epoch: Epoch) {
+        self.sent.push_back(SentOff { end, share: Share::of_one(cost, epoch) });
+    }
+
+    /// The next ones that the transport has whole, now that it has so many bytes.
+    pub(crate) fn pop_written(&mut self, bytes: u64) -> Option<Share> {
+        self.sent.pop_front_if(|sent| sent.end <= bytes).map(|sent| sent.share)
+    }
+
+    /// The next ones that the session has, whatever the transport has of them: the connection is gone.
+    pub(crate) fn pop_sent(&mut self) -> Option<Share> {
+        self.sent.pop_front().map(|sent| sent.share)
+    }
+
+    /// The last ones of those that wait, in their order.
+    pub(crate) fn pop_waiting(&mut self) -> Option<(Share, Vec<Publish>)> {
+        let Burst { mut batch, share } = self.waiting.pop_back()?;
+        Some((share, batch.take().collect()))
+    }
+
+    /// How many wait for the session.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.iter().map(|burst| burst.share.used.messages).sum()
+    }
+
+    /// Whether none waits for the session.
+    pub(crate) fn are_all_sent(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl Share {
+    fn of_one(cost: usize, epoch: Epoch) -> Self {
+        Share { used: Bounds { messages: 1, bytes: cost }, epoch }
     }
 }

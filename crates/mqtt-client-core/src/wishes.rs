@@ -15,7 +15,7 @@ use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
 use crate::subscriptions::FilterResults;
 use crate::{
-    Acknowledge, Delivered, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Qos0Overflow,
+    Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Qos0Overflow,
     RequestError, Stats, SubscribeError,
 };
 
@@ -36,7 +36,7 @@ impl Core {
         timeout: Option<Duration>,
         forget: bool,
     ) -> Admission {
-        let not_sent = |why| Admission::Ended(Err(PublishError::NotSent(why)));
+        let not_sent = |why| Admission::Failed(PublishError::NotSent(why));
         if let Some(why) = self.refuses_publish(publish.qos) {
             return not_sent(why);
         }
@@ -49,10 +49,10 @@ impl Core {
             && let Some(sent) = self.publishing.send_off(publish, cost, &mut self.session)
         {
             self.attend();
-            return sent.map_or_else(not_sent, |()| Admission::Ended(Ok(Delivered::Queued)));
+            return sent.map_or_else(not_sent, |()| Admission::Queued);
         }
         let publish = taken(publish);
-        match self.publishing.start(publish, cost, wait, timeout, &mut self.effects) {
+        match self.publishing.start(publish, cost, wait, forget, timeout, &mut self.effects) {
             Err(why) => not_sent(why),
             Ok(tag) => {
                 self.attend();
@@ -380,8 +380,10 @@ impl Core {
 
     /// Why a message can't be taken now, if so.
     pub(crate) fn refuses_publish(&self, qos: QoS) -> Option<NotSent> {
-        let store = self.store_error().filter(|_| qos != QoS::AtMostOnce).cloned().map(NotSent::Store);
-        self.refuses_calls().map(NotSent::Offline).or(store)
+        if let Some(offline) = self.refuses_calls() {
+            return Some(NotSent::Offline(offline));
+        }
+        self.store_error().filter(|_| qos != QoS::AtMostOnce).cloned().map(NotSent::Store)
     }
 
     fn park_waiting<T>(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<T> {

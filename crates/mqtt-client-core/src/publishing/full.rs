@@ -55,6 +55,6 @@ impl Publishing {
         let Some(slot) = self.slots.get_mut(tag) else { return };
         slot.stage = SlotStage::Ended(Err(PublishError::NotSent(NotSent::Dropped)));
         let epoch = slot.epoch;
-        self.end_epoch(epoch, effects);
+        self.end_epoch(epoch, 1, effects);
     }
 }

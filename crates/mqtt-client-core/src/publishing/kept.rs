@@ -130,7 +130,7 @@ impl Publishing {
         }
         self.limits.stop_one(tag, Limit::Timeout, &mut slot.ends);
         let epoch = std::mem::replace(&mut slot.epoch, NO_EPOCH);
-        self.end_epoch(epoch, effects);
+        self.end_epoch(epoch, 1, effects);
     }
 
     fn restore_slot(
@@ -144,6 +144,7 @@ impl Publishing {
         let tag = self.slots.insert(Slot {
             cost: cost.map_err(|error| StoreError::Damaged(error.to_string()))?,
             place,
+            brief: false,
             kept: true,
             inherited: Some(Box::new(publish.topic.clone())),
             early: None,
