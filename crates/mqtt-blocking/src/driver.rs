@@ -12,7 +12,8 @@ use mio::{Events, Token};
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Attempt, AuthOutcome, AuthStep, ClientError, Duty, Endpoint, Options, Preparation, ProviderError,
+    Attempt, AuthOutcome, AuthStep, ClientError, Confirming, Duty, Endpoint, Options, Preparation,
+    ProviderError,
 };
 
 use crate::Wait;
@@ -93,13 +94,15 @@ struct Socket {
     writable: bool,
     /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
     broken: Option<io::Error>,
-    /// Bytes have come in, and nothing has gone out since that would have confirmed them.
-    unconfirmed: bool,
+    /// The peer has closed its side: a read will say so.
+    hung_up: bool,
+    confirming: Confirming,
 }
 
 impl Driver {
     fn run(mut self) {
         self.core.handle_wall_clock(self.now(), wall_clock());
+        let mut looked = true;
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.prepare(preparation),
@@ -107,12 +110,10 @@ impl Driver {
                 Duty::Dial(endpoint) => self.dial(endpoint),
                 Duty::Wait { deadline, read } => {
                     // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
+                    // Mostly there is nothing more then, so that a look at what happens comes every other time.
                     let moved = self.go_on() | self.write() | (read && self.read());
-                    let timeout = if moved { Some(Duration::ZERO) } else { self.until(deadline) };
-                    if !moved {
-                        self.confirm();
-                    }
-                    if self.look(timeout).is_err() {
+                    looked = !moved || !looked;
+                    if looked && self.look(moved, deadline).is_err() {
                         return; // No events, no client: the core tells everybody who waits.
                     }
                     if deadline.is_some_and(|deadline| deadline <= self.now()) {
@@ -145,19 +146,35 @@ impl Driver {
         [deadline, next_step].into_iter().flatten().min()
     }
 
-    /// Sleeps until something happens, and notes what.
-    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Notes what has happened; sleeps until something does, unless something has `moved`.
+    fn look(&mut self, moved: bool, deadline: Option<Timestamp>) -> io::Result<()> {
+        if moved {
+            return self.poll(Some(Duration::ZERO)).map(drop);
+        }
+        let first = |patience: &Duration| self.until(deadline).is_none_or(|until| *patience < until);
+        if let Some(patience) = self.patience().filter(first) {
+            if !patience.is_zero() && self.poll(Some(patience))? {
+                return Ok(());
+            }
+            self.confirm();
+        }
+        self.poll(self.until(deadline)).map(drop)
+    }
+
+    /// Whether anything has happened in that time.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             polled => polled?,
         }
         if let Link::Up(socket) = &mut self.link {
             for event in self.events.iter().filter(|event| event.token() == LINK) {
-                socket.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                socket.hung_up |= event.is_read_closed() || event.is_error();
+                socket.readable |= event.is_readable() || socket.hung_up;
                 socket.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
             }
         }
-        Ok(())
+        Ok(!self.events.is_empty())
     }
 
     fn prepare(&mut self, preparation: Preparation) {
@@ -216,7 +233,8 @@ impl Driver {
                     readable: true,
                     writable: true,
                     broken: None,
-                    unconfirmed: false,
+                    hung_up: false,
+                    confirming: Confirming::default(),
                 });
                 self.core.handle_dialed(self.now());
             }
@@ -236,7 +254,7 @@ impl Driver {
         }
         match socket.connection.write(&self.output) {
             Ok(count) => {
-                socket.unconfirmed = false;
+                socket.confirming.wrote();
                 self.output.advance(count);
                 self.core.handle_written(self.now(), count);
                 true
@@ -262,8 +280,9 @@ impl Driver {
         }
         match socket.connection.read(&mut self.input) {
             Ok(0) => self.closed(None),
-            Ok(_) => {
-                socket.unconfirmed = true;
+            Ok(count) => {
+                socket.confirming.read();
+                socket.readable = socket.hung_up || socket.connection.may_have_more(count);
                 self.parse();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -276,9 +295,16 @@ impl Driver {
         true
     }
 
+    fn patience(&self) -> Option<Duration> {
+        match &self.link {
+            Link::Up(socket) => socket.confirming.patience(),
+            _ => None,
+        }
+    }
+
     fn confirm(&mut self) {
         if let Link::Up(socket) = &mut self.link
-            && mem::take(&mut socket.unconfirmed)
+            && socket.confirming.confirm()
         {
             socket.connection.confirm();
         }

@@ -145,8 +145,8 @@ pub use transport::QuicTls;
 #[cfg(feature = "websocket")]
 pub use transport::WebSocketError;
 pub use transport::{
-    Entropy, Layers, Proxy, ProxyError, RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions, literal,
-    race_order,
+    Confirming, Entropy, Layers, Proxy, ProxyError, RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions,
+    literal, race_order,
 };
 #[cfg(feature = "tls")]
 pub use transport::{TlsError, TlsOptions, TlsVersion};

@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 use bytes::BytesMut;
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
-use mqtt_client_core::{Attempt, AuthOutcome, ClientError, Duty, Options, Preparation, ProviderError};
+use mqtt_client_core::{
+    Attempt, AuthOutcome, ClientError, Confirming, Duty, Options, Preparation, ProviderError,
+};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -72,8 +74,9 @@ enum Link {
         stream: Connection,
         /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
         broken: Option<io::Error>,
-        /// Bytes have come in, and nothing has gone out since that would have confirmed them.
-        unconfirmed: bool,
+        confirming: Confirming,
+        /// When to confirm.
+        confirm_at: Option<Instant>,
     },
 }
 
@@ -161,17 +164,30 @@ impl Driver {
                     ready.prepared = joined.map(|joined| joined.and_then(Result::ok));
                 }
                 Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
-                Link::Up { stream, broken, unconfirmed } => {
+                Link::Up { stream, broken, confirming, confirm_at } => {
                     if read {
                         ready.read = done(stream.poll_read(context, &mut self.input));
                     }
                     if broken.is_none() && (!self.output.is_empty() || stream.wants_write()) {
                         ready.written = done(stream.poll_write(context, &self.output));
                     }
-                    if !ready.is_any() && mem::take(unconfirmed) {
-                        stream.confirm();
+                    if ready.read.is_some() {
+                        confirming.read();
+                        *confirm_at = None;
                     }
-                    *unconfirmed = ready.written.is_none() && (*unconfirmed || ready.read.is_some());
+                    if ready.written.is_some() {
+                        confirming.wrote();
+                        *confirm_at = None;
+                    }
+                    if !ready.is_any()
+                        && let Some(patience) = confirming.patience()
+                    {
+                        let now = Instant::now();
+                        if *confirm_at.get_or_insert(now + patience) <= now && confirming.confirm() {
+                            *confirm_at = None;
+                            stream.confirm();
+                        }
+                    }
                 }
             }
             if !ready.is_any() {
@@ -182,10 +198,14 @@ impl Driver {
         .await
     }
 
-    /// Ready at the deadline. The deadline moves with nearly every packet, mostly to a later time; the timer is then left
+    /// Ready at the deadline, or when something is to be confirmed. The deadline moves with nearly every packet, mostly to a later time; the timer is then left
     /// where it is, and moved on when it comes, which is cheaper.
     fn poll_sleep(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
+        let confirm_at = match &self.link {
+            Link::Up { confirm_at, .. } => *confirm_at,
+            _ => None,
+        };
+        let Some(deadline) = deadline.into_iter().chain(confirm_at).min() else { return Poll::Pending };
         loop {
             if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
                 self.sleep.as_mut().reset(deadline);
@@ -213,7 +233,8 @@ impl Driver {
         }
         match ready.dialed {
             Some(Ok(stream)) => {
-                self.link = Link::Up { stream, broken: None, unconfirmed: false };
+                let confirming = Confirming::default();
+                self.link = Link::Up { stream, broken: None, confirming, confirm_at: None };
                 self.core.handle_dialed(self.now());
             }
             Some(Err((doing, error))) => {

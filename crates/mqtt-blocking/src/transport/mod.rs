@@ -82,6 +82,13 @@ impl Connection {
         }
     }
 
+    /// Whether another read may find something without waiting for it, after one that took so many bytes. Linux says when there
+    /// is more than a read that took less than it could.
+    pub(crate) fn may_have_more(&self, count: usize) -> bool {
+        let tells = cfg!(target_os = "linux") && !matches!(self.socket, Socket::Own(_));
+        !tells || self.layers.is_some() || count == self.chunk.len()
+    }
+
     /// Whether something is to be written that is no output: an answer of a layer.
     pub(crate) fn wants_write(&self) -> bool {
         self.layers.as_ref().is_some_and(|layers| !layers.sending().is_empty())

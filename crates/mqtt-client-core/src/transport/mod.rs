@@ -1,5 +1,6 @@
 //! How bytes reach the broker, as far as both adapters would otherwise write it twice. They bring a socket.
 
+mod confirming;
 mod layers;
 mod proxy;
 mod tcp;
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use crate::base64::base64;
 use crate::{Endpoint, InvalidOptions};
 
+pub use confirming::Confirming;
 pub use layers::{Entropy, Layers};
 pub(crate) use proxy::Environment;
 pub use proxy::{Proxy, ProxyError};
