@@ -408,7 +408,7 @@ impl Core {
         }
     }
 
-    fn find_targets(&self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
+    fn find_targets(&mut self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
         self.subscriptions.route(publish, targets);
         if targets.is_empty() {
             targets.extend_from_slice(self.streams.catch_alls());

@@ -47,6 +47,17 @@ impl Hasher for LevelHasher {
 pub(crate) struct Router<T> {
     root: Node,
     values: slab::Slab<T>,
+    latest: Latest,
+}
+
+/// What the latest topic has matched: the next message often has the same one.
+#[derive(Debug, Default)]
+struct Latest {
+    topic: Vec<u8>,
+    /// Keys into `values`.
+    found: Vec<usize>,
+    /// Nothing has changed since.
+    holds: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,10 +71,11 @@ struct Node {
 
 impl<T: PartialEq> Router<T> {
     pub(crate) fn new() -> Self {
-        Router { root: Node::default(), values: slab::Slab::new() }
+        Router { root: Node::default(), values: slab::Slab::new(), latest: Latest::default() }
     }
 
     pub(crate) fn insert<'a>(&mut self, levels: impl Iterator<Item = &'a [u8]>, value: T) {
+        self.latest.holds = false;
         let key = self.values.insert(value);
         let mut node = &mut self.root;
         for level in levels {
@@ -78,6 +90,7 @@ impl<T: PartialEq> Router<T> {
 
     /// Takes the pair out; unknown pairs are ignored. Branches that nothing uses any more go too.
     pub(crate) fn remove<'a>(&mut self, levels: impl Iterator<Item = &'a [u8]>, value: &T) {
+        self.latest.holds = false;
         let levels: Vec<&[u8]> = levels.collect();
         let values = &self.values;
         if let Some(key) = self.root.remove(&levels, &|key| values.get(key) == Some(value)) {
@@ -88,13 +101,17 @@ impl<T: PartialEq> Router<T> {
     /// Calls `found` with the value of each filter that matches the topic, once per filter.
     ///
     /// A filter that starts with a wildcard does not match a topic that starts with `$` [MQTT-4.7.2-1].
-    pub(crate) fn matches(&self, topic: &[u8], mut found: impl FnMut(&T)) {
-        let wildcards_first = topic.first() != Some(&b'$');
-        self.root.visit(Some(topic), wildcards_first, &mut |key| {
-            if let Some(value) = self.values.get(key) {
-                found(value);
-            }
-        });
+    pub(crate) fn matches(&mut self, topic: &[u8], found: impl FnMut(&T)) {
+        let Router { root, values, latest } = self;
+        if !latest.holds || latest.topic != topic {
+            latest.topic.clear();
+            latest.topic.extend_from_slice(topic);
+            latest.found.clear();
+            let wildcards_first = topic.first() != Some(&b'$');
+            root.visit(Some(topic), wildcards_first, &mut |key| latest.found.push(key));
+            latest.holds = true;
+        }
+        latest.found.iter().filter_map(|key| values.get(*key)).for_each(found);
     }
 }
 
@@ -211,6 +228,26 @@ mod tests {
             VISITS.get()
         };
         assert_eq!((visits(10), visits(100), visits(100_000)), (9, 9, 9));
+    }
+
+    #[test]
+    fn the_same_topic_again_is_looked_up_once_unless_something_has_changed() {
+        let mut router = router(&["a/+", "b/#"]);
+        let look = |router: &mut Router<_>, topic: &[u8], anew: bool, expected: &[&str]| {
+            VISITS.set(0);
+            let mut found = Vec::new();
+            router.matches(topic, |filter| found.push(*filter));
+            assert_eq!((VISITS.get() > 0, found.as_slice()), (anew, expected));
+        };
+        look(&mut router, b"a/b", true, &["a/+"]);
+        look(&mut router, b"a/b", false, &["a/+"]);
+        look(&mut router, b"b", true, &["b/#"]);
+        look(&mut router, b"a/b", true, &["a/+"]);
+        router.insert(levels("a/b"), "a/b");
+        look(&mut router, b"a/b", true, &["a/b", "a/+"]);
+        router.remove(levels("a/+"), &"a/+");
+        look(&mut router, b"a/b", true, &["a/b"]);
+        look(&mut router, b"a/b", false, &["a/b"]);
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Subscriptions {
     ///
     /// Where the broker names its subscription identifiers, those decide: a copy that it sends for one subscription goes to
     /// that one alone. An identifier that does not fit the topic is an earlier process's, and the topic decides.
-    pub(crate) fn route(&self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
+    pub(crate) fn route(&mut self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
         targets.clear();
         for identifier in publish.properties().subscription_identifiers() {
             let id = identifier.get() as usize - 1;
