@@ -31,7 +31,8 @@ use crate::streams::Share;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acknowledge {
-    /// When the stream hands it over: what was never read is delivered again after a crash or a lost link.
+    /// When the stream hands it over: what was never read is delivered again after a crash or a lost link. A reader that takes
+    /// many messages at a time acknowledges them together, each within two milliseconds.
     #[default]
     OnDelivery,
     /// By [`Message::acknowledge`](crate::Message::acknowledge), in any order; what was never worked off is delivered again.

@@ -22,7 +22,7 @@ use crate::replies::Replies;
 use crate::session::{self, Connected, Inbound, InboundPublish, Output, PacketTrace, Session, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::store::{Keeping, Restored, StoreError};
-use crate::streams::Streams;
+use crate::streams::{Due, Streams};
 use crate::subscriptions::{Subscriptions, Unrestored};
 use crate::suspend::SuspendWatch;
 use crate::wishes::PingSlot;
@@ -80,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) withheld: bool,
     /// The streams of the message at hand; kept for its memory.
     targets: Vec<Tag>,
+    /// Acknowledgements at hand, likewise.
+    pub(crate) due: Vec<Due>,
     pub(crate) reconnects: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -148,6 +150,7 @@ impl Core {
             pause: None,
             withheld: false,
             targets: Vec::new(),
+            due: Vec::new(),
             reconnects: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -258,6 +261,8 @@ impl Core {
     pub(crate) fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
         self.facts(now);
         self.link_timeout();
+        self.look_after_loans();
+        self.resume_after_backlog();
         self.pump();
         if let Some(step) = self.authentication.take_step() {
             return Duty::Authenticate(step);
@@ -265,6 +270,8 @@ impl Core {
         if self.pause.is_none() && !self.holds_handshake() && mem::take(&mut self.withheld) {
             return Duty::Resume;
         }
+        // Whatever was asked up to now is looked at here.
+        self.attention = false;
         let duty = self.link_duty(out);
         self.parked = matches!(duty, Duty::Wait { .. });
         duty

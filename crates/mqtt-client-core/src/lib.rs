@@ -72,6 +72,7 @@ mod event;
 mod facade;
 mod flush;
 mod json_array;
+mod lending;
 mod link;
 mod linked;
 mod log;

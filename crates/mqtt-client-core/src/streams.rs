@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use slab::Slab;
 
 use crate::codec::{QoS, ReasonCode};
 use crate::effects::{Effects, park};
+use crate::lending::{Lent, Loan, Reading};
 use crate::session::{Inbound, InboundPublish, Timestamp, Token};
 use crate::slots::{Slots, Tag};
 use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
@@ -32,6 +32,8 @@ pub(crate) struct Streams {
     owed: Slab<Owed>,
     /// Messages that no stream matched, until one does or their grace ends; in order of arrival.
     unclaimed: VecDeque<(Timestamp, Inbound)>,
+    /// The streams whose readers have been lent messages that are owed an acknowledgement.
+    lending: Vec<Tag>,
     capacity: usize,
     /// Counts the pieces of input that messages came in: none of them is in more than one receive buffer.
     piece: u64,
@@ -59,8 +61,7 @@ struct Stream {
     settled: usize,
     /// Reading has paused for this stream in vain: until it takes something, its oldest QoS 0 messages make room at once.
     lagging: bool,
-    /// Something was read since the last look for stalled streams.
-    read: ReadMark,
+    loan: Loan,
     /// It was told that nobody reads.
     stalled: bool,
     waker: Option<Waker>,
@@ -75,9 +76,6 @@ struct Delivery {
     /// The piece of input that it came in.
     piece: u64,
 }
-
-/// Set with every message that is read, which takes no lock where the message was lent.
-pub(crate) type ReadMark = Arc<AtomicBool>;
 
 /// A message's place among those that are owed an acknowledgement. Every stream that holds the message has a share in it,
 /// to be given up once.
@@ -111,6 +109,7 @@ impl Streams {
             streams: Slots::new(),
             owed: Slab::new(),
             unclaimed: VecDeque::new(),
+            lending: Vec::new(),
             capacity: options.stream_capacity,
             piece: 0,
             grace: options.unclaimed_grace,
@@ -143,11 +142,17 @@ impl Streams {
         &self.catch_alls
     }
 
-    /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed.
-    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag) {
-        let Some(closed) = self.streams.remove(stream) else { return };
+    /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed. `lent`:
+    /// what its reader has not taken.
+    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, lent: VecDeque<InboundPublish>) {
+        let Some(mut closed) = self.streams.remove(stream) else { return };
         self.catch_alls.retain(|other| *other != stream);
-        for Delivery { publish, cost, owed, .. } in closed.queue {
+        let lent = lent.into_iter().filter_map(|publish| {
+            let Lent { cost, share } = closed.loan.next()?;
+            Some((publish, cost, share))
+        });
+        let queued = closed.queue.into_iter().map(|queued| (queued.publish, queued.cost, queued.owed));
+        for (publish, cost, owed) in lent.chain(queued) {
             self.budget.release(cost);
             if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
                 self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
@@ -246,7 +251,7 @@ impl Streams {
     ) -> Poll<(Handed, Option<Due>)> {
         let Some(stream) = self.streams.get_mut(stream) else { return Poll::Pending };
         stream.lagging = false;
-        stream.read.store(true, Ordering::Relaxed);
+        stream.loan.mark();
         let Some(delivery) = stream.queue.pop_front() else {
             return park(&mut stream.waker, waker);
         };
@@ -268,24 +273,54 @@ impl Streams {
         })
     }
 
-    /// Lends the reader messages that owe no acknowledgement, at the end of `run`: it needs no lock for each of them. They
-    /// stay charged to the budget until it has read them and comes back; one stays in the queue, so that a reader that never
-    /// comes back is noticed.
-    pub(crate) fn lend(&mut self, stream: Tag, run: &mut VecDeque<InboundPublish>) {
+    /// Lends the reader messages, at the end of `run`: it needs no lock for each of them. They stay charged to the budget, and
+    /// owed an acknowledgement, until it has taken them; one stays in the queue, so that a reader that never comes back is
+    /// noticed. Returns whether any of them is owed an acknowledgement.
+    pub(crate) fn lend(&mut self, tag: Tag, run: &mut VecDeque<InboundPublish>) -> bool {
         let most = (self.capacity / LENT_PART).min(MOST_LENT);
-        let Some(stream) = self.streams.get_mut(stream) else { return };
+        let Some(stream) = self.streams.get_mut(tag) else { return false };
+        // Neither can be answered, nor has a number of its delivery, what is lent.
+        let plain = stream.acknowledge != Acknowledge::ByHand && !self.durable;
         while run.len() < most
             && stream.queue.len() > 1
-            && let Some(delivery) = stream.queue.pop_front_if(|delivery| delivery.owed.is_none())
+            && let Some(delivery) = stream.queue.pop_front_if(|delivery| plain || delivery.owed.is_none())
         {
             stream.forget(&delivery);
+            stream.loan.lend(Lent { cost: delivery.cost, share: delivery.owed });
             run.push_back(delivery.publish);
+        }
+        let owing = stream.loan.is_owing();
+        if owing && !self.lending.contains(&tag) {
+            self.lending.push(tag);
+        }
+        owing
+    }
+
+    /// The acknowledgements that are due because readers have taken what they were lent. One that takes its time is asked to
+    /// report each message from now on.
+    pub(crate) fn look_after_loans(&mut self, now: Timestamp, due: &mut Vec<Due>) {
+        let mut lending = std::mem::take(&mut self.lending);
+        lending.retain(|tag| {
+            let over = self.streams.get_mut(*tag).is_some_and(|stream| stream.loan.is_over(now));
+            self.collect(*tag, due);
+            !over && self.streams.get(*tag).is_some_and(|stream| stream.loan.is_owing())
+        });
+        self.lending = lending;
+    }
+
+    /// The same for one stream.
+    pub(crate) fn collect(&mut self, tag: Tag, due: &mut Vec<Due>) {
+        while let Some(Lent { cost, share }) =
+            self.streams.get_mut(tag).and_then(|stream| stream.loan.next_taken())
+        {
+            self.budget.release(cost);
+            due.extend(share.and_then(|share| self.settle(share, ReasonCode::Success)));
         }
     }
 
-    /// Where the reader of a stream marks that it reads.
-    pub(crate) fn read_mark(&mut self, stream: Tag) -> ReadMark {
-        self.streams.get_mut(stream).map(|stream| Arc::clone(&stream.read)).unwrap_or_default()
+    /// What the reader of a stream looks at without the lock.
+    pub(crate) fn reading(&mut self, stream: Tag) -> Arc<Reading> {
+        self.streams.get_mut(stream).map(|stream| Arc::clone(stream.loan.reading())).unwrap_or_default()
     }
 
     /// A message that was handed over, and whose reader did not answer, goes back to the front of its stream, marked as a
@@ -353,7 +388,8 @@ impl Streams {
 
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
         let expiry = self.unclaimed.front().map(|(until, _)| *until);
-        expiry.into_iter().chain(self.stalls.next()).min()
+        let lent = self.lending.iter().filter_map(|tag| self.streams.get(*tag)?.loan.next_time());
+        expiry.into_iter().chain(self.stalls.next()).chain(lent).min()
     }
 
     /// The streams of which nothing was read for some time although there was something, each told once: how many messages
@@ -364,7 +400,7 @@ impl Streams {
         }
         let mut stalled = Vec::new();
         for (tag, stream) in self.streams.iter_mut().filter(|(_, stream)| !stream.queue.is_empty()) {
-            if stream.read.swap(false, Ordering::Relaxed) {
+            if stream.loan.take_mark() {
                 stream.stalled = false;
             } else if !stream.stalled {
                 stream.stalled = true;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::acknowledge::Unanswered;
@@ -12,10 +12,10 @@ use crate::client::any_granted;
 use crate::codec::{
     InvalidFilter, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter,
 };
+use crate::lending::Reading;
 use crate::session::InboundPublish;
 use crate::slots::Tag;
-use crate::streams::{Handed, ReadMark};
-use crate::unread::cost_of;
+use crate::streams::Handed;
 use crate::{Acknowledge, Client, FilterRefused, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
 
 /// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
@@ -229,29 +229,27 @@ pub struct Subscription {
     granted: FilterResults,
     /// Messages that the stream has lent: they wait for nothing but to be read.
     lent: VecDeque<InboundPublish>,
-    /// What was read of these since, in bytes of the budget for unread messages.
-    read: usize,
-    mark: ReadMark,
+    reading: Arc<Reading>,
 }
 
 impl Subscription {
     /// A stream that has no filters.
     pub(crate) fn of(client: Client, stream: Tag) -> Self {
-        let mark = client.shared().run(|core| core.streams.read_mark(stream));
+        let reading = client.shared().run(|core| core.streams.reading(stream));
         let (granted, lent) = (Vec::new(), VecDeque::new());
-        Subscription { client, stream, unsubscribe: false, granted, lent, read: 0, mark }
+        Subscription { client, stream, unsubscribe: false, granted, lent, reading }
     }
 
     /// Ready with the next message; with `None` when no message can come any more.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
         if let Some(publish) = self.lent.pop_front() {
-            self.read += cost_of(&publish);
-            self.mark.store(true, Ordering::Relaxed);
+            if self.reading.take() {
+                self.client.shared().run(|core| core.collect(self.stream));
+            }
             return Poll::Ready(Some(Message::new(publish, None, None)));
         }
-        let (shared, stream, read) = (self.client.shared(), self.stream, std::mem::take(&mut self.read));
-        let lent = &mut self.lent;
-        let handed = shared.poll(context, |core, waker| core.poll_message(stream, read, lent, waker));
+        let (shared, stream, lent) = (self.client.shared(), self.stream, &mut self.lent);
+        let handed = shared.poll(context, |core, waker| core.poll_message(stream, lent, waker));
         handed.map(|handed| {
             let Handed { publish, share, delivery_id } = handed?;
             let unanswered =
@@ -289,7 +287,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let lent = self.read + self.lent.iter().map(cost_of).sum::<usize>();
+        let lent = std::mem::take(&mut self.lent);
         self.client.shared().run(|core| core.close_stream(self.stream, self.unsubscribe, lent));
     }
 }

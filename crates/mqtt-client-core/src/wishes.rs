@@ -133,19 +133,20 @@ impl Core {
     }
 
     /// The next message, and at the end of `run` those behind it that the reader may take without asking; `None` when there is
-    /// none and none can come: no filter feeds the stream, or the client is offline for good. `read`: what the reader has read
-    /// of those that it was lent before, in bytes of the budget.
+    /// none and none can come: no filter feeds the stream, or the client is offline for good.
     pub(crate) fn poll_message(
         &mut self,
         stream: Tag,
-        read: usize,
         run: &mut VecDeque<InboundPublish>,
         waker: &mut Option<Waker>,
     ) -> Poll<Option<Handed>> {
-        self.streams.budget.release(read);
+        self.collect(stream);
         match self.streams.poll_next(stream, waker) {
             Poll::Ready((handed, due)) => {
-                self.streams.lend(stream, run);
+                // The driver is to look after what was lent.
+                if self.streams.lend(stream, run) {
+                    self.attend();
+                }
                 self.settle(due);
                 self.retry_pause();
                 self.resume_after_backlog();
@@ -161,12 +162,26 @@ impl Core {
         }
     }
 
-    /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched. `lent`: what the reader
-    /// has of the budget.
-    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool, lent: usize) {
-        self.streams.budget.release(lent);
+    /// The reader of a stream has taken messages that it was lent.
+    pub(crate) fn collect(&mut self, stream: Tag) {
+        let mut due = std::mem::take(&mut self.due);
+        self.streams.collect(stream, &mut due);
+        self.settle_all(due);
+    }
+
+    /// So may others have.
+    pub(crate) fn look_after_loans(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.streams.look_after_loans(self.now, &mut due);
+        self.settle_all(due);
+    }
+
+    /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched. `lent`: what the reader has
+    /// not taken.
+    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool, lent: VecDeque<InboundPublish>) {
+        self.collect(stream);
         self.subscriptions.drop_stream(stream, unsubscribe);
-        self.streams.close(self.now, stream);
+        self.streams.close(self.now, stream, lent);
         self.route_unclaimed();
         self.retry_pause();
         self.resume_after_backlog();
@@ -376,6 +391,12 @@ impl Core {
             self.session.acknowledge(token, reason);
             self.attend();
         }
+    }
+
+    /// The same with memory that is kept.
+    fn settle_all(&mut self, mut due: Vec<Due>) {
+        due.drain(..).for_each(|due| self.settle(Some(due)));
+        self.due = due;
     }
 
     /// Why a message can't be taken now, if so.

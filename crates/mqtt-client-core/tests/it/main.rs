@@ -10,6 +10,7 @@ mod defaults;
 mod destinations;
 mod figures;
 mod lagging;
+mod lending;
 mod logging;
 mod options;
 mod overflow;

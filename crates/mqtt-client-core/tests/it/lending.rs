@@ -1,0 +1,110 @@
+//! Messages that a reader takes without asking for each: acknowledged when they are handed over all the same, and none before.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use mqtt_client_core::codec::QoS;
+use mqtt_client_core::{Message, Options, Subscription};
+
+use crate::rig::Rig;
+
+const CONFIRMED: [QoS; 2] = [QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+/// A client with so many unread messages, numbered.
+fn unread(qos: QoS, count: u8) -> (Rig, Subscription) {
+    let mut rig = Rig::connected(Options::builder());
+    let stream = rig.subscribe("a");
+    for n in 0..count {
+        rig.publish("a", vec![n], qos);
+    }
+    rig.settle();
+    assert_eq!(unacknowledged(&rig), usize::from(count));
+    (rig, stream)
+}
+
+/// The next message, without the driver taking any notice.
+fn take(stream: &mut Subscription) -> Option<u8> {
+    let first = |message: Message| message.payload()[0];
+    match stream.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(message) => message.map(first),
+        Poll::Pending => None,
+    }
+}
+
+fn unacknowledged(rig: &Rig) -> usize {
+    rig.client.stats().unacknowledged_messages
+}
+
+#[test]
+fn a_fast_reader_acknowledges_many_at_once() {
+    for qos in CONFIRMED {
+        let (mut rig, mut stream) = unread(qos, 200);
+        for n in 0..199 {
+            assert_eq!(take(&mut stream), Some(n));
+        }
+        assert!(unacknowledged(&rig) > 1, "many wait for the reader to come back");
+        assert_eq!(take(&mut stream), Some(199));
+        assert_eq!((unacknowledged(&rig), rig.client.stats().unread_bytes), (0, 0));
+        rig.settle();
+        assert_eq!(take(&mut stream), None, "none comes again");
+    }
+}
+
+#[test]
+fn what_a_slow_reader_takes_is_acknowledged_and_nothing_else() {
+    for qos in CONFIRMED {
+        let (mut rig, mut stream) = unread(qos, 100);
+        for n in 0..10 {
+            assert_eq!(take(&mut stream), Some(n));
+        }
+        rig.run_for(Duration::from_millis(3));
+        assert_eq!(unacknowledged(&rig), 90, "the driver has looked after it");
+        for n in 10..99 {
+            assert_eq!(take(&mut stream), Some(n));
+            assert_eq!(unacknowledged(&rig), 99 - usize::from(n), "from now on the reader says so");
+        }
+        assert_eq!(rig.deadline().filter(|at| *at <= rig.now + Duration::from_millis(3)), None);
+    }
+}
+
+#[test]
+fn a_stream_that_is_dropped_leaves_what_it_was_lent_to_another_one() {
+    for qos in CONFIRMED {
+        let (mut rig, mut stream) = unread(qos, 100);
+        for n in 0..10 {
+            assert_eq!(take(&mut stream), Some(n));
+        }
+        drop(stream);
+        assert_eq!((unacknowledged(&rig), rig.client.stats().unread_bytes), (90, 0));
+        let mut other = rig.subscribe("a");
+        let rest: Vec<u8> = (0..90).filter_map(|_| take(&mut other)).collect();
+        assert_eq!(rest, (10..100).collect::<Vec<u8>>());
+    }
+}
+
+#[test]
+fn what_was_lent_survives_a_lost_link() {
+    for qos in CONFIRMED {
+        let mut rig = Rig::connected(
+            Options::builder().client_id("reader").clean_start(false).session_expiry(Duration::from_secs(60)),
+        );
+        let mut stream = rig.subscribe("a");
+        for n in 0..100 {
+            rig.publish("a", vec![n], qos);
+        }
+        rig.settle();
+        let mut read: Vec<u8> = (0..10).filter_map(|_| take(&mut stream)).collect();
+        rig.cut();
+        rig.run_for(Duration::from_secs(5));
+        while let Some(message) = rig.ready(&mut stream) {
+            read.push(message.payload()[0]);
+        }
+        if qos == QoS::AtLeastOnce {
+            // Acknowledgements that were lost with the link may bring these again.
+            assert!(read.drain(100..).all(|again| again < 10));
+        }
+        assert_eq!(read, (0..100).collect::<Vec<u8>>(), "{qos:?}: each once");
+        rig.run_for(Duration::from_secs(1));
+        assert_eq!(unacknowledged(&rig), 0);
+    }
+}
