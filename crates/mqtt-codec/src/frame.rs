@@ -244,8 +244,9 @@ impl Decoder {
     /// Takes the PUBLISH with this header off the front of a buffer, all of which is there.
     #[inline(always)]
     fn take_publish(&self, header: FixedHeader, buffer: &mut BytesMut) -> Result<PublishFrame, DecodeError> {
-        let (_, shape) = self.publish_with_shape(header, buffer)?;
-        Ok(shape.frame(buffer.split_to(shape.packet_len()).freeze()))
+        let len = header.packet_len();
+        let publish = self.publish(header, &buffer[..len])?;
+        Ok(PublishShape::of(&publish, len, header.len).take_off(buffer))
     }
 
     /// Parses the PUBLISH with this header at the front of `input`, all of which is there.

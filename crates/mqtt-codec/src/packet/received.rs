@@ -1,6 +1,6 @@
 //! What comes off a stream, with the usual packet in its cheapest owned form.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use core::fmt;
 
 use crate::{
@@ -109,6 +109,12 @@ impl PublishShape {
             present,
             topic_at: (header_len + size_of::<u16>()) as u8,
         }
+    }
+
+    /// Takes the message off the front of the buffer in which it was parsed.
+    #[inline(always)]
+    pub(crate) fn take_off(self, buffer: &mut BytesMut) -> PublishFrame {
+        PublishFrame { frame: buffer.split_to(self.packet_len()).freeze(), shape: self }
     }
 
     /// The whole packet's length in bytes.
