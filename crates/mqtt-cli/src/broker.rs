@@ -7,6 +7,7 @@ use clap::Args;
 use mqtt_testkit::{BrokerConfig, Server};
 use mqtt_tokio::core::DEFAULT_PORT;
 
+use crate::hidden::Hidden;
 use crate::interrupt::Interrupt;
 use crate::outcome::{Exit, Failure, counted, print};
 
@@ -30,7 +31,7 @@ pub(crate) struct BrokerArgs {
 
     /// A user who may connect; may be repeated. With it, nobody else may
     #[arg(long = "user", value_name = "NAME:PASSWORD")]
-    users: Vec<String>,
+    users: Vec<Hidden>,
 }
 
 pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {

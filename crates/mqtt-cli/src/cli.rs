@@ -129,4 +129,18 @@ mod tests {
         let told = without_passwords("unexpected argument 'mqtt://ann:se@cret@host/x' found\n  see --help\n");
         assert_eq!(told, "unexpected argument 'mqtt://…@host/x' found\n  see --help\n");
     }
+
+    #[test]
+    fn no_password_shows_when_the_command_line_is_debugged() {
+        for words in [
+            "mqtt pub -t t -m m -u ann -P hunter2",
+            "mqtt pub -t t -m m -L mqtt://ann:hunter2@host",
+            "mqtt sub -t t --proxy http://ann:hunter2@host",
+            "mqtt broker --user ann:hunter2",
+        ] {
+            let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+            let told = format!("{cli:?}");
+            assert!(told.contains("(hidden)") && !told.contains("hunter2"), "{words}: {told}");
+        }
+    }
 }

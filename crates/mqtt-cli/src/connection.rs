@@ -11,6 +11,7 @@ use mqtt_tokio::{
 };
 
 use crate::encryption::Encryption;
+use crate::hidden::Hidden;
 use crate::outcome::{Exit, Failure};
 use crate::values::{self, AuthMethod};
 
@@ -31,7 +32,7 @@ pub(crate) struct Connection {
     #[arg(
         help = "All in one: mqtt://[user[:password]@]host[:port][/topic]; also mqtts, ws, wss and unix, whose path is their own"
     )]
-    url: Option<String>,
+    url: Option<Hidden>,
 
     /// User name
     #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
@@ -45,7 +46,7 @@ pub(crate) struct Connection {
         requires = "username",
         allow_hyphen_values = true
     )]
-    password: Option<String>,
+    password: Option<Hidden>,
 
     /// Prove to know the password, and have the broker prove it too, instead of telling it: scram-sha-256 (5.0)
     #[arg(long, value_name = "METHOD", value_parser = values::auth_method, requires_all = ["username", "password"])]
@@ -94,7 +95,7 @@ pub(crate) struct Connection {
     // Not parsed by clap, whose errors repeat what may hold a password.
     #[arg(long, value_name = "URL")]
     #[arg(help = "Go through a proxy: http:// or socks5://[user[:password]@]host[:port]")]
-    proxy: Option<String>,
+    proxy: Option<Hidden>,
 
     #[command(flatten)]
     encryption: Encryption,

@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod encryption;
 mod format;
+mod hidden;
 mod input;
 mod interrupt;
 mod news;
