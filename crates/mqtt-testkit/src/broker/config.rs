@@ -27,7 +27,7 @@ pub struct BrokerConfig {
     pub users: BTreeMap<String, Vec<u8>>,
     /// Whether a CONNECT without a user name is accepted.
     pub allow_anonymous: bool,
-    /// Enhanced authentication (5.0) by this method, for clients that name it; they need no user name besides.
+    /// Enhanced authentication (5.0) by this method, for clients that name it: in place of user name and password.
     pub authentication: Option<Arc<dyn AuthMethod>>,
     /// Topics that nobody may publish to: 0x87 in 5.0; 3.1.1 acknowledges and drops [3.1.1 MQTT-3.3.5-2].
     pub deny_publish: Vec<TopicFilter>,

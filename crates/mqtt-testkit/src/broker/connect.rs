@@ -139,7 +139,8 @@ impl Broker {
             return no(ReasonCode::BadAuthenticationMethod, "no such authentication here"); // [5.0 MQTT-4.12.0-1]
         }
         match &connect.username {
-            None if !config.allow_anonymous && !by_method => {
+            _ if by_method => {}
+            None if !config.allow_anonymous => {
                 return no(ReasonCode::NotAuthorized, "a user name is required");
             }
             Some(name) if !config.users.is_empty() || !config.allow_anonymous => {
