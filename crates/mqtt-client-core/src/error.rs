@@ -46,7 +46,12 @@ pub enum Failure {
     Refused(Box<Connack>),
     /// The client's side of an enhanced authentication ended it (5.0): above all, the broker is not who it should be.
     Authentication(Box<AuthFailure>),
-    /// The broker closed the connection without a word. In 3.1.1 that may be its way of saying no.
+    /// The broker closed the connection, or reset it, in place of a CONNACK. In 3.1.1 that may be its way of saying no.
+    HungUp {
+        /// Whether the connection was plain TCP: then the port may be one for TLS.
+        plain: bool,
+    },
+    /// The broker closed the connection without a word.
     Closed,
     /// The broker sent a DISCONNECT (5.0).
     Disconnected(Box<Disconnect>),
@@ -90,6 +95,22 @@ impl Failure {
         Failure::Io { doing, error: Arc::new(error) }
     }
 
+    /// Whether the peer has closed the connection, in whatever way the system says so.
+    fn is_hang_up(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match self {
+            Failure::Io { doing: "reading" | "writing", error } => {
+                matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+            }
+            other => matches!(other, Failure::Closed),
+        }
+    }
+
+    /// What it means before the CONNACK that the connection ended like this.
+    pub(crate) fn before_connack(self, plain: bool) -> Self {
+        if self.is_hang_up() { Failure::HungUp { plain } } else { self }
+    }
+
     /// The class decides what the reconnect policy does. `was_ready`: the failure ended a link that had worked; there a
     /// protocol error is more likely damage than another protocol.
     pub(crate) fn class(&self, was_ready: bool) -> FailureClass {
@@ -108,6 +129,7 @@ impl Failure {
             Failure::Io { .. }
             | Failure::Proxy(_)
             | Failure::ConnectTimeout(_)
+            | Failure::HungUp { .. }
             | Failure::Closed
             | Failure::PingTimeout
             | Failure::WriteTimeout => FailureClass::Network,
@@ -183,6 +205,12 @@ impl fmt::Display for Failure {
                 )
             }
             Failure::Authentication(failure) => failure.fmt(f),
+            Failure::HungUp { plain: true } => f.write_str(
+                "the broker closed the connection before its CONNACK; is the port one for TLS (mqtts://, wss://)?",
+            ),
+            Failure::HungUp { plain: false } => {
+                f.write_str("the broker closed the connection before its CONNACK")
+            }
             Failure::Closed => f.write_str("the broker closed the connection"),
             Failure::Disconnected(disconnect) => {
                 let reason = Said(disconnect.reason, disconnect.properties.reason_string());

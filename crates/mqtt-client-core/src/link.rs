@@ -7,7 +7,9 @@ use crate::core::Core;
 use crate::error::FailureClass;
 use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
 use crate::slots::NOBODY;
-use crate::{Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError};
+use crate::{
+    Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError, Scheme,
+};
 
 /// Where the client stands.
 #[derive(Debug)]
@@ -194,6 +196,12 @@ impl Core {
             (_, DisconnectCause::WriteTimeout | DisconnectCause::PeerNotReading) => Failure::WriteTimeout,
             (Some(failure), _) => failure,
             (None, _) => Failure::Closed,
+        };
+        let failure = match self.link {
+            Link::Handshake { .. } => {
+                failure.before_connack(self.destinations.current().scheme() == Scheme::Mqtt)
+            }
+            _ => failure,
         };
         self.link_ended(failure);
     }

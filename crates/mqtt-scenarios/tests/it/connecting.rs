@@ -74,9 +74,9 @@ fn a_silent_broker_is_given_up<A: Adapter>(case: &Case<A>) {
 fn a_broker_that_hangs_up_is_named<A: Adapter>(case: &Case<A>) {
     let proxy = Proxy::start(([127, 0, 0, 1], 9).into(), ProxyConfig::default()).unwrap();
     proxy.refuse(true);
-    // Closed without a word, or reset: it depends on what had been read.
+    // Closed without a word, or reset: it depends on what had been read, and is told as one.
     match failure(case, &proxy.url()) {
-        Failure::Closed | Failure::Io { doing: "reading" | "writing", .. } => {}
+        Failure::HungUp { plain: true } => {}
         other => panic!("{other}"),
     }
 }
