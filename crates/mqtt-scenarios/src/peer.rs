@@ -126,6 +126,12 @@ impl PeerLink {
         self.stream.write_all(bytes).expect("the client reads");
     }
 
+    /// Sends any bytes, unless the client has closed.
+    pub fn write_some(&mut self, bytes: &[u8]) {
+        // Who has left does not miss them.
+        let _ = self.stream.write_all(bytes);
+    }
+
     /// Sends a packet.
     ///
     /// # Panics

@@ -136,3 +136,72 @@ pub(super) fn confirm(stream: &TcpStream) {
     #[cfg(not(target_os = "linux"))]
     let _ = stream;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use mio::{Events, Poll as Selector};
+    use socket2::SockAddr;
+
+    /// An address that does not answer: the queue of its listener is full.
+    struct DeadEnd {
+        addr: SocketAddr,
+        _sockets: Vec<Socket>,
+    }
+
+    impl DeadEnd {
+        fn new() -> Self {
+            let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let listener = socket();
+            listener.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
+            listener.listen(0).unwrap();
+            let addr = listener.local_addr().unwrap();
+            let mut sockets = vec![listener];
+            for _ in 0..4 {
+                let filler = socket();
+                filler.set_nonblocking(true).unwrap();
+                // Under way, or waiting for ever.
+                let _ = filler.connect(&addr);
+                sockets.push(filler);
+            }
+            DeadEnd { addr: addr.as_socket().unwrap(), _sockets: sockets }
+        }
+    }
+
+    /// Races as the driver does: looks when something happened, or when it is time.
+    fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+        let mut selector = Selector::new().unwrap();
+        let mut events = Events::with_capacity(8);
+        let mut race = Race::new(addresses, &TcpOptions::default());
+        loop {
+            if let Poll::Ready(result) = race.poll(Instant::now(), selector.registry(), Token(0)) {
+                return result;
+            }
+            let wait = race.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            selector.poll(&mut events, wait).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_dead_address_holds_up_a_live_one_for_a_moment() {
+        let dead = DeadEnd::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let live = listener.local_addr().unwrap();
+        let began = Instant::now();
+        let stream = race(vec![dead.addr, live]).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+        assert!(began.elapsed() >= RACE_DELAY, "the first one has a start");
+    }
+
+    #[test]
+    fn an_address_that_refuses_holds_up_nobody() {
+        let refusing = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let live = listener.local_addr().unwrap();
+        assert_eq!(race(vec![refusing, live]).unwrap().peer_addr().unwrap(), live);
+        let (doing, error) = race(vec![refusing]).unwrap_err();
+        assert_eq!((doing, error.kind()), ("connecting", io::ErrorKind::ConnectionRefused));
+    }
+}

@@ -11,6 +11,7 @@ scenarios!(
     a_packet_out_of_order_ends_the_connection,
     bad_bytes_instead_of_a_connack_end_the_attempt,
     messages_before_the_bad_bytes_are_not_lost,
+    a_flood_of_what_nobody_asked_for_is_borne_or_ended,
 );
 
 scenarios!(only 5.0:
@@ -153,4 +154,55 @@ fn a_disconnect_of_the_broker_is_told<A: Adapter>(case: &Case<A>) {
         peer.welcome(case.version);
         events.connected();
     });
+}
+
+/// Of what no stream wants nothing is kept but what waits for its acknowledgement; what goes past that window ends the
+/// connection.
+fn a_flood_of_what_nobody_asked_for_is_borne_or_ended<A: Adapter>(case: &Case<A>) {
+    const BUDGET: usize = 1 << 20;
+    let publish = |qos, id: u16| {
+        let packet_id = mqtt_client_core::codec::PacketId::new(id);
+        let publish = Publish::new(TopicName::new("nobody/asked").unwrap(), vec![0; 1000]);
+        Packet::from(Publish { qos, packet_id: packet_id.filter(|_| qos != QoS::AtMostOnce), ..publish })
+    };
+    let acks = (1..=u16::MAX).map(|id| [0x40, 2, (id >> 8) as u8, id as u8]).collect::<Vec<_>>().concat();
+    let messages = |qos| {
+        let mut bytes = Vec::new();
+        for id in 1..=8000 {
+            publish(qos, id).encode(case.version, &mut bytes).unwrap();
+        }
+        bytes
+    };
+    // 8 MB each of messages of both kinds; a quarter of a megabyte of acknowledgements.
+    for (flood, survives) in
+        [(acks, true), (messages(QoS::AtMostOnce), true), (messages(QoS::AtLeastOnce), false)]
+    {
+        let peer = Peer::listen();
+        let client = case.client(case.options(&peer.url()).max_unread_bytes(BUDGET).receive_maximum(100));
+        let mut events = client.events();
+        std::thread::scope(|scope| {
+            let connecting = scope.spawn(|| client.connect().map(|_| ()));
+            let mut link = peer.welcome(case.version);
+            connecting.join().unwrap().unwrap();
+            let flooding = scope.spawn(move || {
+                for chunk in flood.chunks(10_000) {
+                    link.write_some(chunk);
+                }
+                link
+            });
+            while !flooding.is_finished() {
+                let unread = client.stats().unread_bytes;
+                assert!(unread <= BUDGET + (1 << 17), "{unread}");
+            }
+            let mut link = flooding.join().unwrap();
+            if survives {
+                let pinging = scope.spawn(|| client.ping());
+                assert!(matches!(link.packet(), Packet::Pingreq));
+                link.send(&Packet::Pingresp);
+                pinging.join().unwrap().unwrap();
+                return;
+            }
+            assert!(matches!(events.failure(), Failure::Protocol(_)));
+        });
+    }
 }

@@ -3,18 +3,19 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
-use std::thread;
+use std::process::Command;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use std::{env, thread};
 
 use mqtt_client_core::{
     ClientError, ConnectError, Endpoint, Failure, InvalidOptions, Offline, Options, OptionsBuilder, TlsError,
-    TlsOptions,
+    TlsOptions, TlsVersion,
 };
 use mqtt_scenarios::{Adapter, Authority, Case, Certified, Client, PATIENCE, Way, Ways};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 scenarios!(
     each_fault_is_told_for_what_it_is,
@@ -22,6 +23,8 @@ scenarios!(
     what_is_pinned_or_dangerously_accepted,
     certificates_are_read_again_for_each_attempt,
     the_callers_own_configuration_is_used,
+    a_later_connection_resumes_the_session_of_an_earlier_one,
+    keys_are_logged_on_request_alone,
 );
 
 /// How a connection with these options fails.
@@ -44,21 +47,34 @@ fn tls_error<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> TlsError {
 
 /// A server that accepts every CONNECT it gets over TLS, until the test ends. Returns its port.
 fn accepting(config: Arc<ServerConfig>) -> u16 {
-    accepting_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), config)
+    accepting_and_telling(config, |_| {})
+}
+
+/// The same, which tells whether the TLS sessions are new.
+fn accepting_and_telling(
+    config: Arc<ServerConfig>,
+    tell: impl Fn(HandshakeKind) + Send + Clone + 'static,
+) -> u16 {
+    accepting_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), config, tell)
 }
 
 /// The same there. A client that has not agreed to its application protocol, if it has one, is left.
-fn accepting_on(listener: TcpListener, config: Arc<ServerConfig>) -> u16 {
+fn accepting_on(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    tell: impl Fn(HandshakeKind) + Send + Clone + 'static,
+) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            let config = Arc::clone(&config);
+            let (config, tell) = (Arc::clone(&config), tell.clone());
             thread::spawn(move || {
                 let mut stream =
                     StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
                 let mut connect = [0; 256];
                 let count = stream.read(&mut connect)?;
+                stream.conn.handshake_kind().into_iter().for_each(tell);
                 if stream.conn.alpn_protocol() != config.alpn_protocols.first().map(Vec::as_slice) {
                     return Ok(());
                 }
@@ -106,7 +122,7 @@ fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
 
     match failure(case, case.options(&url.replace("mqtts:", "mqtt:"))) {
         // OpenSSL of mosquitto 2.0.11 hangs up without a word; rustls sends an alert.
-        Failure::TlsExpected | Failure::Closed | Failure::Io { doing: "reading" | "writing", .. } => {}
+        told @ Failure::HungUp { plain: true } => assert!(told.to_string().contains("mqtts://"), "{told}"),
         other => panic!("{other}"),
     }
     let port = accepting(ways.authority().certify(&["localhost"]).server(&[]));
@@ -133,7 +149,7 @@ fn application_protocols_are_offered<A: Adapter>(case: &Case<A>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 443));
     let listener = listener.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let server = authority.certify(&["localhost"]);
-    let port = accepting_on(listener, authority.server_for_clients(&server, &["x-amzn-mqtt-ca"]));
+    let port = accepting_on(listener, authority.server_for_clients(&server, &["x-amzn-mqtt-ca"]), |_| {});
     let client = authority.certify(&["device"]);
     let tls = TlsOptions::new().ca(authority.pem()).client_auth(client.certificate.clone(), client.key);
     let url = format!("mqtts://localhost:{port}");
@@ -218,4 +234,45 @@ fn the_callers_own_configuration_is_used<A: Adapter>(case: &Case<A>) {
     assert!(case.connect_with(options(configuration(&authority))).is_connected());
     let error = tls_error(case, options(configuration(&Authority::new())));
     assert_eq!(error, TlsError::UnknownAuthority);
+}
+
+fn a_later_connection_resumes_the_session_of_an_earlier_one<A: Adapter>(case: &Case<A>) {
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        for (resumption, later) in [(true, HandshakeKind::Resumed), (false, HandshakeKind::Full)] {
+            let authority = Authority::new();
+            let (tell, told) = mpsc::channel();
+            let kinds = move |kind| tell.send(kind).unwrap_or_default();
+            let port = accepting_and_telling(authority.certify(&["localhost"]).server(&[]), kinds);
+            let tls = TlsOptions::new().ca(authority.pem()).only(version).resumption(resumption);
+            let client = case.connect_with(case.options(&format!("mqtts://localhost:{port}")).tls(tls));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(HandshakeKind::Full));
+            client.reconnect().unwrap();
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(later), "{version:?}");
+        }
+    }
+}
+
+/// What names the file is of the environment, so that the test runs itself once more, in a process with another one.
+fn keys_are_logged_on_request_alone<A: Adapter>(case: &Case<A>) {
+    const FILE: &str = "SSLKEYLOGFILE";
+    const CHILD: &str = "MQTT_TEST_LOGS_KEYS";
+    if env::var_os(CHILD).is_none() {
+        let file = env::temp_dir().join(case.unique("mqtt-keys-"));
+        let itself = thread::current().name().unwrap().to_owned();
+        let mut command = Command::new(env::current_exe().unwrap());
+        let output = command.args(["--exact", &itself]).env(FILE, &file).env(CHILD, "1").output().unwrap();
+        let _ = fs::remove_file(&file);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let file = env::var_os(FILE).unwrap();
+    let logged = || fs::read_to_string(&file).unwrap_or_default();
+    let authority = Authority::new();
+    let port = accepting(authority.certify(&["localhost"]).server(&[]));
+    let options = |tls| case.options(&format!("mqtts://localhost:{port}")).tls(tls);
+    case.connect_with(options(TlsOptions::new().ca(authority.pem())));
+    assert_eq!(logged(), "");
+    case.connect_with(options(TlsOptions::new().ca(authority.pem()).key_log(true)));
+    assert!(logged().contains("CLIENT_TRAFFIC_SECRET_0 "), "{}", logged().len());
 }

@@ -27,7 +27,18 @@ where
     F: Future<Output = io::Result<Socket>> + Send + 'static,
 {
     let addresses = lookup_host(target).await.map_err(|error| ("resolving", error))?;
-    let mut addresses = race_order(addresses.collect(), bind).into_iter();
+    race_all(addresses.collect(), bind, open).await
+}
+
+async fn race_all<F>(
+    addresses: Vec<SocketAddr>,
+    bind: Option<SocketAddr>,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<Socket, DialError>
+where
+    F: Future<Output = io::Result<Socket>> + Send + 'static,
+{
+    let mut addresses = race_order(addresses, bind).into_iter();
     let mut failure = ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     let mut attempts = JoinSet::new();
     loop {
@@ -76,4 +87,66 @@ pub(super) fn confirm(stream: &TcpStream) {
     let _ = stream.set_quickack(true);
     #[cfg(not(target_os = "linux"))]
     let _ = stream;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, SockAddr, Type};
+    use tokio::time::Instant;
+
+    /// An address that does not answer: the queue of its listener is full.
+    struct DeadEnd {
+        addr: SocketAddr,
+        _sockets: Vec<socket2::Socket>,
+    }
+
+    impl DeadEnd {
+        fn new() -> Self {
+            let socket = || socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let listener = socket();
+            listener.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
+            listener.listen(0).unwrap();
+            let addr = listener.local_addr().unwrap();
+            let mut sockets = vec![listener];
+            for _ in 0..4 {
+                let filler = socket();
+                filler.set_nonblocking(true).unwrap();
+                // Under way, or waiting for ever.
+                let _ = filler.connect(&addr);
+                sockets.push(filler);
+            }
+            DeadEnd { addr: addr.as_socket().unwrap(), _sockets: sockets }
+        }
+    }
+
+    /// Where the race ends.
+    async fn winner(addresses: Vec<SocketAddr>) -> Result<SocketAddr, DialError> {
+        match race_all(addresses, None, |address| open(address, TcpOptions::default())).await? {
+            Socket::Tcp(stream) => Ok(stream.peer_addr().unwrap()),
+            _ => panic!("it is TCP"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_holds_up_a_live_one_for_a_moment() {
+        let dead = DeadEnd::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let live = listener.local_addr().unwrap();
+        let began = Instant::now();
+        assert_eq!(winner(vec![dead.addr, live]).await.unwrap(), live);
+        assert!(began.elapsed() >= RACE_DELAY, "the first one has a start");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_holds_up_nobody() {
+        let refusing = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let live = listener.local_addr().unwrap();
+        assert_eq!(winner(vec![refusing, live]).await.unwrap(), live);
+        let (doing, error) = winner(vec![refusing]).await.unwrap_err();
+        assert_eq!((doing, error.kind()), ("connecting", io::ErrorKind::ConnectionRefused));
+    }
 }
