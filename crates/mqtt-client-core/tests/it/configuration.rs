@@ -148,7 +148,7 @@ fn values_out_of_range_are_told_with_their_path() {
         ),
         (
             "connection.alternatives = ['http://h']",
-            "connection.alternatives: unknown scheme http://; expected mqtt, mqtts, ws, wss or unix",
+            "connection.alternatives: unknown scheme http://; expected mqtt, mqtts, ws, wss, unix or quic",
         ),
         (
             "connection.headers.A = 'b'",
