@@ -154,7 +154,7 @@ impl Connection {
             .keep_alive(Duration::from_secs(self.keepalive.into()))
             .clean_start(clean_start)
             .session_expiry(self.session_expiry());
-        let tls = self.encryption.options();
+        let tls = self.encryption.options()?;
         builder = match self.url_parts() {
             Some((url, _)) => builder.url(url),
             None => {
@@ -282,6 +282,7 @@ mod tests {
         assert_eq!(endpoint("-L mqtts://h --cert c.pem --key k.pem").unwrap(), "mqtts://h:8883");
         assert!(endpoint("-L mqtt://h --insecure").is_err());
         assert!(Flags::try_parse_from(["mqtt", "--cert", "c.pem"]).is_err());
+        assert!(Flags::try_parse_from(["mqtt", "--keypass-file", "p"]).is_err());
     }
 
     #[test]

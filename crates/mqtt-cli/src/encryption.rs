@@ -1,10 +1,12 @@
 //! The flags of TLS, with mosquitto's names.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mqtt_tokio::{TlsOptions, TlsVersion};
 
+use crate::outcome::{Exit, Failure};
 use crate::values;
 
 /// Whom the program believes over TLS, and what it shows.
@@ -31,6 +33,10 @@ pub(crate) struct Encryption {
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
+    /// The file with the password of an encrypted key, on its first line; a password in a flag would be in the list of processes
+    #[arg(long, value_name = "FILE", requires = "key")]
+    keypass_file: Option<PathBuf>,
+
     /// Application protocol to offer, such as x-amzn-mqtt-ca
     #[arg(long, value_name = "PROTOCOL")]
     tls_alpn: Option<String>,
@@ -46,13 +52,14 @@ pub(crate) struct Encryption {
 
 impl Encryption {
     /// What the flags say; `None`: there are none.
-    pub(crate) fn options(&self) -> Option<TlsOptions> {
-        let Encryption { cafile, capath, tls_use_os_certs, cert, key, tls_alpn, tls_version, insecure } =
-            self;
+    pub(crate) fn options(&self) -> Result<Option<TlsOptions>, Failure> {
+        let Encryption {
+            cafile, capath, tls_use_os_certs, cert, key, tls_alpn, tls_version, insecure, ..
+        } = self;
         let given =
             [cafile.is_some(), capath.is_some(), cert.is_some(), tls_alpn.is_some(), tls_version.is_some()];
         if !given.contains(&true) && !tls_use_os_certs && !insecure {
-            return None;
+            return Ok(None);
         }
         let mut tls = TlsOptions::new();
         if let Some(path) = cafile {
@@ -67,6 +74,9 @@ impl Encryption {
         if let (Some(cert), Some(key)) = (cert, key) {
             tls = tls.client_auth_files(cert, key);
         }
+        if let Some(path) = &self.keypass_file {
+            tls = tls.client_key_password(first_line(path)?);
+        }
         if let Some(protocol) = tls_alpn {
             tls = tls.alpn([protocol.as_str()]);
         }
@@ -76,6 +86,19 @@ impl Encryption {
         if *insecure {
             tls = tls.dangerously_accept_any_host_name();
         }
-        Some(tls)
+        Ok(Some(tls))
     }
+}
+
+/// Without a copy: the options wipe what they are given.
+fn first_line(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = fs::read(path)
+        .map_err(|error| Failure::new(Exit::Here, format!("--keypass-file: {}: {error}", path.display())))?;
+    if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        bytes.truncate(end);
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    Ok(bytes)
 }

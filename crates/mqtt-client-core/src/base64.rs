@@ -17,7 +17,7 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a text with padding, in its one form: bits that stand for nothing are zero.
-#[cfg(feature = "scram")]
+#[cfg(any(feature = "encrypted-keys", feature = "scram"))]
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
@@ -42,12 +42,12 @@ mod tests {
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
         {
             assert_eq!(base64(bytes.as_bytes()), text);
-            #[cfg(feature = "scram")]
+            #[cfg(any(feature = "encrypted-keys", feature = "scram"))]
             assert_eq!(from_base64(text).as_deref(), Some(bytes.as_bytes()));
         }
     }
 
-    #[cfg(feature = "scram")]
+    #[cfg(any(feature = "encrypted-keys", feature = "scram"))]
     #[test]
     fn what_is_not_base64_is_not_read() {
         for text in ["Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9v=", "Zm9v====", "=", "Zm 9", "Zm9-", "Zé=="] {

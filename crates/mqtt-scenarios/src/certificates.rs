@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pkcs8::pkcs5::pbes2::Parameters;
+use pkcs8::{LineEnding, PrivateKeyInfoRef};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
@@ -107,6 +109,19 @@ impl Certified {
     /// Never: what was made here can be used.
     pub fn server(&self, alpn: &[&str]) -> Arc<ServerConfig> {
         self.server_with(WebPkiClientVerifier::no_client_auth(), alpn)
+    }
+
+    /// The key as PEM, encrypted as OpenSSL does it by default.
+    ///
+    /// # Panics
+    /// Never: what was made here can be used.
+    pub fn encrypted_key(&self, password: &str) -> String {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
+        let key = PrivateKeyInfoRef::try_from(key.secret_der()).expect("rcgen writes PKCS#8");
+        let scheme = Parameters::generate_pbkdf2_sha256_aes256cbc(2048, b"the same", [7; 16]);
+        let encrypted = key.encrypt_with_params(scheme.expect("the salt is short"), password);
+        let pem = encrypted.expect("any password will do").to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF);
+        pem.expect("the label is that of a PEM section").to_string()
     }
 
     fn server_with(&self, clients: Arc<dyn ClientCertVerifier>, alpn: &[&str]) -> Arc<ServerConfig> {

@@ -48,6 +48,8 @@ fn wrong_flags_are_told_before_anything_is_tried() {
     check(&[&scram[..], &["plain"]].concat(), USAGE, &["--auth-method", "scram-sha-256"]);
     check(&[&scram[..], &["scram-sha-256", "-V", "311"]].concat(), USAGE, &["3.1.1", "authentication"]);
     check(&["sub", "-t", "a", "--auth-method", "scram-sha-256"], USAGE, &["--username", "--pw"]);
+    let keyed = ["pub", "-t", "a", "-m", "x", "--cert", "c", "--key", "k", "--keypass-file", "/nowhere/pass"];
+    check(&keyed, HERE, &["--keypass-file", "/nowhere/pass"]);
     check(&["pub", "-t", "a", "-m", "x", "--will-topic", "w/+"], USAGE, &["will", "wildcard"]);
     check(&["sub"], USAGE, &["topic filter"]);
     check(&["sub", "-t", "a/#/b"], USAGE, &["a/#/b", "#"]);

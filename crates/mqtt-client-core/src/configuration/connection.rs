@@ -38,6 +38,8 @@ pub(super) struct Connection {
     #[cfg(feature = "tls")]
     #[serde(alias = "key")]
     keyfile: Option<PathBuf>,
+    #[cfg(feature = "encrypted-keys")]
+    keyfile_password: Option<Secret>,
     #[cfg(feature = "tls")]
     alpn: Vec<String>,
     #[cfg(feature = "tls")]
@@ -127,6 +129,10 @@ impl Connection {
         check_hostname: bool,
         verify_cert: bool,
     ) -> Result<Option<TlsOptions>, InvalidOptions> {
+        #[cfg(feature = "encrypted-keys")]
+        if self.keyfile_password.is_some() && self.keyfile.is_none() {
+            return Err(fault("connection.keyfile_password", "needs a keyfile"));
+        }
         let files = [&self.cafile, &self.capath, &self.certfile, &self.keyfile];
         let says_nothing = files.iter().all(|file| file.is_none())
             && self.cadata.is_none()
@@ -147,6 +153,10 @@ impl Connection {
             (None, Some(_)) => return Err(fault("connection.keyfile", "needs a certfile")),
             (None, None) => tls,
         };
+        #[cfg(feature = "encrypted-keys")]
+        if let Some(password) = &self.keyfile_password {
+            tls = tls.client_key_password(password.to_vec());
+        }
         tls = tls.alpn(self.alpn.iter().map(String::as_bytes)).key_log(self.tls_key_log);
         tls = tls.resumption(self.tls_resumption.unwrap_or(true));
         if let Some(name) = &self.server_name {

@@ -94,6 +94,7 @@ use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EX
 /// | `connection.cafile`, `.capath`, `.cadata` | the system's authorities; any of these takes their place | PEM | the same (A) |
 /// | `connection.system_roots` | false: who names an authority means that one | | – |
 /// | `connection.certfile`, `.keyfile` | none | both or neither | `certfile` or `certificate`, `keyfile` or `key` (A) |
+/// | `connection.keyfile_password` | none: keys are not encrypted | needs the feature `encrypted-keys` | – |
 /// | `connection.alpn` | none | a list of names, such as `["x-amzn-mqtt-ca"]` | ALPN protocols (Q) |
 /// | `connection.server_name` | the URL's host | | – |
 /// | `connection.tls_version` | both | `"1.2"`, `"1.3"` | – |

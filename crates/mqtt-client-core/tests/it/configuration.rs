@@ -158,6 +158,7 @@ fn values_out_of_range_are_told_with_their_path() {
         ("password = 'p'", "password: needs a username"),
         ("connection.certfile = 'c'", "connection.certfile: needs a keyfile"),
         ("connection.keyfile = 'k'", "connection.keyfile: needs a certfile"),
+        ("connection.keyfile_password = 'hunter2'", "connection.keyfile_password: needs a keyfile"),
         ("verify_cert = false", "verify_cert: can't be off while check_hostname is on"),
         ("check_hostname = false", "tls: mqtt://localhost:1883 is not encrypted; use mqtts:// or wss://"),
     ] {

@@ -20,6 +20,7 @@ use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig, ServerCon
 scenarios!(
     each_fault_is_told_for_what_it_is,
     application_protocols_are_offered,
+    an_encrypted_key_is_opened_with_its_password,
     what_is_pinned_or_dangerously_accepted,
     certificates_are_read_again_for_each_attempt,
     the_callers_own_configuration_is_used,
@@ -115,11 +116,6 @@ fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
     let error = tls_error(case, case.options(&url).tls(TlsOptions::new().ca_file("/nowhere/ca.pem")));
     assert!(matches!(&error, TlsError::File { .. }), "{error}");
 
-    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    let certificate = ways.authority().certify(&["client"]).certificate;
-    let error = tls_error(case, case.options(&url).tls(trusting().client_auth(certificate, key)));
-    assert!(error.to_string().contains("encrypted") && !error.to_string().contains("secret"), "{error}");
-
     match failure(case, case.options(&url.replace("mqtts:", "mqtt:"))) {
         // OpenSSL of mosquitto 2.0.11 hangs up without a word; rustls sends an alert.
         told @ Failure::HungUp { plain: true } => assert!(told.to_string().contains("mqtts://"), "{told}"),
@@ -166,6 +162,35 @@ fn application_protocols_are_offered<A: Adapter>(case: &Case<A>) {
     let tls = tls.client_auth(client.certificate, authority.certify(&["device"]).key);
     let error = tls_error(case, case.options(&url).tls(tls));
     assert!(matches!(&error, TlsError::Unusable { what: "client certificate", .. }), "{error}");
+}
+
+fn an_encrypted_key_is_opened_with_its_password<A: Adapter>(case: &Case<A>) {
+    let ways = Ways::start();
+    let device = ways.authority().certify(&["device"]);
+    let file = std::env::temp_dir().join(case.unique("mqtt-key-"));
+    let certificate = file.with_extension("pem");
+    fs::write(&certificate, &device.certificate).unwrap();
+    fs::write(&file, device.encrypted_key("hunter2")).unwrap();
+    let tls = TlsOptions::new().ca_file(ways.file("ca.pem")).client_auth_files(&certificate, &file);
+    let options = |tls| case.options(&ways.url(Way::ClientCertificate)).tls(tls);
+
+    assert!(case.connect_with(options(tls.clone().client_key_password("hunter2"))).is_connected());
+    let wrong = tls_error(case, options(tls.clone().client_key_password("hunter3")));
+    assert_eq!(wrong, TlsError::KeyPasswordWrong);
+    assert_eq!(tls_error(case, options(tls.clone())), TlsError::KeyPasswordMissing);
+    // The key is read anew: now it is not encrypted any more.
+    fs::write(&file, &device.key).unwrap();
+    assert!(case.connect_with(options(tls)).is_connected());
+    [certificate, file].iter().for_each(|file| fs::remove_file(file).unwrap());
+}
+
+/// A password without a key, or beside a configuration that brings its own, would do nothing.
+#[test]
+fn a_password_needs_its_key() {
+    let password = TlsOptions::new().client_key_password("hunter2");
+    assert!(!format!("{password:?}").contains("hunter2"));
+    let options = Options::builder().url("mqtts://localhost").tls(password).build();
+    assert!(matches!(options, Err(InvalidOptions::Option { option: "tls", .. })));
 }
 
 /// The SHA-256 of a public key.

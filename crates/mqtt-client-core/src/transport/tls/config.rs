@@ -6,21 +6,21 @@ use std::sync::{Arc, PoisonError};
 
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 #[cfg(feature = "quic")]
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 #[cfg(feature = "quic")]
 use rustls::quic::{ClientConnection, Version};
 use rustls::{ClientConfig, ConfigBuilder, KeyLogFile, RootCertStore, SupportedProtocolVersion};
 use zeroize::Zeroizing;
 
+use super::key::private_key;
 use super::verify::{Trust, Verifier};
 use super::{LastTls, Source, TlsError, TlsOptions, TlsVersion};
 
 const AUTHORITY: &str = "certificate authority";
 const CERTIFICATE: &str = "client certificate";
-const KEY: &str = "client key";
 
 /// A configuration, and the bytes it was made of.
 pub(super) struct Built {
@@ -95,7 +95,7 @@ impl TlsOptions {
             .map_err(TlsError::Other)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = with_identity(builder, material)?;
+        let mut config = self.with_identity(builder, material)?;
         config.alpn_protocols = self.alpn.clone();
         if self.no_resumption {
             config.resumption = Resumption::disabled();
@@ -104,6 +104,17 @@ impl TlsOptions {
             config.key_log = Arc::new(KeyLogFile::new());
         }
         Ok(config)
+    }
+
+    fn with_identity(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+        material: &Material,
+    ) -> Result<ClientConfig, TlsError> {
+        let Some([chain, key]) = &material.identity else { return Ok(builder.with_no_client_auth()) };
+        let chain = certificates(chain, CERTIFICATE)?;
+        let key = private_key(key, self.key_password.as_ref())?;
+        builder.with_client_auth_cert(chain, key).map_err(|error| unusable(CERTIFICATE, error))
     }
 
     fn roots(&self, material: &Material) -> Result<RootCertStore, TlsError> {
@@ -176,15 +187,6 @@ fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     Err(TlsError::NoProvider)
 }
 
-fn with_identity(
-    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
-    material: &Material,
-) -> Result<ClientConfig, TlsError> {
-    let Some([chain, key]) = &material.identity else { return Ok(builder.with_no_client_auth()) };
-    let (chain, key) = (certificates(chain, CERTIFICATE)?, private_key(key)?);
-    builder.with_client_auth_cert(chain, key).map_err(|error| unusable(CERTIFICATE, error))
-}
-
 fn certificates(bytes: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if !is_pem(bytes) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
@@ -197,27 +199,14 @@ fn certificates(bytes: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'
     }
 }
 
-fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
-    if !is_pem(bytes) {
-        return PrivateKeyDer::try_from(bytes.to_vec()).map_err(|problem| unusable(KEY, problem));
-    }
-    if [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| contains(bytes, mark))
-    {
-        return Err(unusable(KEY, "it is encrypted; decrypt it first"));
-    }
-    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| unusable(KEY, error))
-}
-
-fn is_pem(bytes: &[u8]) -> bool {
+pub(super) fn is_pem(bytes: &[u8]) -> bool {
     contains(bytes, b"-----BEGIN ")
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
+pub(super) fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-fn unusable(what: &'static str, problem: impl ToString) -> TlsError {
+pub(super) fn unusable(what: &'static str, problem: impl ToString) -> TlsError {
     TlsError::Unusable { what, problem: problem.to_string() }
 }

@@ -25,6 +25,14 @@ pub enum TlsError {
         /// Why.
         problem: String,
     },
+    /// The client's key is encrypted, and the options have no password for it.
+    KeyPasswordMissing,
+    /// The client's key is encrypted with another password.
+    KeyPasswordWrong,
+    /// The client's key is encrypted, and the feature `encrypted-keys` is off.
+    KeyDecryptionOff,
+    /// The client's key is encrypted as OpenSSL did it before PKCS#8 (`Proc-Type: 4,ENCRYPTED`), which is not supported.
+    KeyEncryptedTraditionally,
     /// The system trusts no authority, and the options name none.
     NoAuthorities,
     /// There is no cryptography: no process-wide provider is installed, and the feature `ring` is off.
@@ -65,6 +73,12 @@ pub enum TlsError {
 error_texts!(TlsError {
     Self::File { path, problem } => "{}: {problem}", path.display();
     Self::Unusable { what, problem } => "the {what}: {problem}";
+    Self::KeyPasswordMissing => "the client key is encrypted, and there is no password for it";
+    Self::KeyPasswordWrong => "the client key is encrypted with another password";
+    Self::KeyDecryptionOff =>
+        "the client key is encrypted: decrypt it first, or enable the feature `encrypted-keys`";
+    Self::KeyEncryptedTraditionally =>
+        "the client key is encrypted in OpenSSL's old way, which is not supported: convert it by `openssl pkcs8 -topk8`";
     Self::NoAuthorities => "the system has no certificate authorities; name one";
     Self::NoProvider => "rustls has no crypto provider: install one, or enable the feature `ring`";
     Self::ServerName(name) => "{name:?} is neither a host name nor an address";

@@ -1,7 +1,10 @@
 //! TLS by rustls: [`TlsOptions`], and the layer that seals a connection with them.
 
 mod config;
+#[cfg(feature = "encrypted-keys")]
+mod encrypted;
 mod error;
+mod key;
 mod layer;
 mod verify;
 
@@ -16,6 +19,8 @@ use config::Built;
 pub use error::TlsError;
 pub(super) use layer::Tls;
 use verify::Trust;
+
+use crate::secret::Secret;
 
 /// How `mqtts://` and `wss://` are encrypted, and whom the client believes.
 ///
@@ -41,6 +46,8 @@ pub struct TlsOptions {
     authorities: Vec<Source>,
     system_roots: bool,
     identity: Option<Identity>,
+    /// Without the feature `encrypted-keys` there never is one.
+    key_password: Option<Secret>,
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
     version: Option<TlsVersion>,
@@ -116,7 +123,7 @@ impl TlsOptions {
     }
 
     /// Shows the server this certificate, with those that lead from it to an authority, and proves it with this key; PEM or
-    /// DER. An encrypted key has to be decrypted first.
+    /// DER. An encrypted key needs its password: `client_key_password`, with the feature `encrypted-keys`.
     pub fn client_auth_files(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.identity =
             Some(Identity { chain: Source::File(certificates.into()), key: Source::File(key.into()) });
@@ -126,6 +133,29 @@ impl TlsOptions {
     /// The same from memory. The key is wiped from there when the last clone of these options goes.
     pub fn client_auth(mut self, certificates: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.identity = Some(Identity { chain: Source::memory(certificates), key: Source::memory(key) });
+        self
+    }
+
+    /// The password of a client key that is encrypted: PKCS#8, as in `-----BEGIN ENCRYPTED PRIVATE KEY-----`, with AES by PBKDF2
+    /// or scrypt, which is what `openssl` and most others write. A key that is not encrypted needs none. The password is wiped
+    /// from memory when the last clone of these options goes.
+    ///
+    /// The key is decrypted once for as long as the files stay the same, on the thread that connects: at OpenSSL's 2048 rounds in
+    /// about a millisecond. A key that asks for more than ten million rounds of PBKDF2, or for more than 128 MiB, is refused.
+    ///
+    /// ```
+    /// use mqtt_client_core::{Options, TlsOptions};
+    ///
+    /// # let read_password = || "what the service manager hands over".to_owned();
+    /// let tls = TlsOptions::new()
+    ///     .client_auth_files("/etc/mqtt/device.pem", "/etc/mqtt/device.key")
+    ///     .client_key_password(read_password());
+    /// let options = Options::builder().url("mqtts://broker.example").tls(tls).build()?;
+    /// # Ok::<(), mqtt_client_core::InvalidOptions>(())
+    /// ```
+    #[cfg(feature = "encrypted-keys")]
+    pub fn client_key_password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.key_password = Some(Secret::new(password.into()));
         self
     }
 
@@ -186,9 +216,10 @@ impl TlsOptions {
 
     /// What makes no sense.
     pub(super) fn problem(&self) -> Option<&'static str> {
-        let TlsOptions { authorities, identity, alpn, version, pins, trust, own, .. } = self;
+        let TlsOptions { authorities, identity, key_password, alpn, version, pins, trust, own, .. } = self;
         let changed = !authorities.is_empty()
             || identity.is_some()
+            || key_password.is_some()
             || !alpn.is_empty()
             || version.is_some()
             || !pins.is_empty()
@@ -200,6 +231,9 @@ impl TlsOptions {
             return Some(
                 "a rustls configuration of one's own leaves nothing else to set but the server name",
             );
+        }
+        if key_password.is_some() && identity.is_none() {
+            return Some("the password of a client key needs the key");
         }
         if alpn.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
             return Some("an ALPN protocol has 1 to 255 bytes");
