@@ -102,3 +102,23 @@ fn first_line(path: &Path) -> Result<Vec<u8>, Failure> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process};
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_a_files_first_line() {
+        let path = env::temp_dir().join(format!("mqtt-keypass-{}", process::id()));
+        for (contents, password) in
+            [("pw", "pw"), ("p w \n", "p w "), ("pw\r\n", "pw"), ("pw\n\nnote\n", "pw"), ("", "")]
+        {
+            fs::write(&path, contents).unwrap();
+            assert_eq!(first_line(&path).unwrap(), password.as_bytes(), "{contents:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(first_line(&path).unwrap_err().exit, Exit::Here);
+    }
+}

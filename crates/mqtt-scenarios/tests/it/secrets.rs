@@ -96,6 +96,11 @@ fn what_a_connection_is_sealed_with<A: Adapter>(case: &Case<A>) {
     fails(case, case.options(&url).tls(tls(&ours.key, &ours.key)));
     fails(case, case.options(&url).tls(tls(&ours.certificate, &ours.certificate)));
     fails(case, case.options(&url).tls(tls(&ours.certificate, &ours.key[..ours.key.len() / 2])));
+    // A password that opens the key, and one that does not.
+    let locked = told(tls(&ours.certificate, &ours.encrypted_key(TOKEN)).client_key_password(TOKEN));
+    assert!(case.connect_with(case.options(&url).tls(locked)).is_connected());
+    let locked = told(tls(&ours.certificate, &ours.encrypted_key(PAYLOAD)).client_key_password(TOKEN));
+    fails(case, case.options(&url).tls(locked));
 }
 
 fn what_is_published<A: Adapter>(case: &Case<A>) {

@@ -211,3 +211,22 @@ async fn played<T: Send + 'static>(peer: JoinHandle<T>) -> T {
     let joined = tokio::task::spawn_blocking(|| peer.join()).await.expect("the runtime is there");
     joined.expect("no panic")
 }
+
+/// As it is by default; the scenarios have the feature on.
+#[cfg(all(feature = "tls", not(feature = "encrypted-keys")))]
+#[tokio::test]
+async fn an_encrypted_key_is_told_where_it_cannot_be_decrypted() {
+    use mqtt_tokio::{TlsError, TlsOptions};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtts://{}", listener.local_addr().unwrap());
+    let pem = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nsecret\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    for key in [pem.as_bytes(), &[0x30, 2, 0x30, 0]] {
+        let tls = TlsOptions::new().dangerously_accept_any_certificate().client_auth("certificate", key);
+        let options = Options::builder().url(&url).tls(tls).build().unwrap();
+        match failure(soon("connecting", mqtt_tokio::connect(options)).await) {
+            Failure::Tls(error) => assert_eq!(*error, TlsError::KeyDecryptionOff),
+            other => panic!("{other}"),
+        }
+    }
+}
