@@ -433,8 +433,8 @@ impl OptionsBuilder {
         self
     }
 
-    /// Bytes of received messages that may wait unread on all streams together, with 128 bytes for each message. Those of
-    /// one stream keep at most 64 of the receive buffers alive that they came in, of 64 KiB or so; further small ones are
+    /// Bytes of received messages that may wait unread on all streams together, or for a stream, with 128 bytes for each
+    /// message. Those of one stream keep at most 64 of the receive buffers alive that they came in, of 64 KiB or so; further small ones are
     /// copied out. Past the budget the client disconnects ([`Event::Backlogged`](crate::Event::Backlogged)), and connects
     /// again when half has been read: a broker that keeps the session delivers the rest then. Default: 256 MiB.
     pub fn max_unread_bytes(mut self, bytes: usize) -> Self {

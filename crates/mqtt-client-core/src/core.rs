@@ -247,6 +247,7 @@ impl Core {
         while let Some(token) = self.streams.expire_unclaimed(now) {
             self.session.acknowledge(token, crate::codec::ReasonCode::Success);
         }
+        self.resume_after_backlog();
         self.pump();
     }
 
@@ -399,6 +400,7 @@ impl Core {
         self.find_targets(&inbound.publish, &mut targets);
         if targets.is_empty() {
             self.streams.keep_unclaimed(self.now, inbound);
+            self.keep_to_budget();
         } else if inbound.token.is_none() && self.streams.must_pause(&targets) {
             self.pause = Some(Pause { inbound, until });
         } else {
@@ -410,6 +412,10 @@ impl Core {
     fn deliver(&mut self, inbound: Inbound, targets: &[Tag]) {
         let due = self.streams.deliver(self.now, inbound, targets, &mut self.effects);
         self.settle(due);
+        self.keep_to_budget();
+    }
+
+    fn keep_to_budget(&mut self) {
         if self.streams.budget.is_exceeded() {
             self.shed_load();
         }

@@ -30,7 +30,7 @@ pub(crate) struct Streams {
     streams: Slots<Stream>,
     /// One for each message with a token, while any stream holds it.
     owed: Slab<Owed>,
-    /// Messages that no stream matched, until one does or their grace ends; in order of arrival.
+    /// Messages that no stream matched, until one does or their grace ends; in order of arrival. The budget pays for them too.
     unclaimed: VecDeque<(Timestamp, Inbound)>,
     /// The streams whose readers have been lent messages that are owed an acknowledgement.
     lending: Vec<Tag>,
@@ -360,9 +360,10 @@ impl Streams {
     }
 
     /// Keeps a message that no stream matches, for one that may come.
-    pub(crate) fn keep_unclaimed(&mut self, now: Timestamp, inbound: Inbound) {
+    pub(crate) fn keep_unclaimed(&mut self, now: Timestamp, mut inbound: Inbound) {
         if inbound.token.is_some() {
-            self.unclaimed.push_back((now + self.grace, inbound));
+            unpin(&mut inbound.publish);
+            self.put_unclaimed(now + self.grace, inbound);
         } else {
             self.unclaimed_count += 1;
         }
@@ -370,11 +371,13 @@ impl Streams {
 
     /// Takes out what has waited unclaimed, so that it can be routed again.
     pub(crate) fn take_unclaimed(&mut self) -> VecDeque<(Timestamp, Inbound)> {
+        self.unclaimed.iter().for_each(|(_, inbound)| self.budget.release(cost_of(&inbound.publish)));
         std::mem::take(&mut self.unclaimed)
     }
 
     /// Puts back what was taken out and is still unclaimed.
     pub(crate) fn put_unclaimed(&mut self, until: Timestamp, inbound: Inbound) {
+        self.budget.charge(cost_of(&inbound.publish));
         self.unclaimed.push_back((until, inbound));
     }
 
@@ -382,6 +385,7 @@ impl Streams {
     pub(crate) fn expire_unclaimed(&mut self, now: Timestamp) -> Option<Token> {
         self.unclaimed.front().filter(|(until, _)| *until <= now)?;
         let (_, inbound) = self.unclaimed.pop_front()?;
+        self.budget.release(cost_of(&inbound.publish));
         self.unclaimed_count += 1;
         inbound.token
     }

@@ -75,10 +75,13 @@ fn a_stream_that_is_dropped_leaves_what_it_was_lent_to_another_one() {
             assert_eq!(take(&mut stream), Some(n));
         }
         drop(stream);
-        assert_eq!((unacknowledged(&rig), rig.client.stats().unread_bytes), (90, 0));
+        assert_eq!(unacknowledged(&rig), 90);
+        assert!(rig.client.stats().unread_bytes > 0, "they wait for another stream");
         let mut other = rig.subscribe("a");
         let rest: Vec<u8> = (0..90).filter_map(|_| take(&mut other)).collect();
         assert_eq!(rest, (10..100).collect::<Vec<u8>>());
+        rig.run_for(Duration::from_secs(1));
+        assert_eq!((unacknowledged(&rig), rig.client.stats().unread_bytes), (0, 0));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mqtt_client_core::codec::{QoS, ReasonCode, Version};
 use mqtt_client_core::{
-    Acknowledge, Event, Message, Options, OptionsBuilder, SESSION_NEVER_EXPIRES, Subscription,
+    Acknowledge, Event, Events, Message, Options, OptionsBuilder, SESSION_NEVER_EXPIRES, Subscription,
 };
 
 use crate::rig::{Rig, drain};
@@ -41,16 +41,39 @@ fn past_the_byte_budget_the_client_disconnects_and_goes_on_when_half_is_read() {
         rig.run_for(SECOND * 600);
         assert!(!client.is_connected(), "{version}");
         assert!(client.stats().unread_bytes < 200 * 1024, "{version}: {}", client.stats().unread_bytes);
-        assert!(
-            drain(&mut events).iter().any(|event| matches!(event, Event::Backlogged { .. })),
-            "{version}"
-        );
+        assert!(backlogs(&mut events) > 0, "{version}");
         assert_eq!(rig.dials.len(), 1, "{version}: no attempt while nobody reads");
         let read: Vec<u32> = (0..1000).filter_map(|_| rig.next(&mut stream)).map(|m| number(&m)).collect();
         let first_copies = first_of_each(&read);
         assert_eq!(first_copies, (0..1000).collect::<Vec<_>>(), "{version}: all, in order");
         assert!(rig.dials.len() > 1);
     }
+}
+
+#[test]
+fn what_no_stream_takes_is_paid_from_the_byte_budget_too() {
+    for version in VERSIONS {
+        let mut rig = Rig::connected(kept(version).max_unread_bytes(100 * 1024));
+        let client = rig.client.clone();
+        let mut events = client.events();
+        drop::<Subscription>(rig.run(client.subscribe("a").keep_on_drop(true)).expect("granted"));
+        flood(&mut rig, 1000, QoS::AtLeastOnce);
+        let (mut most, mut told) = (0, 0);
+        while client.stats().unclaimed_messages < 1000 {
+            rig.run_for(SECOND);
+            most = most.max(client.stats().unread_bytes);
+            told += backlogs(&mut events);
+            assert!(rig.dials.len() < 1000, "{version}: it goes on when their grace is over");
+        }
+        assert!((100 * 1024..200 * 1024).contains(&most), "{version}: {most}");
+        assert!(told > 0, "{version}");
+        assert_eq!(client.stats().unread_bytes, 0, "{version}");
+    }
+}
+
+/// How often it was told that too much is unread.
+fn backlogs(events: &mut Events) -> usize {
+    drain(events).iter().filter(|event| matches!(event, Event::Backlogged { .. })).count()
 }
 
 fn first_of_each(numbers: &[u32]) -> Vec<u32> {
