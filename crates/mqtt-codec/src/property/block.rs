@@ -25,6 +25,25 @@ pub(super) struct Block<B> {
     present: u64,
 }
 
+/// The bytes of an owned block; `None` if there are none. Most packets have no properties, and an empty `Bytes` is dropped by
+/// a call like any other.
+#[derive(Clone, Default)]
+pub struct OwnedBytes(Option<Bytes>);
+
+impl AsRef<[u8]> for OwnedBytes {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<Bytes> for OwnedBytes {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
 impl<B: AsRef<[u8]>> Block<B> {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -140,14 +159,14 @@ impl<'a> Block<&'a [u8]> {
 
     /// The same properties, sharing the buffer that the packet came in.
     #[inline]
-    pub(super) fn to_owned_in(self, frame: &Bytes) -> Block<Bytes> {
-        Block { bytes: cut(frame, self.bytes), present: self.present }
+    pub(super) fn to_owned_in(self, frame: &Bytes) -> Block<OwnedBytes> {
+        Block { bytes: cut(frame, self.bytes).into(), present: self.present }
     }
 }
 
-impl Block<Bytes> {
+impl Block<OwnedBytes> {
     pub(super) const fn new() -> Self {
-        Self { bytes: Bytes::new(), present: 0 }
+        Self { bytes: OwnedBytes(None), present: 0 }
     }
 
     /// Replaces the values of a property by one, or by none if that says the same.
@@ -176,24 +195,24 @@ impl Block<Bytes> {
         let mut others = self.iter();
         let is_first = others.next().is_some_and(|(first, _)| first == id);
         if is_first && others.clone().all(|(other, _)| other != id) {
-            let first = self.bytes.len() - others.rest.len();
-            self.bytes = self.bytes.slice(first..);
+            let rest = others.rest;
+            self.bytes = self.bytes.0.as_ref().map(|bytes| cut(bytes, rest)).unwrap_or_default().into();
         } else {
-            let mut kept = Vec::with_capacity(self.bytes.len());
+            let mut kept = Vec::with_capacity(self.bytes.as_ref().len());
             for (other, value) in self.iter().filter(|(other, _)| *other != id) {
                 kept.push(other.as_u8());
                 value.write(&mut kept);
             }
-            self.bytes = kept.into();
+            self.bytes = Bytes::from(kept).into();
         }
         self.present &= !id.bit();
     }
 
     /// Changes the bytes in place if nobody shares them, else a copy.
     fn edit(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = Vec::from(core::mem::take(&mut self.bytes));
+        let mut bytes = self.bytes.0.take().map(Vec::from).unwrap_or_default();
         change(&mut bytes);
-        self.bytes = bytes.into();
+        self.bytes = Bytes::from(bytes).into();
     }
 }
 

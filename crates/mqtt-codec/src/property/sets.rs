@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     PropertyId, PropertyValue, SubscriptionId,
-    block::{Block, Properties},
+    block::{Block, OwnedBytes, Properties},
     table::Place,
 };
 use crate::{
@@ -199,7 +199,7 @@ macro_rules! property_set {
         /// Held in wire form, validated when it was parsed: decoding and cloning allocate nothing, a getter walks a
         /// few bytes, and a setter rebuilds the block. Two sets are equal if they say the same.
         #[derive(Clone, Copy, Default)]
-        pub struct $Set<B = Bytes>(Block<B>);
+        pub struct $Set<B = OwnedBytes>(Block<B>);
 
         #[doc = concat!("[`", stringify!($Set), "`] in the buffer that the packet came in.")]
         pub type $SetRef<'a> = $Set<&'a [u8]>;
