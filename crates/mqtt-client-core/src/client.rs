@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Publish, TopicFilter};
+use crate::codec::{Disconnect, Publish, TopicFilter};
 use crate::core::Core;
 use crate::replies::response_address;
-use crate::session::Connected;
+use crate::session::{Connected, Refusal};
 use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::store::Stored;
 use crate::subscribe::IntoFilters;
 use crate::{
     Acknowledge, CallbackRunner, Callbacks, Collect, CollectingPublisher, DisconnectReport, Event,
-    FilterRefused, FilterResults, Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder,
-    Reauthenticating, RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError,
-    Subscription,
+    FilterResults, Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder, Reauthenticating,
+    RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError, Subscription,
+    UnsubscribeBuilder,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -90,14 +90,25 @@ impl Client {
     ///
     /// The report holds what was not sent. Every publish that has not ended ends. Dropping the future does not stop it.
     pub fn disconnect(&self) -> Disconnecting {
-        self.leave(|core| core.leave(None))
+        self.leave(|core| core.leave(None, Disconnect::default()))
     }
 
     /// The same with a limit of its own in the place of the drain timeout, up to which what is on its way goes out first: of zero,
     /// it leaves at once. Where the client is leaving already, whichever limit ends sooner holds. The report comes within a
     /// second of the limit, even from a transport that takes nothing any more.
     pub fn disconnect_within(&self, limit: Duration) -> Disconnecting {
-        self.leave(|core| core.leave(Some(limit)))
+        self.leave(|core| core.leave(Some(limit), Disconnect::default()))
+    }
+
+    /// As [`disconnect`](Self::disconnect), with this DISCONNECT (5.0): with the will all the same
+    /// (`DisconnectWithWill`), another session expiry, a reason string, user properties. Properties that would outgrow
+    /// the broker's packet limit are left out in the end. Where a disconnect is under way already, that one's holds.
+    ///
+    /// # Errors
+    /// It says what a client may not, or what 3.1.1 can't. Then nothing happens.
+    pub fn disconnect_with(&self, disconnect: Disconnect) -> Result<Disconnecting, Refusal> {
+        self.shared().run(|core| core.check_disconnect(&disconnect))?;
+        Ok(self.leave(|core| core.leave(None, disconnect)))
     }
 
     /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
@@ -185,18 +196,10 @@ impl Client {
         S::from(Subscription::of(self.clone(), stream))
     }
 
-    /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).
-    ///
-    /// Dropping the future does not take the request back.
-    pub fn unsubscribe(&self, filters: impl IntoFilters) -> Unsubscribing {
-        let started = filters
-            .into_filters()
-            .map_err(SubscribeError::InvalidFilter)
-            .and_then(|filters| if filters.is_empty() { Err(SubscribeError::NoFilter) } else { Ok(filters) })
-            .and_then(|filters| {
-                self.shared().run(|core| core.unsubscribe(filters)).map_err(SubscribeError::Offline)
-            });
-        Unsubscribing { client: self.clone(), operation: started.map_err(Some) }
+    /// Gives up filters, for every stream. Each comes back with the broker's answer (3.1.1 knows only success). A filter that
+    /// is not valid is reported when it is sent.
+    pub fn unsubscribe(&self, filters: impl IntoFilters) -> UnsubscribeBuilder {
+        UnsubscribeBuilder::new(self.clone(), filters.into_filters())
     }
 
     /// Sends a PINGREQ; the time until its PINGRESP came. Fails when there is no connection now. Dropping the future ignores
@@ -289,39 +292,6 @@ impl Drop for Disconnecting {
     }
 }
 
-/// The future of [`Client::unsubscribe`].
-#[derive(Debug)]
-#[must_use = "the outcome tells what the broker said"]
-pub struct Unsubscribing {
-    client: Client,
-    operation: Result<Tag, Option<SubscribeError>>,
-}
-
-impl Future for Unsubscribing {
-    type Output = Result<FilterResults, SubscribeError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.operation {
-            Err(error) => Poll::Ready(Err(error.take().unwrap_or(SubscribeError::NoFilter))),
-            Ok(tag) => {
-                let tag = *tag;
-                self.client
-                    .shared()
-                    .poll(context, |core, waker| core.poll_operation(tag, waker))
-                    .map(|results| results.map_err(SubscribeError::Offline))
-            }
-        }
-    }
-}
-
-impl Drop for Unsubscribing {
-    fn drop(&mut self) {
-        if let Ok(tag) = self.operation {
-            self.client.shared().run(|core| core.detach_operation(tag));
-        }
-    }
-}
-
 /// The future of [`Client::ping`].
 #[derive(Debug)]
 #[must_use = "the outcome is the round-trip time"]
@@ -374,6 +344,6 @@ pub(crate) fn any_granted(results: FilterResults) -> Result<FilterResults, Subsc
     if results.iter().any(|(_, result)| result.is_ok()) {
         return Ok(results);
     }
-    let refused = |(filter, result): (TopicFilter, Result<_, FilterRefused>)| Some((filter, result.err()?));
+    let refused = |(filter, result): (TopicFilter, Result<_, _>)| Some((filter, result.err()?));
     Err(SubscribeError::Refused(results.into_iter().filter_map(refused).collect()))
 }

@@ -26,7 +26,7 @@ use crate::streams::{Due, Streams};
 use crate::subscriptions::{Subscriptions, Unrestored};
 use crate::suspend::SuspendWatch;
 use crate::wishes::PingSlot;
-use crate::{Attempt, AuthOutcome, Duty, Event, Failure, Options, ProviderError};
+use crate::{Attempt, AuthOutcome, Duty, Event, Failure, FilterAnswer, Options, ProviderError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -373,15 +373,13 @@ impl Core {
                 self.publishing.lost(self.now, tag, publish, stage, effects);
             }
             session::Event::Subscribed { tag, result } => {
-                let reasons =
-                    result.as_ref().map(|suback| suback.reasons.as_slice()).map_err(|aborted| *aborted);
-                let unrestored = self.subscriptions.answered(tag, reasons, effects);
+                let answer = result.map(|suback| FilterAnswer::to_subscribe(&suback));
+                let unrestored = self.subscriptions.answered(tag, answer, effects);
                 self.report(unrestored);
             }
             session::Event::Unsubscribed { tag, result } => {
-                let reasons =
-                    result.as_ref().map(|unsuback| unsuback.reasons.as_slice()).map_err(|aborted| *aborted);
-                let unrestored = self.subscriptions.answered(tag, reasons, effects);
+                let answer = result.map(|unsuback| FilterAnswer::to_unsubscribe(&unsuback));
+                let unrestored = self.subscriptions.answered(tag, answer, effects);
                 self.report(unrestored);
             }
             session::Event::Pong { tag, round_trip } => self.pinged(tag, Some(round_trip)),

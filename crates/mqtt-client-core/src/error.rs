@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::TlsError;
 #[cfg(feature = "websocket")]
 use crate::WebSocketError;
+use crate::answer::FilterAnswer;
 use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
 use crate::error_texts::{error_conversions, error_texts};
 use crate::session::{ProtocolError, Refusal};
@@ -434,16 +435,13 @@ error_texts!(SubscribeError {
 #[non_exhaustive]
 pub enum FilterRefused {
     /// By the broker, with a reason code of 0x80 or above.
-    ByBroker {
-        /// The code.
-        reason: ReasonCode,
-    },
+    ByBroker(FilterAnswer),
     /// Before it was sent: the broker has said that it can't do this.
     BeforeSending(Refusal),
 }
 
 error_texts!(FilterRefused {
-    Self::ByBroker { reason } => "{reason} (0x{:02X})", *reason as u8;
+    Self::ByBroker(answer) => "{}", Said(answer.reason, answer.properties.reason_string());
     Self::BeforeSending(error) => "{error}";
 });
 

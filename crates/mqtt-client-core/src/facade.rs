@@ -42,6 +42,20 @@ macro_rules! client_calls {
                 self.core.disconnect_within(limit)
             }
 
+            /// As [`disconnect`](Self::disconnect), with this DISCONNECT (5.0): with the will all the same
+            /// (`DisconnectWithWill`), another session expiry, a reason string, user properties. Properties that would
+            /// outgrow the broker's packet limit are left out in the end. Where a disconnect is under way already, that one's
+            /// holds.
+            ///
+            /// # Errors
+            /// It says what a client may not, or what 3.1.1 can't. Then nothing happens.
+            pub fn disconnect_with(
+                &self,
+                disconnect: $crate::codec::Disconnect,
+            ) -> Result<$crate::Disconnecting, $crate::session::Refusal> {
+                self.core.disconnect_with(disconnect)
+            }
+
             /// Disconnects for good: as [`disconnect`](Self::disconnect), and then the client's task or thread ends. Nothing connects it
             /// again; streams and listeners end.
             pub fn stop(&self) -> $crate::Disconnecting {
@@ -127,10 +141,9 @@ macro_rules! client_calls {
                 self.core.catch_all(acknowledge)
             }
 
-            /// Gives up filters, for every stream. Each comes back with the broker's reason (3.1.1 knows only success).
-            ///
-            /// Giving up the wait does not take the request back.
-            pub fn unsubscribe(&self, filters: impl $crate::IntoFilters) -> $crate::Unsubscribing {
+            /// Gives up filters, for every stream. Each comes back with the broker's answer (3.1.1 knows only success). A filter
+            /// that is not valid is reported when it is sent. Giving up the wait does not take the request back.
+            pub fn unsubscribe(&self, filters: impl $crate::IntoFilters) -> $crate::UnsubscribeBuilder {
                 self.core.unsubscribe(filters)
             }
 

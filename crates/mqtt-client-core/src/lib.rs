@@ -46,6 +46,7 @@ pub use mqtt_session as session;
 pub use mqtt_session::codec;
 
 mod acknowledge;
+mod answer;
 mod auth;
 mod backoff;
 mod base64;
@@ -102,10 +103,12 @@ mod time_limits;
 mod transport;
 mod unasked;
 mod unread;
+mod unsubscribe;
 mod url;
 mod wishes;
 
 pub use acknowledge::Acknowledge;
+pub use answer::{FilterAnswer, FilterResults};
 #[cfg(feature = "scram")]
 pub use auth::Scram;
 pub use auth::{
@@ -115,7 +118,7 @@ pub use auth::{
 pub use builder::OptionsBuilder;
 pub use callback_runner::{CallbackRunner, RunningCallbacks};
 pub use callbacks::{CallbackPacket, Callbacks};
-pub use client::{Client, Connecting, Disconnecting, Events, Pinging, Unsubscribing};
+pub use client::{Client, Connecting, Disconnecting, Events, Pinging};
 pub use collect::{Collect, Collecting, CollectingPublisher};
 #[cfg(feature = "serde")]
 pub use configuration::Configuration;
@@ -140,7 +143,7 @@ pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
 pub use request::{RequestBuilder, Requesting};
 pub use store::{Change, Changes, Durability, Opened, Owner, Storage, Store, StoreError, Stored, Storing};
-pub use subscribe::{FilterResults, IntoFilters, SubscribeBuilder, Subscribing, Subscription};
+pub use subscribe::{IntoFilters, SubscribeBuilder, Subscribing, Subscription};
 #[cfg(feature = "quic")]
 pub use transport::QuicTls;
 #[cfg(feature = "websocket")]
@@ -151,6 +154,7 @@ pub use transport::{
 };
 #[cfg(feature = "tls")]
 pub use transport::{TlsError, TlsOptions, TlsVersion};
+pub use unsubscribe::{UnsubscribeBuilder, Unsubscribing};
 
 /// For the testkit, so that there is one. Not part of the public API.
 #[doc(hidden)]
@@ -168,20 +172,21 @@ pub mod exports {
     #[cfg(feature = "websocket")]
     pub use crate::WebSocketError;
     pub use crate::codec::{
-        PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, TopicFilter, Version, WillProperties,
+        Disconnect, PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, Text, TopicFilter,
+        Version, WillProperties,
     };
     pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{
         Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator,
         CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
         ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
-        Enqueueing, Event, Failure, FilterRefused, FilterResults, Flushing, Indeterminate, IntoFilters,
-        InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, OneShotError, Options,
-        OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
+        Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing, Indeterminate,
+        IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, OneShotError,
+        Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
         Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating, Reconnect, RecvError,
         RequestBuilder, RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats,
         StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
-        TopicDefaults, Unsubscribing,
+        TopicDefaults, UnsubscribeBuilder, Unsubscribing,
     };
     pub use crate::{Proxy, ProxyError, contract};
     #[cfg(feature = "tls")]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::codec::{Disconnect, ReasonCode, Version};
+use crate::codec::{Disconnect, EncodeError, PacketKind, ReasonCode, Side, Version};
 use crate::core::Core;
 use crate::error::FailureClass;
-use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
+use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Refusal, Session, Timestamp};
 use crate::slots::NOBODY;
 use crate::{
     Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError, Scheme,
@@ -52,6 +52,8 @@ pub(crate) struct Drain {
     /// Counts from the driver's next look: the application has no clock.
     limit: Option<Duration>,
     deadline: Option<Timestamp>,
+    /// The last packet.
+    disconnect: Disconnect,
 }
 
 impl Drain {
@@ -84,9 +86,26 @@ impl Core {
         }
     }
 
+    /// Whether a client with these options may disconnect so, whatever a broker's limits say.
+    pub(crate) fn check_disconnect(&self, disconnect: &Disconnect) -> Result<(), Refusal> {
+        let Disconnect { reason, properties } = disconnect;
+        let raises_expiry = properties.session_expiry_interval().is_some_and(|expiry| expiry > 0);
+        if !reason.allowed_in(PacketKind::Disconnect, Side::Client) {
+            let (code, packet) = (*reason, PacketKind::Disconnect);
+            return Err(EncodeError::ReasonCodeNotAllowed { code, packet }.into());
+        }
+        if raises_expiry && self.options.session_expiry == 0 {
+            return Err(Refusal::SessionExpiryRaised);
+        }
+        if properties.server_reference().is_some() {
+            return Err(Refusal::ServerReference);
+        }
+        Ok(disconnect.encoded_len(self.options.version).map(drop)?)
+    }
+
     /// Starts to leave: what is on its way first, for as long as `limit` says, or the drain timeout. A limit given later can
     /// shorten that.
-    pub(crate) fn leave(&mut self, limit: Option<Duration>) {
+    pub(crate) fn leave(&mut self, limit: Option<Duration>, disconnect: Disconnect) {
         if matches!(self.link, Link::Offline(Some(_))) {
             return;
         }
@@ -99,7 +118,7 @@ impl Core {
             None => {
                 self.empty_collectors();
                 let limit = limit.unwrap_or(self.options.drain_timeout);
-                self.drain = Some(Drain { limit: Some(limit), deadline: None });
+                self.drain = Some(Drain { limit: Some(limit), deadline: None, disconnect });
                 self.attend();
                 self.pump();
             }
@@ -422,7 +441,11 @@ impl Core {
         match self.link {
             Link::Leaving { .. } | Link::Offline(Some(_)) => false,
             Link::Up { .. } if (idle || due) && self.session.phase() == Phase::Ready => {
-                let left = self.session.submit(Command::Disconnect(Disconnect::default())).is_ok();
+                // What the broker's limits forbid is left out [5.0 MQTT-3.14.2-3], [5.0 MQTT-3.14.2-4].
+                let shorter = [Disconnect::new(drain.disconnect.reason), Disconnect::default()];
+                let left = std::iter::once(drain.disconnect.clone())
+                    .chain(shorter)
+                    .any(|disconnect| self.session.submit(Command::Disconnect(disconnect)).is_ok());
                 if left {
                     self.link = Link::Leaving { again: false, backlog: false };
                     self.attend();

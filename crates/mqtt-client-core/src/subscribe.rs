@@ -10,17 +10,14 @@ use std::task::{Context, Poll};
 use crate::acknowledge::Unanswered;
 use crate::client::any_granted;
 use crate::codec::{
-    InvalidFilter, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscriptionOptions, TopicFilter,
+    InvalidFilter, QoS, RetainHandling, SubscribeFilter, SubscribeProperties, SubscriptionOptions, Text,
+    TopicFilter,
 };
 use crate::lending::Reading;
 use crate::session::InboundPublish;
 use crate::slots::Tag;
 use crate::streams::Handed;
-use crate::{Acknowledge, Client, FilterRefused, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
-
-/// What became of each filter of a call, in the call's order: the broker's reason code (for a subscription the granted QoS),
-/// or why it failed.
-pub type FilterResults = Vec<(TopicFilter, Result<ReasonCode, FilterRefused>)>;
+use crate::{Acknowledge, Client, FilterResults, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
 
 /// One topic filter or several: text, or [`TopicFilter`]s.
 pub trait IntoFilters {
@@ -78,6 +75,7 @@ pub struct SubscribeBuilder<S = Subscription> {
     client: Client,
     filters: Result<Vec<TopicFilter>, InvalidFilter>,
     options: SubscriptionOptions,
+    properties: SubscribeProperties,
     keep_on_drop: bool,
     acknowledge: Acknowledge,
     overflow: Qos0Overflow,
@@ -91,6 +89,7 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
             client,
             filters,
             options,
+            properties: SubscribeProperties::new(),
             keep_on_drop: false,
             acknowledge: Acknowledge::default(),
             overflow: Qos0Overflow::default(),
@@ -122,6 +121,14 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
         self
     }
 
+    /// A user property that the broker is told with each filter, also when the client subscribes again because the broker lost
+    /// the session (5.0; in 3.1.1 each is refused for it); they add up. A [store](crate::OptionsBuilder::store) does not keep
+    /// them. Default: none.
+    pub fn user_property(mut self, name: &Text, value: &Text) -> Self {
+        self.properties.add_user_property(name, value);
+        self
+    }
+
     /// Leaves the subscription at the broker when the stream is dropped: for a session that is to gather messages while
     /// nobody listens. Default: it is unsubscribed.
     pub fn keep_on_drop(mut self, keep: bool) -> Self {
@@ -148,7 +155,8 @@ impl<S: From<Subscription>> SubscribeBuilder<S> {
         }
         let (options, acknowledge, overflow) = (self.options, self.acknowledge, self.overflow);
         let filters = filters.into_iter().map(|filter| SubscribeFilter { filter, options }).collect();
-        let asked = self.client.shared().run(|core| core.subscribe(filters, acknowledge, overflow));
+        let asked =
+            self.client.shared().run(|core| core.subscribe(filters, &self.properties, acknowledge, overflow));
         let (stream, operation) = asked.map_err(SubscribeError::Offline)?;
         let unsubscribe = !self.keep_on_drop;
         let mut subscription = Subscription::of(self.client, stream);

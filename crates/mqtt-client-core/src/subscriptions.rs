@@ -15,10 +15,7 @@ use crate::router::Router;
 use crate::session::{Aborted, Command, InboundPublish, Session};
 use crate::slots::{Slots, Tag};
 use crate::store::{Filter, Journal, Operation as StoreOperation};
-use crate::{FilterRefused, Offline};
-
-/// What became of each filter of one call, in the call's order.
-pub(crate) type FilterResults = Vec<(TopicFilter, Result<ReasonCode, FilterRefused>)>;
+use crate::{FilterAnswer, FilterRefused, FilterResults, Offline};
 
 /// The registry: filters wanted, the streams that want them, and the requests that make the broker agree.
 ///
@@ -45,6 +42,8 @@ pub(crate) struct Subscriptions {
 struct Entry {
     filter: TopicFilter,
     options: SubscriptionOptions,
+    /// The application's user properties.
+    properties: SubscribeProperties,
     streams: Vec<Tag>,
     granted: bool,
 }
@@ -59,17 +58,17 @@ struct Request {
     restores: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 enum Verb {
     Subscribe,
-    Unsubscribe,
+    Unsubscribe(UnsubscribeProperties),
 }
 
 #[derive(Debug)]
 struct Operation {
     /// Set for a subscribe: refused filters leave this stream.
     stream: Option<Tag>,
-    results: Vec<(TopicFilter, Option<Result<ReasonCode, FilterRefused>>)>,
+    results: Vec<(TopicFilter, Option<Result<FilterAnswer, FilterRefused>>)>,
     pending: usize,
     offline: Option<Offline>,
     waker: Option<Waker>,
@@ -100,7 +99,8 @@ impl Subscriptions {
     pub(crate) fn restore(&mut self, filters: Vec<Filter>) {
         self.journal = Some(Journal::restored(filters.iter().map(|filter| filter.number.into())));
         let entry = |Filter { number, wanted: SubscribeFilter { filter, options } }| {
-            (number as usize, Entry { filter, options, streams: Vec::new(), granted: true })
+            let properties = SubscribeProperties::new();
+            (number as usize, Entry { filter, options, properties, streams: Vec::new(), granted: true })
         };
         self.entries = filters.into_iter().map(entry).collect();
         for (id, entry) in &self.entries {
@@ -127,16 +127,25 @@ impl Subscriptions {
     }
 
     /// Adds filters to a stream and asks the broker for each. Where a filter is in use by another stream, the newer options
-    /// hold, at the higher QoS of both.
-    pub(crate) fn subscribe(&mut self, stream: Tag, filters: Vec<SubscribeFilter>) -> Tag {
+    /// and properties hold, at the higher QoS of both.
+    pub(crate) fn subscribe(
+        &mut self,
+        stream: Tag,
+        filters: Vec<SubscribeFilter>,
+        properties: &SubscribeProperties,
+    ) -> Tag {
         let operation = self.operation(Some(stream), filters.iter().map(|wanted| &wanted.filter));
         for (place, SubscribeFilter { filter, options }) in filters.into_iter().enumerate() {
             let id = match self.by_filter.get(&filter) {
                 Some(id) => *id,
                 None => {
-                    let entry =
-                        Entry { filter: filter.clone(), options, streams: Vec::new(), granted: false };
-                    let id = self.entries.insert(entry);
+                    let id = self.entries.insert(Entry {
+                        filter: filter.clone(),
+                        options,
+                        properties: SubscribeProperties::new(),
+                        streams: Vec::new(),
+                        granted: false,
+                    });
                     self.router.insert(filter.levels(), id);
                     self.by_filter.insert(filter.clone(), id);
                     id
@@ -148,6 +157,7 @@ impl Subscriptions {
             if let Some(entry) = self.entries.get_mut(id) {
                 let others = if entry.streams.is_empty() { options.qos } else { entry.options.qos };
                 entry.options = SubscriptionOptions { qos: options.qos.max(others), ..options };
+                entry.properties = properties.clone();
                 if !entry.streams.contains(&stream) {
                     entry.streams.push(stream);
                 }
@@ -158,11 +168,15 @@ impl Subscriptions {
     }
 
     /// Takes filters away from every stream.
-    pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Tag {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        properties: &UnsubscribeProperties,
+    ) -> Tag {
         let operation = self.operation(None, filters.iter());
         for (place, filter) in filters.into_iter().enumerate() {
             self.forget(&filter);
-            self.request(filter, Verb::Unsubscribe, Some((operation, place)), false);
+            self.request(filter, Verb::Unsubscribe(properties.clone()), Some((operation, place)), false);
         }
         operation
     }
@@ -175,7 +189,7 @@ impl Subscriptions {
             return;
         }
         for filter in self.detach(|_| true, stream) {
-            self.request(filter, Verb::Unsubscribe, None, false);
+            self.request(filter, Verb::Unsubscribe(UnsubscribeProperties::new()), None, false);
         }
     }
 
@@ -220,10 +234,10 @@ impl Subscriptions {
         }
         // There is nothing to unsubscribe from in a new session.
         for tag in std::mem::take(&mut self.to_send) {
-            match self.requests.get_mut(tag).map(|request| request.verb) {
+            match self.requests.get_mut(tag).map(|request| &request.verb) {
                 Some(Verb::Subscribe) => self.to_send.push_back(tag),
-                Some(Verb::Unsubscribe) => {
-                    self.answer(tag, Ok(ReasonCode::NoSubscriptionExisted), effects);
+                Some(Verb::Unsubscribe(_)) => {
+                    self.answer(tag, Ok(FilterAnswer::new(ReasonCode::NoSubscriptionExisted)), effects);
                 }
                 None => {}
             }
@@ -271,24 +285,22 @@ impl Subscriptions {
         (progress, unrestored)
     }
 
-    /// The broker's answer to a SUBSCRIBE or UNSUBSCRIBE of one filter. 3.1.1's UNSUBACK holds no code: that is success.
+    /// The broker's answer to a SUBSCRIBE or UNSUBSCRIBE of one filter.
     pub(crate) fn answered(
         &mut self,
         tag: Tag,
-        reasons: Result<&[ReasonCode], Aborted>,
+        answer: Result<FilterAnswer, Aborted>,
         effects: &mut Effects,
     ) -> Option<Unrestored> {
-        match reasons {
+        match answer {
             Err(Aborted) => {
                 self.aborted.push_back(tag);
                 None
             }
-            Ok(reasons) => {
-                let reason = reasons.first().copied().unwrap_or(ReasonCode::Success);
-                let result =
-                    if reason.is_error() { Err(FilterRefused::ByBroker { reason }) } else { Ok(reason) };
-                self.answer(tag, result, effects)
+            Ok(answer) if answer.reason.is_error() => {
+                self.answer(tag, Err(FilterRefused::ByBroker(answer)), effects)
             }
+            Ok(answer) => self.answer(tag, Ok(answer), effects),
         }
     }
 
@@ -340,16 +352,12 @@ impl Subscriptions {
     fn command(&mut self, tag: Tag, session: &Session) -> Option<Command> {
         let request = self.requests.get_mut(tag)?;
         let filter = request.filter.clone();
-        if request.verb == Verb::Unsubscribe {
-            return Some(Command::Unsubscribe {
-                tag,
-                filters: vec![filter],
-                properties: UnsubscribeProperties::default(),
-            });
+        if let Verb::Unsubscribe(properties) = &request.verb {
+            return Some(Command::Unsubscribe { tag, filters: vec![filter], properties: properties.clone() });
         }
         let id = *self.by_filter.get(&filter)?;
-        let options = self.entries.get(id)?.options;
-        let mut properties = SubscribeProperties::default();
+        let Entry { options, properties, .. } = self.entries.get(id)?;
+        let (options, mut properties) = (*options, properties.clone());
         if session.limits().is_some_and(|limits| limits.subscription_identifiers_available)
             && let Some(identifier) = u32::try_from(id + 1).ok().and_then(SubscriptionId::new)
         {
@@ -361,7 +369,7 @@ impl Subscriptions {
     fn answer(
         &mut self,
         tag: Tag,
-        result: Result<ReasonCode, FilterRefused>,
+        result: Result<FilterAnswer, FilterRefused>,
         effects: &mut Effects,
     ) -> Option<Unrestored> {
         let Request { filter, verb, operation, restores } = self.requests.remove(tag)?;
@@ -369,7 +377,7 @@ impl Subscriptions {
         let stream = operation.and_then(|(tag, _)| self.operations.get_mut(tag)?.stream);
         let mut unrestored = None;
         match (verb, &result) {
-            (Verb::Unsubscribe, _) => {}
+            (Verb::Unsubscribe(_), _) => {}
             (Verb::Subscribe, Ok(_)) => {
                 if let Some(entry) = self.by_filter.get(&filter).and_then(|id| self.entries.get_mut(*id)) {
                     entry.granted = true;

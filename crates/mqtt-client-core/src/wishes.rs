@@ -5,7 +5,10 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::client::any_granted;
-use crate::codec::{PacketId, Publish, QoS, ReasonCode, SubscribeFilter, TopicFilter};
+use crate::codec::{
+    Disconnect, PacketId, Publish, QoS, ReasonCode, SubscribeFilter, SubscribeProperties, TopicFilter,
+    UnsubscribeProperties,
+};
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
@@ -13,10 +16,9 @@ use crate::publishing::{Admission, PublishResult, taken};
 use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
-use crate::subscriptions::FilterResults;
 use crate::{
-    Acknowledge, DisconnectReport, Event, NotSent, Offline, PingError, PublishError, Qos0Overflow,
-    RequestError, Stats, SubscribeError,
+    Acknowledge, DisconnectReport, Event, FilterResults, NotSent, Offline, PingError, PublishError,
+    Qos0Overflow, RequestError, Stats, SubscribeError,
 };
 
 /// A PINGREQ that the application asked for.
@@ -88,6 +90,7 @@ impl Core {
     pub(crate) fn subscribe(
         &mut self,
         filters: Vec<SubscribeFilter>,
+        properties: &SubscribeProperties,
         acknowledge: Acknowledge,
         overflow: Qos0Overflow,
     ) -> Result<(Tag, Tag), Offline> {
@@ -95,7 +98,7 @@ impl Core {
             return Err(offline);
         }
         let stream = self.streams.open(acknowledge, overflow);
-        let operation = self.subscriptions.subscribe(stream, filters);
+        let operation = self.subscriptions.subscribe(stream, filters, properties);
         self.route_unclaimed();
         self.attend();
         self.pump();
@@ -109,11 +112,15 @@ impl Core {
         stream
     }
 
-    pub(crate) fn unsubscribe(&mut self, filters: Vec<TopicFilter>) -> Result<Tag, Offline> {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        properties: &UnsubscribeProperties,
+    ) -> Result<Tag, Offline> {
         if let Some(offline) = self.refuses_calls() {
             return Err(offline);
         }
-        let operation = self.subscriptions.unsubscribe(filters);
+        let operation = self.subscriptions.unsubscribe(filters, properties);
         self.streams.wake_all(&mut self.effects);
         self.attend();
         self.pump();
@@ -218,7 +225,7 @@ impl Core {
                 .stream
                 .get_or_insert_with(|| streams.open(Acknowledge::OnDelivery, Qos0Overflow::default()));
             let filter = path.filter.clone();
-            let operation = self.subscriptions.subscribe(stream, vec![path]);
+            let operation = self.subscriptions.subscribe(stream, vec![path], &SubscribeProperties::new());
             self.replies.path_asked(request, filter, operation);
         }
         self.attend();
@@ -374,14 +381,14 @@ impl Core {
     /// Leaves in good order, for good.
     pub(crate) fn stop(&mut self, limit: Option<Duration>) {
         self.stopping = true;
-        self.leave(limit);
+        self.leave(limit, Disconnect::default());
         self.attend();
     }
 
     /// The last handle is gone: leave in good order, then end the driver.
     pub(crate) fn abandon(&mut self) {
         self.abandoned = true;
-        self.leave(None);
+        self.leave(None, Disconnect::default());
         self.attend();
     }
 

@@ -5,13 +5,13 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_client_core::codec::QoS;
-use mqtt_client_core::session::Connected;
+use mqtt_client_core::codec::{Disconnect, QoS};
+use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
     PublishError, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError,
-    SubscribeBuilder, SubscribeError,
+    SubscribeBuilder, SubscribeError, UnsubscribeBuilder,
 };
 
 use crate::PATIENCE;
@@ -76,6 +76,12 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Disconnects.
     fn disconnect(&self) -> DisconnectReport;
 
+    /// Disconnects with this packet.
+    ///
+    /// # Errors
+    /// The packet may not be sent.
+    fn disconnect_with(&self, disconnect: Disconnect) -> Result<DisconnectReport, Refusal>;
+
     /// Disconnects for good.
     fn stop(&self) -> DisconnectReport;
 
@@ -120,11 +126,15 @@ pub trait Client: Clone + Send + Sync + 'static {
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError>;
 
-    /// Unsubscribes.
+    /// Unsubscribes, with what `configure` adds.
     ///
     /// # Errors
     /// Nothing could be asked for.
-    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError>;
+    fn unsubscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(UnsubscribeBuilder) -> UnsubscribeBuilder,
+    ) -> Result<FilterResults, SubscribeError>;
 
     /// Pings.
     ///
@@ -171,6 +181,14 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Every filter was refused.
     fn subscribe(&self, filters: impl IntoFilters) -> Result<Self::Subscription, SubscribeError> {
         self.subscribe_with(filters, |builder| builder)
+    }
+
+    /// Unsubscribes.
+    ///
+    /// # Errors
+    /// Nothing could be asked for.
+    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
+        self.unsubscribe_with(filters, |builder| builder)
     }
 
     /// Publishes, and waits for the outcome as `publish(…).await` does.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_blocking::Wait;
-use mqtt_client_core::session::Connected;
+use mqtt_client_core::codec::Disconnect;
+use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
     ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
-    SubscribeError,
+    SubscribeError, UnsubscribeBuilder,
 };
 
 use crate::secrets::{told, told_error};
@@ -66,6 +67,10 @@ impl Client for mqtt_blocking::Client {
         self.wait(self.disconnect())
     }
 
+    fn disconnect_with(&self, disconnect: Disconnect) -> Result<DisconnectReport, Refusal> {
+        Ok(self.wait(Self::disconnect_with(self, disconnect)?))
+    }
+
     fn stop(&self) -> DisconnectReport {
         self.wait(self.stop())
     }
@@ -110,8 +115,12 @@ impl Client for mqtt_blocking::Client {
         told_error(self.wait(configure(self.subscribe(filters))))
     }
 
-    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
-        self.wait(self.unsubscribe(filters))
+    fn unsubscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(UnsubscribeBuilder) -> UnsubscribeBuilder,
+    ) -> Result<FilterResults, SubscribeError> {
+        told_error(self.wait(configure(Self::unsubscribe(self, filters))))
     }
 
     fn ping(&self) -> Result<Duration, PingError> {

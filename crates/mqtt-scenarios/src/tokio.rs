@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_client_core::session::Connected;
+use mqtt_client_core::codec::Disconnect;
+use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
     IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
     ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
-    SubscribeError,
+    SubscribeError, UnsubscribeBuilder,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -97,6 +98,10 @@ impl Client for On<mqtt_tokio::Client> {
         self.wait(self.inner.disconnect())
     }
 
+    fn disconnect_with(&self, disconnect: Disconnect) -> Result<DisconnectReport, Refusal> {
+        Ok(self.wait(self.inner.disconnect_with(disconnect)?))
+    }
+
     fn stop(&self) -> DisconnectReport {
         self.wait(self.inner.stop())
     }
@@ -142,8 +147,12 @@ impl Client for On<mqtt_tokio::Client> {
         Ok(self.tokio.on(told_error(self.wait(configure(self.inner.subscribe(filters))))?))
     }
 
-    fn unsubscribe(&self, filters: impl IntoFilters) -> Result<FilterResults, SubscribeError> {
-        self.wait(self.inner.unsubscribe(filters))
+    fn unsubscribe_with(
+        &self,
+        filters: impl IntoFilters,
+        configure: impl FnOnce(UnsubscribeBuilder) -> UnsubscribeBuilder,
+    ) -> Result<FilterResults, SubscribeError> {
+        told_error(self.wait(configure(self.inner.unsubscribe(filters))))
     }
 
     fn ping(&self) -> Result<Duration, PingError> {

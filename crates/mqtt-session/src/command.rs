@@ -131,6 +131,8 @@ pub enum Refusal {
     StoreFailed,
     /// DISCONNECT would set a Session Expiry Interval although CONNECT's was 0.
     SessionExpiryRaised,
+    /// DISCONNECT carries a Server Reference, which only a server may send.
+    ServerReference,
     /// CONNECT of 3.1.1 has no client identifier, which only a clean session may do without [3.1.1 MQTT-3.1.3-7].
     ClientIdMissing,
     /// CONNECT named no Authentication Method, so that there is no AUTH [MQTT-4.12.0-7]; 3.1.1 has none.
@@ -174,6 +176,7 @@ impl fmt::Display for Refusal {
             Self::SessionExpiryRaised => {
                 f.write_str("the session expiry was 0 in CONNECT and can't be raised in DISCONNECT")
             }
+            Self::ServerReference => f.write_str("a client's DISCONNECT can't carry a server reference"),
             Self::ClientIdMissing => f.write_str("a session that is to be kept needs a client identifier"),
             Self::NoAuthenticationMethod => f.write_str("CONNECT named no authentication method"),
             Self::NoChallenge => f.write_str("the server has not asked for an answer"),

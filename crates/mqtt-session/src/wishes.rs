@@ -334,6 +334,9 @@ impl Connection {
         if raises_expiry && self.terms.session_expiry == 0 {
             return Err(Refusal::SessionExpiryRaised);
         }
+        if disconnect.properties.server_reference().is_some() {
+            return Err(Refusal::ServerReference);
+        }
         self.check_size(disconnect.encoded_len(self.terms.version))
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_client_core::codec::{PacketKind, QoS};
+use mqtt_client_core::codec::{Disconnect, PacketKind, QoS, ReasonCode, Text};
 use mqtt_client_core::{Collect, Indeterminate, NotSent, Offline, Options, PublishError};
-use mqtt_testkit::Fault;
+use mqtt_testkit::{BrokerConfig, Fault};
 
 use crate::rig::Rig;
 
@@ -126,4 +126,24 @@ fn the_limit_holds_while_the_broker_is_away_too() {
     let report = rig.run(client.disconnect_within(2 * SECOND));
     assert_eq!(rig.now.saturating_since(began), 2 * SECOND);
     assert_eq!(report.not_sent.len(), 1);
+}
+
+// [5.0 MQTT-3.14.2-3] [5.0 MQTT-3.14.2-4]
+#[test]
+fn properties_of_the_goodbye_that_outgrow_the_brokers_limit_are_left_out() {
+    for (limit, fits) in [(60, false), (1_000, true)] {
+        let config = BrokerConfig { max_packet_size: limit, ..BrokerConfig::default() };
+        let mut rig = Rig::with_broker(Options::builder(), config);
+        let client = rig.client.clone();
+        rig.run(client.connect()).expect("connected");
+        let text = Text::try_from("why".repeat(30).as_str()).expect("text");
+        let mut goodbye = Disconnect::new(ReasonCode::DisconnectWithWill);
+        goodbye.properties.set_reason_string(&text);
+        goodbye.properties.add_user_property(&text, &text);
+        rig.run(client.disconnect_with(goodbye).expect("it may be said"));
+        let last = rig.broker.log().next_back().expect("packets").packet.clone();
+        assert_eq!(last.kind, PacketKind::Disconnect);
+        // The reason is said in any case: fixed header, and one byte.
+        assert_eq!((last.len > 3, last.len >= 3), (fits, true), "{limit}");
+    }
 }

@@ -39,8 +39,8 @@ fn each_filter_has_its_answer_and_refusal_of_all_is_an_error() {
         let stream: mqtt_client_core::Subscription =
             rig.run(client.subscribe(["a", "secret/x"]).qos(QoS::AtLeastOnce)).expect("one is granted");
         let [(_, granted), (_, refused)] = &stream.granted()[..] else { panic!("{:?}", stream.granted()) };
-        assert!(matches!(granted, Ok(ReasonCode::GrantedQoS1)), "{granted:?}");
-        assert!(matches!(refused, Err(FilterRefused::ByBroker { .. })), "{refused:?}");
+        assert!(matches!(granted, Ok(answer) if answer.reason == ReasonCode::GrantedQoS1), "{granted:?}");
+        assert!(matches!(refused, Err(FilterRefused::ByBroker(_))), "{refused:?}");
         let outcome = rig.run(client.subscribe::<mqtt_client_core::Subscription>("secret/y"));
         assert!(matches!(outcome, Err(SubscribeError::Refused(_))), "{outcome:?}");
         for wrong in ["", "a/#/b", "a+"] {
@@ -87,7 +87,8 @@ fn unsubscribe_gives_codes_and_ends_the_stream_after_what_it_holds() {
         rig.publish("a", "x", QoS::AtLeastOnce);
         let client = rig.client.clone();
         let results = rig.run(client.unsubscribe(["a", "never"])).expect("answered");
-        let codes: Vec<_> = results.iter().map(|(_, result)| result.clone().ok()).collect();
+        let codes: Vec<_> =
+            results.iter().map(|(_, result)| result.as_ref().ok().map(|answer| answer.reason)).collect();
         let unknown =
             if version == Version::V5 { ReasonCode::NoSubscriptionExisted } else { ReasonCode::Success };
         assert_eq!(codes, [Some(ReasonCode::Success), Some(unknown)]);

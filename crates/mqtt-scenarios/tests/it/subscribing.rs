@@ -31,7 +31,7 @@ fn strict() -> Server {
 #[track_caller]
 fn assert_by_broker(why: &FilterRefused) {
     match why {
-        FilterRefused::ByBroker { reason } => assert!(reason.is_error(), "{reason}"),
+        FilterRefused::ByBroker(answer) => assert!(answer.reason.is_error(), "{answer:?}"),
         other => panic!("{other}"),
     }
 }
@@ -57,7 +57,7 @@ fn a_partly_refused_subscription_says_which<A: Adapter>(case: &Case<A>) {
     let mut messages = client.subscribe(["open/#", "secret/#"]).unwrap();
     let granted = messages.granted();
     assert_eq!(granted.iter().map(|(filter, _)| filter.as_str()).collect::<Vec<_>>(), ["open/#", "secret/#"]);
-    assert_eq!(granted[0].1.as_ref().unwrap(), &ReasonCode::GrantedQoS2);
+    assert_eq!(granted[0].1.as_ref().unwrap().reason, ReasonCode::GrantedQoS2);
     assert_by_broker(granted[1].1.as_ref().unwrap_err());
     client.send("secret/1", "no", QoS::AtLeastOnce).unwrap();
     client.send("open/1", "yes", QoS::AtLeastOnce).unwrap();
@@ -81,7 +81,7 @@ fn the_granted_qos_is_told<A: Adapter>(case: &Case<A>) {
             (QoS::ExactlyOnce, ReasonCode::GrantedQoS2),
         ] {
             let mut messages = client.subscribe_with(&topic, |builder| builder.qos(qos)).unwrap();
-            assert_eq!(messages.granted()[0].1.as_ref().unwrap(), &reason);
+            assert_eq!(messages.granted()[0].1.as_ref().unwrap().reason, reason);
             client.send(&topic, "x", QoS::ExactlyOnce).unwrap();
             assert_eq!(messages.message().qos(), qos);
         }
@@ -103,7 +103,7 @@ fn unsubscribing_ends_the_stream<A: Adapter>(case: &Case<A>) {
         assert_eq!(messages.texts(2), ["1", "2"]);
         let results = client.unsubscribe(&second).unwrap();
         assert_eq!(results.len(), 1);
-        assert_eq!(results[0].1.as_ref().unwrap(), &ReasonCode::Success);
+        assert_eq!(results[0].1.as_ref().unwrap().reason, ReasonCode::Success);
         messages.ends();
         messages.ends();
     }
@@ -114,7 +114,7 @@ fn unsubscribing_tells_what_there_was<A: Adapter>(case: &Case<A>) {
     let client = case.connect(bed.url());
     let _messages = client.subscribe("a").unwrap();
     let results = client.unsubscribe(["a", "never/there"]).unwrap();
-    let reasons: Vec<_> = results.into_iter().map(|(_, result)| result.unwrap()).collect();
+    let reasons: Vec<_> = results.into_iter().map(|(_, result)| result.unwrap().reason).collect();
     assert_eq!(reasons, [ReasonCode::Success, ReasonCode::NoSubscriptionExisted]);
 }
 

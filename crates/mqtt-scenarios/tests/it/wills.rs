@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mqtt_client_core::Reconnect;
-use mqtt_client_core::codec::QoS;
-use mqtt_scenarios::{Adapter, Case, Client, Mosquitto, Subscription};
+use mqtt_client_core::codec::{Disconnect, QoS, ReasonCode};
+use mqtt_scenarios::{Adapter, Bed, Case, Client, Mosquitto, Subscription};
 use mqtt_testkit::{BrokerConfig, Proxy, ProxyConfig, Server};
 
 scenarios!(
@@ -12,6 +12,8 @@ scenarios!(
     a_will_is_not_published_after_a_goodbye,
     a_will_is_published_by_mosquitto,
 );
+
+scenarios!(only 5.0: a_goodbye_may_ask_for_the_will);
 
 fn a_will_is_published_when_the_link_breaks<A: Adapter>(case: &Case<A>) {
     let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap();
@@ -45,4 +47,16 @@ fn a_will_is_not_published_after_a_goodbye<A: Adapter>(case: &Case<A>) {
     other.send("will/2", "end", QoS::AtLeastOnce).unwrap();
     assert_eq!(wills.message().text(), "end");
     wills.stays_silent(Duration::from_millis(1));
+}
+
+// [5.0 MQTT-3.14.4-3]
+fn a_goodbye_may_ask_for_the_will<A: Adapter>(case: &Case<A>) {
+    for bed in Bed::each() {
+        let topic = case.unique("will");
+        let mut wills = case.connect(bed.url()).subscribe(&topic).unwrap();
+        let options = case.options(bed.url()).will(&topic, "gone", QoS::AtLeastOnce, false);
+        let goodbye = Disconnect::new(ReasonCode::DisconnectWithWill);
+        case.connect_with(options).disconnect_with(goodbye).unwrap();
+        assert_eq!(wills.message().text(), "gone");
+    }
 }

@@ -214,6 +214,15 @@ fn disconnect_can_not_bring_a_session_to_life_that_connect_had_end_with_the_conn
 }
 
 #[test]
+fn only_a_server_names_another_server() {
+    let mut rig = Rig::ready(V5);
+    let mut goodbye = Disconnect::default();
+    goodbye.properties.set_server_reference(&text("elsewhere"));
+    assert_eq!(rig.submit(Command::Disconnect(goodbye)), Err(Refusal::ServerReference));
+    assert_eq!(rig.session.phase(), Phase::Ready);
+}
+
+#[test]
 fn the_server_disconnects_with_its_reason() {
     let mut rig = Rig::ready(V5);
     let taken_over = Disconnect::new(ReasonCode::SessionTakenOver);
