@@ -51,8 +51,7 @@ impl Chosen {
         let default = if v311 { MAX_IN_FLIGHT_V311 } else { session.max_in_flight };
         session.max_in_flight = self.max_in_flight.unwrap_or(default);
         session.receive_maximum = self.receive_maximum.unwrap_or(session.max_inbound);
-        let default = if v311 || kept { u16::MAX } else { session.max_inbound };
-        session.max_inbound = self.receive_maximum.unwrap_or(default);
+        session.max_inbound = self.receive_maximum.unwrap_or(u16::MAX);
         let default = if kept { MAX_UNRELEASED } else { session.max_unreleased };
         session.max_unreleased = self.max_unreleased.unwrap_or(default);
         session.topic_alias_maximum = self.topic_alias_maximum.unwrap_or(session.topic_alias_maximum);
@@ -383,11 +382,12 @@ impl OptionsBuilder {
     }
 
     /// Inbound QoS 1 and 2 messages that may be unacknowledged, at least 1; told to a 5.0 broker as Receive Maximum. It
-    /// bounds what waits unread. A broker that sends more is cut off. Default in 5.0: that of [`Config`].
+    /// bounds what waits unread. A broker that sends more is cut off. Default in 5.0: that of [`Config`] is told.
     ///
-    /// A 3.1.1 broker can't be told. Under load mosquitto 2.0.11 sends past its own window, and after a restart past the one
-    /// that it was told in 5.0 as well: when it resumes a session, each new connection would end likewise. So in 3.1.1, and in
-    /// 5.0 when the session is kept, it is by default cut off only past 65,535, as many as there are packet ids.
+    /// A 3.1.1 broker can't be told. Under load mosquitto 2.0.11 sends past its own window, and in 5.0 past the one that it was
+    /// told: after a restart, where each new connection would end likewise, and to a slow reader, because with PUBREC it takes
+    /// a message of QoS 2 for done. So unless this is set, a broker is cut off only past 65,535, as many as there are packet
+    /// ids; what waits is bounded by [`max_unread_bytes`](Self::max_unread_bytes).
     pub fn receive_maximum(mut self, max: u16) -> Self {
         self.chosen.receive_maximum = Some(max);
         self
