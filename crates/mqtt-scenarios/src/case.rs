@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mqtt_client_core::codec::Version;
-use mqtt_client_core::{Options, OptionsBuilder, Reconnect, SESSION_NEVER_EXPIRES};
+use mqtt_client_core::{
+    ClientError, ConnectError, Failure, Offline, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EXPIRES,
+};
 
 use crate::Adapter;
 use crate::secrets::{PASSWORD, USER, told};
@@ -65,6 +67,19 @@ impl<A: Adapter> Case<A> {
         match self.adapter.connect(options) {
             Ok(client) => client,
             Err(error) => panic!("can't connect: {error}"),
+        }
+    }
+
+    /// How connecting fails for good.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn failure(&self, options: OptionsBuilder) -> Failure {
+        match self.adapter.connect(told(options.build().expect("the scenario's options make sense"))) {
+            Err(ClientError::Offline(Offline::GaveUp(ConnectError { failure, .. }))) => failure,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it connected"),
         }
     }
 

@@ -198,8 +198,8 @@ impl Driver {
         .await
     }
 
-    /// Ready at the deadline, or when something is to be confirmed. The deadline moves with nearly every packet, mostly to a later time; the timer is then left
-    /// where it is, and moved on when it comes, which is cheaper.
+    /// Ready at the deadline, or when something is to be confirmed. The deadline moves with nearly every packet, mostly to a
+    /// later time; the timer is then left where it is, and moved on when it comes, which is cheaper.
     fn poll_sleep(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let confirm_at = match &self.link {
             Link::Up { confirm_at, .. } => *confirm_at,

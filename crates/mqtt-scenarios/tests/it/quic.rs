@@ -4,10 +4,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use mqtt_client_core::codec::{QoS, Version};
-use mqtt_client_core::{
-    ClientError, ConnectError, Failure, InvalidOptions, Offline, OptionsBuilder, TlsError, TlsOptions,
-    TlsVersion,
-};
+use mqtt_client_core::{Failure, InvalidOptions, OptionsBuilder, TlsError, TlsOptions, TlsVersion};
 use mqtt_scenarios::secrets::watch;
 use mqtt_scenarios::{Adapter, Authority, Blocking, Case, Client, Events, QuicServer, Tokio};
 use mqtt_testkit::{BrokerConfig, Server};
@@ -33,15 +30,6 @@ impl Bed {
     fn options<A: Adapter>(&self, case: &Case<A>, host: &str) -> OptionsBuilder {
         let url = format!("quic://{host}:{}", self.server.port());
         case.options(&url).tls(TlsOptions::new().ca(self.authority.pem()))
-    }
-}
-
-#[track_caller]
-fn failure<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> Failure {
-    match case.adapter.connect(options.build().unwrap()) {
-        Err(ClientError::Offline(Offline::GaveUp(ConnectError { failure, .. }))) => failure,
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("it connected"),
     }
 }
 
@@ -76,7 +64,7 @@ fn everything_is_carried_in_5_0() {
 fn whom_the_client_does_not_believe_is_told_as_over_tcp() {
     let case = Case::<Tokio>::start(Version::V5);
     let bed = Bed::start(&["mqtt"]);
-    let tls_error = |options| match failure(&case, options) {
+    let tls_error = |options| match case.failure(options) {
         Failure::Tls(error) => *error,
         other => panic!("{other}"),
     };
@@ -99,7 +87,7 @@ fn a_server_that_is_silent_is_left_at_the_deadline() {
     let url = format!("quic://{}", silent.local_addr().unwrap());
     let options = bed.options(&case, "127.0.0.1").url(&url).connect_timeout(Duration::from_millis(200));
     let began = Instant::now();
-    let failure = failure(&case, options);
+    let failure = case.failure(options);
     assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
@@ -108,7 +96,7 @@ fn a_server_that_is_silent_is_left_at_the_deadline() {
 fn what_can_not_be_is_refused() {
     let bed = Bed::start(&["mqtt"]);
     let case = Case::<Blocking>::start(Version::V5);
-    let failed = failure(&case, bed.options(&case, "127.0.0.1"));
+    let failed = case.failure(bed.options(&case, "127.0.0.1"));
     assert!(failed.to_string().contains("mqtt-blocking has no QUIC"), "{failed}");
 
     let case = Case::<Tokio>::start(Version::V5);
@@ -116,6 +104,6 @@ fn what_can_not_be_is_refused() {
     assert!(matches!(proxied, Err(InvalidOptions::Option { option: "proxy", .. })));
     // QUIC is sealed with TLS 1.3.
     let old = TlsOptions::new().ca(bed.authority.pem()).only(TlsVersion::Tls12);
-    let failed = failure(&case, bed.options(&case, "127.0.0.1").tls(old));
+    let failed = case.failure(bed.options(&case, "127.0.0.1").tls(old));
     assert!(matches!(failed, Failure::Tls(_)) && failed.to_string().contains("1.3"), "{failed}");
 }

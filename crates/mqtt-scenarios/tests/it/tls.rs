@@ -9,8 +9,7 @@ use std::time::Duration;
 use std::{env, thread};
 
 use mqtt_client_core::{
-    ClientError, ConnectError, Endpoint, Failure, InvalidOptions, Offline, Options, OptionsBuilder, TlsError,
-    TlsOptions, TlsVersion,
+    Endpoint, Failure, InvalidOptions, Options, OptionsBuilder, TlsError, TlsOptions, TlsVersion,
 };
 use mqtt_scenarios::{Adapter, Authority, Case, Certified, Client, PATIENCE, Way, Ways};
 use rustls::pki_types::CertificateDer;
@@ -28,19 +27,9 @@ scenarios!(
     keys_are_logged_on_request_alone,
 );
 
-/// How a connection with these options fails.
-#[track_caller]
-fn failure<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> Failure {
-    match case.adapter.connect(options.build().unwrap()) {
-        Err(ClientError::Offline(Offline::GaveUp(ConnectError { failure, .. }))) => failure,
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("it connected"),
-    }
-}
-
 #[track_caller]
 fn tls_error<A: Adapter>(case: &Case<A>, options: OptionsBuilder) -> TlsError {
-    match failure(case, options) {
+    match case.failure(options) {
         Failure::Tls(error) => *error,
         other => panic!("{other}"),
     }
@@ -116,13 +105,13 @@ fn each_fault_is_told_for_what_it_is<A: Adapter>(case: &Case<A>) {
     let error = tls_error(case, case.options(&url).tls(TlsOptions::new().ca_file("/nowhere/ca.pem")));
     assert!(matches!(&error, TlsError::File { .. }), "{error}");
 
-    match failure(case, case.options(&url.replace("mqtts:", "mqtt:"))) {
+    match case.failure(case.options(&url.replace("mqtts:", "mqtt:"))) {
         // OpenSSL of mosquitto 2.0.11 hangs up without a word; rustls sends an alert.
         told @ Failure::HungUp { plain: true } => assert!(told.to_string().contains("mqtts://"), "{told}"),
         other => panic!("{other}"),
     }
     let port = accepting(ways.authority().certify(&["localhost"]).server(&[]));
-    assert!(matches!(failure(case, case.options(&format!("mqtt://localhost:{port}"))), Failure::TlsExpected));
+    assert!(matches!(case.failure(case.options(&format!("mqtt://localhost:{port}"))), Failure::TlsExpected));
 }
 
 /// The scheme decides, and nothing contradicts it.

@@ -79,8 +79,7 @@ async fn open(address: SocketAddr, options: TcpOptions) -> io::Result<Socket> {
     Ok(Socket::Tcp(stream))
 }
 
-/// Has the system confirm at once what it has received. It would wait up to 40 ms for something to send along, and a peer
-/// that gathers small packets while others are unconfirmed (Nagle's algorithm, which mosquitto leaves on) waits with it.
+/// Has the system confirm at once what it has received; why and when, [`Confirming`](mqtt_client_core::Confirming) says.
 pub(super) fn confirm(stream: &TcpStream) {
     // A system that can't loses time, nothing else.
     #[cfg(target_os = "linux")]
