@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::codec::ReasonCode;
+use crate::codec::{AckProperties, ReasonCode};
 use crate::session::InboundPublish;
 use crate::shared::Shared;
 use crate::slots::Tag;
@@ -45,6 +45,25 @@ pub enum Acknowledge {
     OnReceipt,
 }
 
+/// What a reader says to a message, if that is more than that it has it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reason: ReasonCode,
+    pub(crate) properties: AckProperties,
+}
+
+impl Answer {
+    /// None for the plain acknowledgement, which nearly all are.
+    pub(crate) fn of(reason: ReasonCode, properties: AckProperties) -> Option<Box<Self>> {
+        let is_plain = reason == ReasonCode::Success && properties.is_empty();
+        (!is_plain).then(|| Box::new(Answer { reason, properties }))
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.reason.is_error()
+    }
+}
+
 /// The right to answer one message, on behalf of one stream. Dropped unanswered, it hands the message back.
 pub(crate) struct Unanswered {
     shared: Arc<Shared>,
@@ -60,10 +79,10 @@ impl Unanswered {
     }
 
     /// Answers; false if that was done before.
-    pub(crate) fn answer(&self, reason: ReasonCode) -> bool {
+    pub(crate) fn answer(&self, answer: Option<Box<Answer>>) -> bool {
         let first = !self.answered.swap(true, Ordering::AcqRel);
         if first {
-            self.shared.run(|core| core.answer(self.share, reason));
+            self.shared.run(|core| core.answer(self.share, answer));
         }
         first
     }

@@ -172,8 +172,8 @@ pub mod exports {
     #[cfg(feature = "websocket")]
     pub use crate::WebSocketError;
     pub use crate::codec::{
-        Disconnect, PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, Text, TopicFilter,
-        Version, WillProperties,
+        AckProperties, Disconnect, PacketKind, PublishProperties, QoS, ReasonCode, RetainHandling, Text,
+        TopicFilter, Version, WillProperties,
     };
     pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::acknowledge::Unanswered;
-use crate::codec::{PacketId, Publish, PublishPropertiesRef, QoS, ReasonCode};
+use crate::acknowledge::{Answer, Unanswered};
+use crate::codec::{AckProperties, PacketId, Publish, PublishPropertiesRef, QoS, ReasonCode};
 use crate::session::InboundPublish;
 
 /// A message that was received.
@@ -97,17 +97,38 @@ impl Message {
     /// False, and nothing happens, if there is nothing to acknowledge: at QoS 0, on any other stream, or the second time.
     /// After a reconnect, it answers the broker's repetition of the message.
     pub fn acknowledge(&self) -> bool {
-        self.answer(ReasonCode::Success)
+        self.acknowledge_with(AckProperties::new())
+    }
+
+    /// The same with a reason string and user properties for the broker (5.0). What would make the packet larger than the broker
+    /// takes is left out, and so is all of it in 3.1.1, which has no properties. A [store](crate::OptionsBuilder::store) does not
+    /// keep them.
+    pub fn acknowledge_with(&self, properties: AckProperties) -> bool {
+        self.answer(ReasonCode::Success, properties)
     }
 
     /// Refuses it instead: in 5.0 the broker is told the reason, which is 0x80 or above, and does not send it again; 3.1.1
     /// knows no refusal and hears an acknowledgement. The result is that of [`acknowledge`](Self::acknowledge).
     pub fn refuse(&self, reason: ReasonCode) -> bool {
-        self.answer(if reason.is_error() { reason } else { ReasonCode::UnspecifiedError })
+        self.refuse_with(reason, AckProperties::new())
     }
 
-    fn answer(&self, reason: ReasonCode) -> bool {
-        self.unanswered.as_ref().is_some_and(|unanswered| unanswered.answer(reason))
+    /// The same with words for it: see [`acknowledge_with`](Self::acknowledge_with).
+    ///
+    /// ```
+    /// use mqtt_client_core::Message;
+    /// use mqtt_client_core::codec::{AckProperties, ReasonCode, Text};
+    ///
+    /// fn reject(message: &Message, why: &Text) -> bool {
+    ///     message.refuse_with(ReasonCode::PayloadFormatInvalid, AckProperties::new().with_reason_string(why))
+    /// }
+    /// ```
+    pub fn refuse_with(&self, reason: ReasonCode, properties: AckProperties) -> bool {
+        self.answer(if reason.is_error() { reason } else { ReasonCode::UnspecifiedError }, properties)
+    }
+
+    fn answer(&self, reason: ReasonCode, properties: AckProperties) -> bool {
+        self.unanswered.as_ref().is_some_and(|unanswered| unanswered.answer(Answer::of(reason, properties)))
     }
 
     /// The PUBLISH packet in its parts, as it would be without topic aliases; they share the message's buffer.

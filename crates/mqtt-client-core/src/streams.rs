@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::codec::{QoS, ReasonCode};
+use crate::acknowledge::Answer;
+use crate::codec::QoS;
 use crate::effects::{Effects, park};
 use crate::lending::{Lent, Loan, Reading};
 use crate::session::{Inbound, InboundPublish, Timestamp, Token};
@@ -86,12 +87,12 @@ struct Owed {
     token: Token,
     /// How many shares are held.
     shares: usize,
-    /// The first refusal, if one of the streams refused.
-    reason: ReasonCode,
+    /// The first refusal, if one of the streams refused; else the first answer that says something.
+    answer: Option<Box<Answer>>,
 }
 
 /// An acknowledgement that is due: every stream has done with the message.
-pub(crate) type Due = (Token, ReasonCode);
+pub(crate) type Due = (Token, Option<Box<Answer>>);
 
 /// A message that a stream hands over.
 #[derive(Debug)]
@@ -154,7 +155,7 @@ impl Streams {
         let queued = closed.queue.into_iter().map(|queued| (queued.publish, queued.cost, queued.owed));
         for (publish, cost, owed) in lent.chain(queued) {
             self.budget.release(cost);
-            if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, ReasonCode::Success)) {
+            if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, None)) {
                 self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
             }
         }
@@ -194,9 +195,7 @@ impl Streams {
         effects: &mut Effects,
     ) -> Option<Due> {
         let Inbound { publish, token } = inbound;
-        let owed = token.map(|token| {
-            self.owed.insert(Owed { token, shares: targets.len(), reason: ReasonCode::Success })
-        });
+        let owed = token.map(|token| self.owed.insert(Owed { token, shares: targets.len(), answer: None }));
         let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
         let delivery = Delivery { cost: cost_of(&publish), publish, owed, piece: self.piece };
@@ -210,7 +209,7 @@ impl Streams {
     fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
         let capacity = self.capacity;
         let Some(stream) = self.streams.get_mut(target) else {
-            return self.settle(delivery.owed?, ReasonCode::Success);
+            return self.settle(delivery.owed?, None);
         };
         if delivery.is_qos0() {
             if stream.qos0 >= capacity && stream.overflow == Qos0Overflow::DropNewest {
@@ -240,7 +239,7 @@ impl Streams {
         self.budget.charge(delivery.cost);
         stream.queue.push_back(delivery);
         effects.wake(&mut stream.waker);
-        self.settle(share?, ReasonCode::Success)
+        self.settle(share?, None)
     }
 
     /// The next message of a stream, and the acknowledgement that is due with it, if this was its last stream.
@@ -266,7 +265,7 @@ impl Streams {
         Poll::Ready(match owed {
             Some(share) if by_hand => (Handed { publish, share: Some(share), delivery_id }, None),
             Some(share) => {
-                let due = self.settle(share, ReasonCode::Success);
+                let due = self.settle(share, None);
                 (Handed { publish, share: None, delivery_id }, due)
             }
             None => (Handed { publish, share: None, delivery_id }, None),
@@ -314,7 +313,7 @@ impl Streams {
             self.streams.get_mut(tag).and_then(|stream| stream.loan.next_taken())
         {
             self.budget.release(cost);
-            due.extend(share.and_then(|share| self.settle(share, ReasonCode::Success)));
+            due.extend(share.and_then(|share| self.settle(share, None)));
         }
     }
 
@@ -340,23 +339,25 @@ impl Streams {
             let piece = stream.queue.front().map_or(self.piece, |oldest| oldest.piece);
             stream.queue.push_front(Delivery { publish, cost, owed: Some(share), piece });
             effects.wake(&mut stream.waker);
-        } else if let Some((token, _)) = self.settle(share, ReasonCode::Success) {
+        } else if let Some((token, _)) = self.settle(share, None) {
             self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
         }
     }
 
     /// One stream has done with a message; the acknowledgement, when that was the last one.
-    pub(crate) fn settle(&mut self, share: Share, reason: ReasonCode) -> Option<Due> {
+    pub(crate) fn settle(&mut self, share: Share, answer: Option<Box<Answer>>) -> Option<Due> {
         let owed = self.owed.get_mut(share)?;
         owed.shares -= 1;
-        if reason.is_error() && !owed.reason.is_error() {
-            owed.reason = reason;
+        if let Some(answer) = answer
+            && owed.answer.as_ref().is_none_or(|first| answer.is_refusal() && !first.is_refusal())
+        {
+            owed.answer = Some(answer);
         }
         if owed.shares > 0 {
             return None;
         }
-        let Owed { token, reason, .. } = self.owed.remove(share);
-        Some((token, reason))
+        let Owed { token, answer, .. } = self.owed.remove(share);
+        Some((token, answer))
     }
 
     /// Keeps a message that no stream matches, for one that may come.

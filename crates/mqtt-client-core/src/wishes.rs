@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use crate::acknowledge::Answer;
 use crate::client::any_granted;
 use crate::codec::{
     Disconnect, PacketId, Publish, QoS, ReasonCode, SubscribeFilter, SubscribeProperties, TopicFilter,
@@ -197,8 +198,8 @@ impl Core {
     }
 
     /// A reader's answer to a message that was left to it.
-    pub(crate) fn answer(&mut self, share: Share, reason: ReasonCode) {
-        let due = self.streams.settle(share, reason);
+    pub(crate) fn answer(&mut self, share: Share, answer: Option<Box<Answer>>) {
+        let due = self.streams.settle(share, answer);
         self.settle(due);
     }
 
@@ -394,8 +395,11 @@ impl Core {
 
     /// Acknowledges what all streams have done with.
     pub(crate) fn settle(&mut self, due: Option<Due>) {
-        if let Some((token, reason)) = due {
-            self.session.acknowledge(token, reason);
+        if let Some((token, answer)) = due {
+            match answer {
+                None => self.session.acknowledge(token, ReasonCode::Success),
+                Some(answer) => self.session.acknowledge_with(token, answer.reason, answer.properties),
+            };
             self.attend();
         }
     }

@@ -69,10 +69,19 @@ impl Peer {
     /// When none comes, or no CONNECT on it.
     #[track_caller]
     pub fn welcome(&self, version: Version) -> PeerLink {
+        self.welcome_with(version, &Connack::new(false, ReasonCode::Success))
+    }
+
+    /// The same with a CONNACK of one's own.
+    ///
+    /// # Panics
+    /// When no connection comes, or no CONNECT on it.
+    #[track_caller]
+    pub fn welcome_with(&self, version: Version, connack: &Connack) -> PeerLink {
         let mut link = self.accept(version);
         let packet = link.packet();
         assert!(matches!(packet, Packet::Connect(_)), "expected CONNECT: {packet:?}");
-        link.send(&Connack::new(false, ReasonCode::Success).into());
+        link.send(&connack.clone().into());
         link
     }
 }

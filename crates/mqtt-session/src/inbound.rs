@@ -12,9 +12,9 @@
 
 mod records;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 
-use mqtt_codec::{AckKind, PacketId, PacketKind, QoS, ReasonCode, Side};
+use mqtt_codec::{AckKind, AckProperties, PacketId, PacketKind, QoS, ReasonCode, Side};
 
 use crate::ids::IdTable;
 use crate::news::News;
@@ -55,6 +55,8 @@ pub(crate) struct InboundFlows {
     open: usize,
     /// Messages of this connection whose delivery ids the store has yet to keep, in order.
     unstored: VecDeque<(Inbound, Batch)>,
+    /// What the application adds to its answers, until their flows end. Few have anything.
+    explanations: BTreeMap<PacketId, AckProperties>,
 }
 
 /// One message, from its PUBLISH to our last word.
@@ -177,7 +179,13 @@ impl AckOrder {
 
 impl InboundFlows {
     pub(crate) const fn new() -> Self {
-        Self { flows: IdTable::new(), next_serial: 0, open: 0, unstored: VecDeque::new() }
+        Self {
+            flows: IdTable::new(),
+            next_serial: 0,
+            open: 0,
+            unstored: VecDeque::new(),
+            explanations: BTreeMap::new(),
+        }
     }
 
     /// How many messages the application has yet to acknowledge.
@@ -191,6 +199,7 @@ impl InboundFlows {
             news.journal.touch(Key::Received(packet_id));
         }
         self.flows = IdTable::new();
+        self.explanations = BTreeMap::new();
         self.open = 0;
     }
 
@@ -285,6 +294,11 @@ impl InboundFlows {
         Some(flow.qos)
     }
 
+    /// The answer that the application has just given says more than its reason.
+    pub(crate) fn explain(&mut self, token: Token, properties: AckProperties) {
+        self.explanations.insert(token.packet_id, properties);
+    }
+
     /// Answers a message of QoS 1 whose turn it is now with success, and those that have waited for it. False if that is
     /// not the case at hand: then [`answer`](Self::answer) and [`answer_in_turn`](Self::answer_in_turn) go the long way.
     #[inline]
@@ -332,15 +346,23 @@ impl InboundFlows {
                 if !news.journal.is_stored(flow.batch) {
                     return;
                 }
-                if qos == QoS::AtLeastOnce || reason.is_error() {
-                    self.remove(packet_id, order, news);
-                } else if order.record(flow) {
+                let ends = qos == QoS::AtLeastOnce || reason.is_error();
+                if !ends {
+                    if !order.record(flow) {
+                        return;
+                    }
                     flow.queued = false;
-                } else {
-                    return;
                 }
                 let kind = if qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
-                wire.stage_ack(kind, packet_id, reason, news);
+                match self.explanations.get(&packet_id) {
+                    None => wire.stage_ack(kind, packet_id, reason, news),
+                    Some(properties) => {
+                        wire.stage_explained_ack(kind, packet_id, reason, properties.clone(), news);
+                    }
+                }
+                if ends {
+                    self.remove(packet_id, order, news);
+                }
             }
             order.queue(qos).pop_front();
         }
@@ -469,6 +491,9 @@ impl InboundFlows {
         }
         order.discharge(ended);
         self.open -= usize::from(ended.was_open);
+        if !self.explanations.is_empty() {
+            self.explanations.remove(&packet_id);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::BytesMut;
-use mqtt_codec::{Connect, PacketId, Publish, QoS, ReasonCode};
+use mqtt_codec::{AckProperties, Connect, PacketId, Publish, QoS, ReasonCode};
 
 use crate::connection::{Connection, Kept};
 use crate::handshake;
@@ -338,9 +338,21 @@ impl Session {
             return true;
         }
         let Some(qos) = self.kept.inbound.answer(token, reason, &mut self.news) else { return false };
-        if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
-            self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);
+        self.answer_in_turn(qos);
+        true
+    }
+
+    /// As [`acknowledge`](Self::acknowledge), with a reason string and user properties (5.0), which go with each PUBACK or
+    /// PUBREC of this message. What would make the packet larger than the server takes is left out: the user properties,
+    /// and then the reason string. 3.1.1 has no properties, and they are no part of a [snapshot](Self::snapshot) or a
+    /// store: they explain, and nothing relies on them.
+    pub fn acknowledge_with(&mut self, token: Token, reason: ReasonCode, properties: AckProperties) -> bool {
+        let reason = expressible(self.config.version, reason);
+        let Some(qos) = self.kept.inbound.answer(token, reason, &mut self.news) else { return false };
+        if !properties.is_empty() {
+            self.kept.inbound.explain(token, properties);
         }
+        self.answer_in_turn(qos);
         true
     }
 
@@ -420,6 +432,14 @@ impl Session {
 }
 
 impl Session {
+    /// Sends the acknowledgements whose turn it is.
+    #[inline]
+    fn answer_in_turn(&mut self, qos: QoS) {
+        if let Some(Connection { ack_order, wire, .. }) = &mut self.connection {
+            self.kept.inbound.answer_in_turn(qos, ack_order, wire, &mut self.news);
+        }
+    }
+
     fn ready(&self) -> Option<&Connection> {
         self.connection.as_ref().filter(|connection| connection.phase() == Phase::Ready)
     }

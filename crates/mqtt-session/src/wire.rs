@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use mqtt_codec::{Ack, AckKind, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, Version};
+use mqtt_codec::{
+    Ack, AckKind, AckProperties, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, Version,
+};
 
 use crate::batch;
 use crate::news::News;
@@ -43,7 +45,7 @@ pub(crate) struct Wire {
     /// By which aliases the server knows topics.
     aliases: OutboundAliases,
     /// The largest packet that the server takes.
-    max_packet_size: usize,
+    max_packet_size: u32,
 }
 
 impl Wire {
@@ -66,7 +68,7 @@ impl Wire {
     /// From now on publishes may go out with topic aliases, as many as the server takes and `maximum` allows.
     pub(crate) fn allow_aliases(&mut self, maximum: u16, limits: &Limits) {
         self.aliases = OutboundAliases::new(maximum.min(limits.topic_alias_maximum));
-        self.max_packet_size = limits.maximum_packet_size as usize;
+        self.max_packet_size = limits.maximum_packet_size;
     }
 
     /// Whether publishes may go out with topic aliases, so that they have to be encoded in the order of sending.
@@ -141,6 +143,25 @@ impl Wire {
             return self.stage_success(kind, packet_id, news);
         }
         let ack = Ack::new(kind, packet_id).with_reason(reason);
+        self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
+    }
+
+    /// Stages an acknowledgement that says more than its reason, as far as the version has words for it and the server takes
+    /// packets of that size [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3].
+    #[cold]
+    pub(crate) fn stage_explained_ack(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        properties: AckProperties,
+        news: &mut News,
+    ) {
+        let version = self.version;
+        let mut ack = Ack { properties, ..Ack::new(kind, packet_id).with_reason(reason) };
+        if !ack.fit_within(self.max_packet_size, version).unwrap_or(false) {
+            ack.properties = AckProperties::new();
+        }
         self.stage_with(kind.into(), Some(packet_id), news, |staged| ack.encode(version, staged));
     }
 
@@ -297,7 +318,7 @@ impl Wire {
     fn name(&mut self, publish: &Publish) -> Naming {
         let (version, limit) = (self.version, self.max_packet_size);
         self.aliases.choose(publish.topic.as_bytes(), |alias| {
-            publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= limit)
+            publish.setting_alias(alias).encoded_len(version).is_ok_and(|len| len <= limit as usize)
         })
     }
 

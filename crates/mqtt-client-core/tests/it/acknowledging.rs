@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, Version};
+use mqtt_client_core::codec::{
+    Ack, AckKind, AckProperties, PacketId, PacketKind, QoS, ReasonCode, Text, Version,
+};
+use mqtt_client_core::session::Direction;
 use mqtt_client_core::{Acknowledge, Message, Options, OptionsBuilder, SESSION_NEVER_EXPIRES, Subscription};
-use mqtt_testkit::Fault;
+use mqtt_testkit::{Fault, LogEntry};
 
 use crate::rig::Rig;
 
@@ -91,6 +94,73 @@ fn a_refusal_reaches_the_broker_in_5_0_and_is_an_acknowledgement_in_3_1_1() {
             assert_eq!(rig.dials.len(), 1, "{version} {kind}: the connection is none the worse");
         }
     }
+}
+
+/// How long the acknowledgements were that the broker got, in their order.
+fn acknowledgements(rig: &Rig) -> Vec<usize> {
+    let is_ours = |entry: &&LogEntry| {
+        entry.packet.direction == Direction::Inbound
+            && matches!(entry.packet.kind, PacketKind::Puback | PacketKind::Pubrec)
+    };
+    rig.broker.log().filter(is_ours).map(|entry| entry.packet.len).collect()
+}
+
+#[test]
+fn an_answer_says_to_the_broker_what_the_reader_adds() {
+    let text = Text::from_static("no such room").expect("text");
+    let properties = AckProperties::new().with_reason_string(&text).with_user_property(&text, &text);
+    for (qos, kind) in [(QoS::AtLeastOnce, AckKind::Puback), (QoS::ExactlyOnce, AckKind::Pubrec)] {
+        let mut rig = Rig::connected(Options::builder());
+        let mut stream = subscribe(&mut rig, "a", Acknowledge::ByHand);
+        for _ in 0..3 {
+            rig.publish("a", "x", qos);
+        }
+        let [first, second, third] = [0; 3].map(|_| rig.next(&mut stream).expect("a message"));
+        assert!(first.refuse_with(ReasonCode::NotAuthorized, properties.clone()));
+        assert!(!first.acknowledge_with(properties.clone()), "answered");
+        assert!(second.acknowledge_with(properties.clone()));
+        assert!(third.refuse(ReasonCode::NotAuthorized));
+        rig.settle();
+        let ack = Ack::new(kind, PacketId::MIN);
+        let expected = [
+            Ack { properties: properties.clone(), ..ack.clone().with_reason(ReasonCode::NotAuthorized) },
+            Ack { properties: properties.clone(), ..ack.clone() },
+            ack.with_reason(ReasonCode::NotAuthorized),
+        ];
+        let expected = expected.map(|ack| ack.encoded_len(Version::V5).expect("a packet of 5.0"));
+        assert_eq!(acknowledgements(&rig), expected, "{qos:?}");
+    }
+}
+
+/// The broker gets one answer: the first refusal, else the first that says something.
+#[test]
+fn of_several_streams_the_first_refusal_answers() {
+    type Answer = fn(&Message, AckProperties) -> bool;
+    let acknowledge: Answer = |message, _| message.acknowledge();
+    let explain: Answer = |message, properties| message.acknowledge_with(properties);
+    let refuse: Answer =
+        |message, properties| message.refuse_with(ReasonCode::ImplementationSpecificError, properties);
+    let check = |answers: [Answer; 3], expected: usize| {
+        let mut rig = Rig::connected(Options::builder().version(Version::V5));
+        let mut streams = ["a/+", "+/b", "#"].map(|filter| subscribe(&mut rig, filter, Acknowledge::ByHand));
+        rig.publish("a/b", "x", QoS::AtLeastOnce);
+        let mut copies = Vec::new();
+        for stream in &mut streams {
+            copies.extend(std::iter::from_fn(|| rig.ready(stream)));
+        }
+        for ((answer, copy), words) in answers.iter().zip(&copies).zip(["1", "two", "three"]) {
+            let words = Text::new(words).expect("text");
+            assert!(answer(copy, AckProperties::new().with_reason_string(&words)));
+        }
+        rig.settle();
+        assert_eq!(acknowledgements(&rig), [expected]);
+    };
+    // 4 bytes for success without a word; with words the reason code, a length, and 3 bytes before them.
+    check([acknowledge, acknowledge, acknowledge], 4);
+    check([acknowledge, explain, explain], 9 + 3);
+    check([explain, refuse, refuse], 9 + 3);
+    check([acknowledge, explain, refuse], 9 + 5);
+    check([refuse, explain, acknowledge], 9 + 1);
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! What goes with the packets that are no messages: user properties out, the broker's own words in.
 
 use mqtt_client_core::codec::{
-    Ack, AckKind, AckProperties, Disconnect, Packet, QoS, ReasonCode, Suback, SubackProperties,
-    SubscribeProperties, Text, Unsuback, UnsubackProperties, UnsubscribeProperties, Version,
+    Ack, AckKind, AckProperties, Connack, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, Suback,
+    SubackProperties, SubscribeProperties, Text, TopicName, Unsuback, UnsubackProperties,
+    UnsubscribeProperties, Version,
 };
-use mqtt_client_core::{Delivered, FilterRefused, PublishError, SubscribeError};
+use mqtt_client_core::{Acknowledge, Delivered, FilterRefused, PublishError, SubscribeError};
 use mqtt_scenarios::{Adapter, Bed, Case, Client, Peer, PeerLink, Subscription};
 
-scenarios!(what_3_1_1_can_not_say_is_refused_by_name,);
+scenarios!(what_3_1_1_can_not_say_is_refused_by_name, an_answer_by_hand_is_explained_where_that_can_be_said,);
 
 scenarios!(only 5.0:
     user_properties_go_with_subscribe_unsubscribe_and_disconnect,
     what_the_broker_adds_to_its_answers_is_told,
     a_subscription_made_again_has_its_user_properties,
+    an_answer_by_hand_is_explained_as_far_as_the_broker_has_room,
 );
 
 fn text(text: &str) -> Text {
@@ -64,15 +66,36 @@ fn answer_publish(link: &mut PeerLink, reason: ReasonCode, properties: AckProper
 
 /// A client, and a server played by hand that has accepted it.
 fn pair<A: Adapter>(case: &Case<A>) -> (A::Client, Peer, PeerLink) {
+    pair_with(case, &Connack::new(false, ReasonCode::Success))
+}
+
+/// The same with a CONNACK of one's own.
+fn pair_with<A: Adapter>(case: &Case<A>, connack: &Connack) -> (A::Client, Peer, PeerLink) {
     let peer = Peer::listen();
     let client = case.client(case.options(&peer.url()));
     let link = std::thread::scope(|scope| {
         let connecting = scope.spawn(|| client.connect().map(drop));
-        let link = peer.welcome(case.version);
+        let link = peer.welcome_with(case.version, connack);
         connecting.join().unwrap().unwrap();
         link
     });
     (client, peer, link)
+}
+
+/// A subscription whose messages are answered by hand.
+#[track_caller]
+fn subscribe_by_hand<C: Client>(client: &C, link: &mut PeerLink) -> C::Subscription {
+    std::thread::scope(|scope| {
+        let subscribing =
+            scope.spawn(|| client.subscribe_with("a", |builder| builder.acknowledge(Acknowledge::ByHand)));
+        answer_subscribe(link, ReasonCode::GrantedQoS2, SubackProperties::new());
+        subscribing.join().unwrap().unwrap()
+    })
+}
+
+fn message(packet_id: u16, qos: QoS) -> Packet {
+    let (topic, packet_id) = (TopicName::new("a").unwrap(), PacketId::new(packet_id));
+    Publish { qos, packet_id, ..Publish::new(topic, "x") }.into()
 }
 
 fn user_properties_go_with_subscribe_unsubscribe_and_disconnect<A: Adapter>(case: &Case<A>) {
@@ -199,4 +222,54 @@ fn what_3_1_1_can_not_say_is_refused_by_name<A: Adapter>(case: &Case<A>) {
         }
     }
     assert!(client.is_connected(), "nothing happened");
+}
+
+/// In 3.1.1 it is an acknowledgement like any other.
+fn an_answer_by_hand_is_explained_where_that_can_be_said<A: Adapter>(case: &Case<A>) {
+    let (client, _peer, mut link) = pair(case);
+    let mut messages = subscribe_by_hand(&client, &mut link);
+    let properties = AckProperties::new()
+        .with_reason_string(&text("no such shelf"))
+        .with_user_property(&text("shelf"), &text("17"));
+    for (number, qos, kind) in
+        [(1, QoS::AtLeastOnce, AckKind::Puback), (2, QoS::ExactlyOnce, AckKind::Pubrec)]
+    {
+        for (number, reason) in [(number, ReasonCode::QuotaExceeded), (number + 2, ReasonCode::Success)] {
+            link.send(&message(number, qos));
+            let message = messages.message();
+            let answered = match reason {
+                ReasonCode::Success => message.acknowledge_with(properties.clone()),
+                reason => message.refuse_with(reason, properties.clone()),
+            };
+            assert!(answered && !message.acknowledge());
+            let ack = Ack::new(kind, PacketId::new(number).unwrap());
+            let expected = match case.version {
+                Version::V5 => Ack { properties: properties.clone(), ..ack.with_reason(reason) },
+                Version::V311 => ack,
+            };
+            assert_eq!(link.packet(), expected.into());
+        }
+    }
+}
+
+// [5.0 MQTT-3.4.2-2] [5.0 MQTT-3.4.2-3]
+fn an_answer_by_hand_is_explained_as_far_as_the_broker_has_room<A: Adapter>(case: &Case<A>) {
+    let mut connack = Connack::new(false, ReasonCode::Success);
+    connack.properties.set_maximum_packet_size(30.try_into().unwrap());
+    let (client, _peer, mut link) = pair_with(case, &connack);
+    let mut messages = subscribe_by_hand(&client, &mut link);
+    let short = AckProperties::new().with_reason_string(&text("no such shelf"));
+    let long = AckProperties::new().with_reason_string(&text("there never was a shelf of that number"));
+    let (name, value) = (text("shelf"), text("17"));
+    for (number, explanation, left) in [
+        (1, short.clone(), short.clone()),
+        (2, short.clone().with_user_property(&name, &value), short),
+        (3, long.with_user_property(&name, &value), AckProperties::new()),
+    ] {
+        link.send(&message(number, QoS::AtLeastOnce));
+        assert!(messages.message().refuse_with(ReasonCode::QuotaExceeded, explanation));
+        let ack = Ack::new(AckKind::Puback, PacketId::new(number).unwrap());
+        let expected = Ack { properties: left, ..ack.with_reason(ReasonCode::QuotaExceeded) };
+        assert_eq!(link.packet(), expected.into());
+    }
 }

@@ -154,10 +154,9 @@ fn a_disconnect_whose_explanation_exceeds_the_maximum_size_is_refused() {
     rig.submit(Command::Disconnect(Disconnect::new(ReasonCode::Success))).unwrap();
 }
 
-// [5.0 MQTT-3.4.2-2] [5.0 MQTT-3.4.2-3] [5.0 MQTT-3.5.2-2] [5.0 MQTT-3.5.2-3] [5.0 MQTT-3.6.2-2] [5.0 MQTT-3.6.2-3]
-// [5.0 MQTT-3.7.2-2] [5.0 MQTT-3.7.2-3]
+// [5.0 MQTT-3.6.2-2] [5.0 MQTT-3.6.2-3] [5.0 MQTT-3.7.2-2] [5.0 MQTT-3.7.2-3]
 #[test]
-fn acknowledgements_explain_nothing_and_so_fit_a_small_maximum_size() {
+fn acknowledgements_explain_nothing_by_themselves_and_so_fit_a_small_maximum_size() {
     let mut rig = limited(|properties| properties.set_maximum_packet_size(5.try_into().unwrap()));
     rig.peer_ok(publish(1, AtLeastOnce, 1));
     rig.peer_ok(publish(2, ExactlyOnce, 2));

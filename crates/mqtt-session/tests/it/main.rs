@@ -9,6 +9,7 @@ mod crash;
 mod disk;
 mod durable;
 mod expiry;
+mod explaining;
 mod inbound;
 mod keep_alive;
 mod limits;
