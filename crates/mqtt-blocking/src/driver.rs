@@ -101,7 +101,7 @@ struct Socket {
 
 impl Driver {
     fn run(mut self) {
-        self.core.handle_wall_clock(self.now(), wall_clock());
+        self.core.handle_wall_clock(self.now(), SystemTime::now());
         let mut looked = true;
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
@@ -118,7 +118,7 @@ impl Driver {
                     }
                     if deadline.is_some_and(|deadline| deadline <= self.now()) {
                         self.core.handle_timeout(self.now());
-                        self.core.handle_wall_clock(self.now(), wall_clock());
+                        self.core.handle_wall_clock(self.now(), SystemTime::now());
                     }
                 }
                 Duty::Resume => self.parse(),
@@ -354,9 +354,4 @@ impl Driver {
         self.output.clear();
         self.core.handle_closed(self.now(), failure);
     }
-}
-
-/// One that is set to before 1970 says nothing; neither does it tell of a machine's sleep.
-fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

@@ -28,7 +28,7 @@ use crate::suspend::SuspendWatch;
 use crate::wishes::PingSlot;
 use crate::{Attempt, AuthOutcome, Duty, Event, Failure, FilterAnswer, Options, ProviderError};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long reading may pause for a stream whose QoS 0 queue is full.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -251,7 +251,7 @@ impl Core {
         self.pump();
     }
 
-    pub(crate) fn handle_wall_clock(&mut self, now: Timestamp, wall: Duration) {
+    pub(crate) fn handle_wall_clock(&mut self, now: Timestamp, wall: SystemTime) {
         self.facts(now);
         if self.suspend.look(now, wall) {
             self.check_link();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use bytes::BytesMut;
 
@@ -116,10 +116,10 @@ impl Driver {
         self.run(|core| core.handle_timeout(now));
     }
 
-    /// What the wall clock shows, as the time since the Unix epoch. To be told once at the start and then with each
-    /// [`handle_timeout`](Self::handle_timeout): when it has run ahead of `now` the machine has slept, and the link is checked,
-    /// or tried again, at once. A driver whose `now` goes on in a machine's sleep has no need of it.
-    pub fn handle_wall_clock(&mut self, now: Timestamp, wall: Duration) {
+    /// What the wall clock shows. To be told once at the start and then with each [`handle_timeout`](Self::handle_timeout): when
+    /// it has run ahead of `now` the machine has slept, and the link is checked, or tried again, at once. A driver whose `now`
+    /// goes on in a machine's sleep has no need of it.
+    pub fn handle_wall_clock(&mut self, now: Timestamp, wall: SystemTime) {
         self.run(|core| core.handle_wall_clock(now, wall));
     }
 

@@ -3,7 +3,7 @@
 //! The clock that drivers measure time with stands still while a machine is suspended (Linux, macOS), and with it every
 //! deadline: a link that died in its sleep would look alive until the next ping. The wall clock goes on.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::session::Timestamp;
 
@@ -16,15 +16,15 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Compares the clocks now and then. Does nothing until it is first told the wall clock's time.
 #[derive(Debug, Default)]
 pub(crate) struct SuspendWatch {
-    last: Option<(Timestamp, Duration)>,
+    last: Option<(Timestamp, SystemTime)>,
 }
 
 impl SuspendWatch {
-    /// Whether the machine has slept since the last look. `wall`: the wall clock's time since any fixed moment. A clock that
-    /// somebody has set forward looks the same; one that was set back does not.
-    pub(crate) fn look(&mut self, now: Timestamp, wall: Duration) -> bool {
+    /// Whether the machine has slept since the last look. `wall`: what the wall clock shows. One that somebody has set forward
+    /// looks the same; one that was set back does not.
+    pub(crate) fn look(&mut self, now: Timestamp, wall: SystemTime) -> bool {
         let Some((then, wall_then)) = self.last.replace((now, wall)) else { return false };
-        wall.saturating_sub(wall_then) > now.saturating_since(then) + SLEPT
+        wall.duration_since(wall_then).unwrap_or_default() > now.saturating_since(then) + SLEPT
     }
 
     /// When to look again.
@@ -41,7 +41,8 @@ mod tests {
     fn only_a_wall_clock_that_runs_ahead_tells_of_sleep() {
         let mut watch = SuspendWatch::default();
         let mut check = |now: u64, wall: u64, slept: bool| {
-            let (now, wall) = (Timestamp::ZERO + Duration::from_secs(now), Duration::from_secs(wall));
+            let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(wall);
+            let now = Timestamp::ZERO + Duration::from_secs(now);
             assert_eq!(watch.look(now, wall), slept, "at {now}, {wall:?}");
         };
         check(0, 1_000_000, false);

@@ -18,6 +18,9 @@ use crate::PATIENCE;
 
 /// An adapter, ready to make clients. Each scenario starts its own, and with it the threads that its clients run on.
 pub trait Adapter: Send + Sync + Sized + 'static {
+    /// Its name among the two.
+    const NAME: &str;
+
     /// Its client.
     type Client: Client;
 

@@ -23,6 +23,8 @@ use crate::{Adapter, Client, Events, PATIENCE, Subscription};
 pub struct Blocking;
 
 impl Adapter for Blocking {
+    const NAME: &str = "blocking";
+
     type Client = mqtt_blocking::Client;
 
     fn start() -> Self {

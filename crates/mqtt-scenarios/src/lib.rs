@@ -13,6 +13,7 @@
 //! | [`QuicServer`] | a broker behind QUIC |
 //! | [`Authority`] | certificates made on the spot |
 //! | [`Killing`] | a process that is killed again and again, and counts afterwards |
+//! | [`Sleeper`] | a process whose machine seems to have slept |
 //! | [`secrets`] | what is planted in every client, and watched for in all that is said |
 //! | [`Peer`] | a server's end of a connection, played by hand |
 //!
@@ -30,6 +31,7 @@ mod patience;
 mod peer;
 mod quic;
 pub mod secrets;
+mod sleeping;
 mod tokio;
 mod ways;
 
@@ -43,5 +45,6 @@ pub use mosquitto::Mosquitto;
 pub use patience::{PATIENCE, until};
 pub use peer::{Peer, PeerLink};
 pub use quic::QuicServer;
+pub use sleeping::Sleeper;
 pub use tokio::Tokio;
 pub use ways::{Way, Ways};

@@ -52,6 +52,8 @@ impl Tokio {
 }
 
 impl Adapter for Tokio {
+    const NAME: &str = "tokio";
+
     type Client = On<mqtt_tokio::Client>;
 
     fn start() -> Self {

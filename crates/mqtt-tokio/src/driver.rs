@@ -114,7 +114,7 @@ impl Driver {
     }
 
     async fn run(mut self, wake: &Notify) {
-        self.core.handle_wall_clock(self.now(), wall_clock());
+        self.core.handle_wall_clock(self.now(), SystemTime::now());
         loop {
             match self.core.poll_io(self.now(), &mut self.output) {
                 Duty::Prepare(preparation) => self.link = Link::Preparing(prepare(preparation)),
@@ -221,7 +221,7 @@ impl Driver {
     fn tell(&mut self, ready: Ready) {
         if ready.due {
             self.core.handle_timeout(self.now());
-            self.core.handle_wall_clock(self.now(), wall_clock());
+            self.core.handle_wall_clock(self.now(), SystemTime::now());
         }
         if let Some(answer) = ready.prepared {
             self.link = Link::Down;
@@ -294,11 +294,6 @@ impl Ready {
         let helped = self.prepared.is_some() || self.authenticated.is_some();
         self.woken || self.due || helped || self.dialed.is_some() || moved
     }
-}
-
-/// One that is set to before 1970 says nothing; neither does it tell of a machine's sleep.
-fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Asks the application in a task of its own, which neither takes the driver's time nor, panicking, its life. Dropping it

@@ -26,7 +26,7 @@ const RULES: [(&[&str], Scope, &str); 6] = [
         "a pure crate neither sleeps nor opens a socket, its tests neither",
     ),
     (
-        &["Instant", "SystemTime", "std::thread", "tokio", "getrandom", "rand", "fastrand"],
+        &["Instant", "SystemTime::now", "std::thread", "tokio", "getrandom", "rand", "fastrand"],
         Scope::PureNoTests,
         "a pure crate is told the time and the seed, and starts nothing",
     ),

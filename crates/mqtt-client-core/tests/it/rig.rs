@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use mqtt_client_core::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, Version};
@@ -207,7 +207,8 @@ impl Rig {
 
     fn look_at_wall_clock(&mut self) {
         if let Some(slept) = self.slept {
-            self.driver.handle_wall_clock(self.now, self.now.saturating_since(Timestamp::ZERO) + slept);
+            let wall = SystemTime::UNIX_EPOCH + self.now.saturating_since(Timestamp::ZERO) + slept;
+            self.driver.handle_wall_clock(self.now, wall);
         }
     }
 

@@ -59,6 +59,7 @@ mod requests;
 mod round_trip;
 mod secrets;
 mod subscribing;
+mod suspending;
 mod tls;
 mod transports;
 mod watching;
