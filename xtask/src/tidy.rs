@@ -3,6 +3,7 @@
 //! Each rule is a function from the tree to its complaints, one line each: `path:line: what is wrong`. It runs as a
 //! test too, so plain `cargo test` upholds it.
 
+mod adapters;
 mod crates;
 mod documents;
 mod shape;
@@ -39,6 +40,7 @@ fn complaints() -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     complaints.extend(tree.sources.iter().flat_map(words::check));
     complaints.extend(tree.sources.iter().flat_map(shape::check));
+    complaints.extend(adapters::check(&tree.sources));
     complaints.extend(tree.manifests.iter().flat_map(crates::check_manifest));
     complaints.extend(crates::check_program_tree()?);
     complaints.extend(crates::check_tree_sizes()?);

@@ -6,10 +6,10 @@ use mqtt_client_core as core;
 
 use crate::transport::{Stream, connector};
 use crate::{
-    Callbacks, ClientError, Endpoint, Events, Options, RunningCallbacks, Subscription, Wait, driver,
+    Callbacks, ClientError, Endpoint, Events, IntoOptions, RunningCallbacks, Subscription, Wait, driver,
 };
 
-/// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
+/// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`](crate::Options).
 ///
 /// The connection is then kept, and made again when it breaks, until [`Client::disconnect`], or until the last handle is
 /// dropped.
@@ -17,11 +17,7 @@ use crate::{
 /// # Errors
 /// The options make no sense, there is no thread to be had, or there is no connection: by default the first failure of the
 /// first attempt is final; see [`Reconnect`](crate::Reconnect).
-pub fn connect<O>(options: O) -> Result<Client, ClientError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+pub fn connect(options: impl IntoOptions) -> Result<Client, ClientError> {
     let client = Client::new(options)?;
     client.connect().wait()?;
     Ok(client)
@@ -42,13 +38,8 @@ impl Client {
     ///
     /// # Errors
     /// The options make no sense, or there is no thread to be had.
-    pub fn new<O>(options: O) -> Result<Self, ClientError>
-    where
-        O: TryInto<Options>,
-        ClientError: From<O::Error>,
-    {
-        let core = driver::spawn(options.try_into()?, None)?;
-        Ok(Client { core })
+    pub fn new(options: impl IntoOptions) -> Result<Self, ClientError> {
+        Ok(driver::spawn(options.into_options()?, None)?.into())
     }
 
     /// A client that is not connected yet, and whose connections go over streams of the caller's own. Starts its thread.
@@ -68,15 +59,12 @@ impl Client {
     ///
     /// # Errors
     /// The options make no sense, or there is no thread to be had.
-    pub fn with_connector<O, C, S>(options: O, open: C) -> Result<Self, ClientError>
+    pub fn with_connector<C, S>(options: impl IntoOptions, open: C) -> Result<Self, ClientError>
     where
-        O: TryInto<Options>,
-        ClientError: From<O::Error>,
         C: Fn(&Endpoint) -> std::io::Result<S> + Send + Sync + 'static,
         S: Stream + 'static,
     {
-        let core = driver::spawn(options.try_into()?, Some(connector(open)))?;
-        Ok(Client { core })
+        Ok(driver::spawn(options.into_options()?, Some(connector(open)))?.into())
     }
 
     /// Calls these functions from now on, one at a time, on a thread of their own, where they may block; until the result is

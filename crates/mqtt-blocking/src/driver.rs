@@ -1,7 +1,6 @@
 //! The thread that moves a client's bytes. What they mean, and what follows from it, the core decides.
 
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::thread;
@@ -12,16 +11,12 @@ use mio::{Events, Token};
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Attempt, AuthOutcome, AuthStep, ClientError, Confirming, Duty, Endpoint, Options, Preparation,
-    ProviderError,
+    Attempt, AuthOutcome, AuthStep, ClientError, Duty, Endpoint, LINGER, Options, Preparation, ProviderError,
 };
 
 use crate::Wait;
 use crate::helper::Helper;
 use crate::transport::{Connection, Connector, DialError, Dialing, entropy};
-
-/// How long a closed connection is read for the peer's own end.
-const LINGER: Duration = Duration::from_millis(500);
 
 const WAKE: Token = Token(0);
 const LINK: Token = Token(1);
@@ -84,19 +79,7 @@ enum Link {
     Down,
     Preparing(Helper<Result<Attempt, ProviderError>>),
     Dialing(Dialing),
-    Up(Socket),
-}
-
-/// Readiness is told once, when it begins; it ends when a call would block.
-struct Socket {
-    connection: Connection,
-    readable: bool,
-    writable: bool,
-    /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
-    broken: Option<io::Error>,
-    /// The peer has closed its side: a read will say so.
-    hung_up: bool,
-    confirming: Confirming,
+    Up(Connection),
 }
 
 impl Driver {
@@ -167,12 +150,11 @@ impl Driver {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
             polled => polled?,
         }
-        if let Link::Up(socket) = &mut self.link {
-            for event in self.events.iter().filter(|event| event.token() == LINK) {
-                socket.hung_up |= event.is_read_closed() || event.is_error();
-                socket.readable |= event.is_readable() || socket.hung_up;
-                socket.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
-            }
+        if let Link::Up(connection) = &mut self.link {
+            self.events
+                .iter()
+                .filter(|event| event.token() == LINK)
+                .for_each(|event| connection.notice(event));
         }
         Ok(!self.events.is_empty())
     }
@@ -228,14 +210,7 @@ impl Driver {
     fn dialed(&mut self, dialed: Result<Connection, DialError>) {
         match dialed {
             Ok(connection) => {
-                self.link = Link::Up(Socket {
-                    connection,
-                    readable: true,
-                    writable: true,
-                    broken: None,
-                    hung_up: false,
-                    confirming: Confirming::default(),
-                });
+                self.link = Link::Up(connection);
                 self.core.handle_dialed(self.now());
             }
             Err((doing, error)) => {
@@ -247,66 +222,43 @@ impl Driver {
 
     /// One write, which gathers many packets.
     fn write(&mut self) -> bool {
-        let Link::Up(socket) = &mut self.link else { return false };
-        let nothing = self.output.is_empty() && !socket.connection.wants_write();
-        if nothing || !socket.writable || socket.broken.is_some() {
+        let Link::Up(connection) = &mut self.link else { return false };
+        if self.core.is_broken() {
             return false;
         }
-        match socket.connection.write(&self.output) {
-            Ok(count) => {
-                socket.confirming.wrote();
+        match connection.poll_write(&self.output) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(count)) => {
                 self.output.advance(count);
                 self.core.handle_written(self.now(), count);
-                true
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.writable = false;
-                false
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-            Err(error) => {
-                socket.broken = Some(error);
-                socket.readable = true;
-                true
-            }
+            Poll::Ready(Err(error)) => self.core.handle_write_failed(error),
         }
+        true
     }
 
     /// One read, which many packets can share.
     fn read(&mut self) -> bool {
-        let Link::Up(socket) = &mut self.link else { return false };
-        if !socket.readable {
-            return false;
-        }
-        match socket.connection.read(&mut self.input) {
-            Ok(0) => self.closed(None),
-            Ok(count) => {
-                socket.confirming.read();
-                socket.readable = socket.hung_up || socket.connection.may_have_more(count);
-                self.parse();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.readable = false;
-                return false;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => self.closed(Some(("reading", error))),
+        let Link::Up(connection) = &mut self.link else { return false };
+        match connection.poll_read(&mut self.input) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(1..)) => self.parse(),
+            Poll::Ready(Ok(0)) => self.closed(None),
+            Poll::Ready(Err(error)) => self.closed(Some(("reading", error))),
         }
         true
     }
 
     fn patience(&self) -> Option<Duration> {
         match &self.link {
-            Link::Up(socket) => socket.confirming.patience(),
+            Link::Up(connection) => connection.patience(),
             _ => None,
         }
     }
 
     fn confirm(&mut self) {
-        if let Link::Up(socket) = &mut self.link
-            && socket.confirming.confirm()
-        {
-            socket.connection.confirm();
+        if let Link::Up(connection) = &mut self.link {
+            connection.confirm();
         }
     }
 
@@ -316,39 +268,16 @@ impl Driver {
 
     /// Ends the connection so that what has been written arrives.
     fn close(&mut self) {
-        if let Link::Up(_) = &self.link
+        if let Link::Up(connection) = &mut self.link
             && self.output.is_empty()
         {
             // A peer that does not close in time, or resets the connection, has nothing more to be told.
-            let _ = self.say_farewell(Instant::now() + LINGER);
+            let _ = connection.close(&mut self.poll, &mut self.events, Instant::now() + LINGER);
         }
     }
 
-    fn say_farewell(&mut self, end: Instant) -> io::Result<()> {
-        let Link::Up(Socket { connection, .. }) = &mut self.link else { return Ok(()) };
-        connection.close()?;
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            match connection.read(&mut self.input) {
-                Ok(0) => break,
-                Ok(_) => self.input.clear(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.poll.poll(&mut self.events, Some(left))?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
-        // What the peer has said counts more than that it takes nothing any more.
-        let told = failure.as_ref().is_some_and(|(_, error)| error.get_ref().is_some());
-        if let Link::Up(Socket { broken: Some(error), .. }) = mem::replace(&mut self.link, Link::Down)
-            && !told
-        {
-            failure = Some(("writing", error));
-        }
+    fn closed(&mut self, failure: Option<(&'static str, io::Error)>) {
+        self.link = Link::Down;
         self.authenticating = None;
         self.input.clear();
         self.output.clear();

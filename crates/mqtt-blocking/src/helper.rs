@@ -1,8 +1,8 @@
-//! [`Helper`]: the application's code at work, without blocking the driver.
+//! [`Helper`]: what may block, at work without blocking the driver.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::task::Poll;
 use std::thread;
 
@@ -21,13 +21,13 @@ impl<T: Send + 'static> Helper<T> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, result) = sync_channel(1);
-        let mut tell = Tell { sender: Some(sender), wake: Arc::clone(wake) };
+        let wake = WakeAtEnd(Arc::clone(wake));
         thread::Builder::new().name(name.into()).spawn(move || {
-            let result = work();
-            if let Some(sender) = tell.sender.take() {
-                // Who gave up waiting does not miss it.
-                let _ = sender.send(result);
-            }
+            // The last to come is the first to go, even when the work panics: the channel tells before the driver is woken.
+            let _wake = wake;
+            let sender = sender;
+            // Who gave up waiting does not miss it.
+            let _ = sender.send(work());
         })?;
         Ok(Helper { result })
     }
@@ -42,16 +42,11 @@ impl<T: Send + 'static> Helper<T> {
     }
 }
 
-/// Wakes the driver at the thread's end, which a panic is too, when the channel has its result or is closed.
-struct Tell<T> {
-    sender: Option<SyncSender<T>>,
-    wake: Arc<Waker>,
-}
+struct WakeAtEnd(Arc<Waker>);
 
-impl<T> Drop for Tell<T> {
+impl Drop for WakeAtEnd {
     fn drop(&mut self) {
-        self.sender = None;
         // A driver that can't be woken finds the result at its next deadline.
-        let _ = self.wake.wake();
+        let _ = self.0.wake();
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 use mqtt_client_core as core;
 use mqtt_client_core::codec::bytes::Bytes;
 
-use crate::{
-    Client, ClientError, Delivered, IntoFilters, Message, OneShotError, Options, Subscription, Wait,
-};
+use crate::{Client, Delivered, IntoFilters, IntoOptions, Message, OneShotError, Subscription, Wait};
 
 /// Publishes one message: connects, publishes, waits for the outcome, disconnects. QoS and retain are what the options say
 /// ([`default_qos`](crate::OptionsBuilder::default_qos)). It blocks for as long as that takes.
@@ -21,15 +19,11 @@ use crate::{
 ///
 /// # Errors
 /// There is no connection, or the message was not delivered.
-pub fn publish_once<O>(
-    options: O,
+pub fn publish_once(
+    options: impl IntoOptions,
     topic: impl AsRef<str>,
     payload: impl Into<Bytes>,
-) -> Result<Delivered, OneShotError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+) -> Result<Delivered, OneShotError> {
     core::publish_once(Client::new(options)?.core, topic, payload).wait()
 }
 
@@ -37,11 +31,11 @@ where
 ///
 /// # Errors
 /// There is no connection, the broker grants none of the filters, or no message came in time.
-pub fn receive_once<O>(options: O, filters: impl IntoFilters, time: Duration) -> Result<Message, OneShotError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+pub fn receive_once(
+    options: impl IntoOptions,
+    filters: impl IntoFilters,
+    time: Duration,
+) -> Result<Message, OneShotError> {
     let receive = |mut stream: Subscription| async move { stream.recv_timeout(time) };
     core::receive_once(Client::new(options)?.core, filters, receive).wait()
 }

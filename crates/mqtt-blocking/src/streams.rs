@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_client_core as core;
 
 use crate::wait::{for_at_most, forever};
-use crate::{Client, Event, FilterResults, Message, RecvError};
+use crate::{Client, Event, Message, RecvError};
 
 /// The messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
 ///
@@ -38,27 +38,6 @@ impl Subscription {
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn try_recv(&mut self) -> Result<Message, RecvError> {
         self.recv_timeout(Duration::ZERO)
-    }
-
-    /// The broker's answer to each filter, in the order in which they were given.
-    pub fn granted(&self) -> &FilterResults {
-        self.core.granted()
-    }
-
-    /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`](crate::Qos0Overflow).
-    pub fn dropped(&self) -> u64 {
-        self.core.dropped()
-    }
-
-    /// The client that this stream belongs to.
-    pub fn client(&self) -> Client {
-        self.core.client().clone().into()
-    }
-}
-
-impl From<core::Subscription> for Subscription {
-    fn from(core: core::Subscription) -> Self {
-        Subscription { core }
     }
 }
 
@@ -103,12 +82,6 @@ impl Events {
     }
 }
 
-impl From<core::Events> for Events {
-    fn from(core: core::Events) -> Self {
-        Events { core }
-    }
-}
-
 impl Iterator for Events {
     type Item = Event;
 
@@ -116,3 +89,5 @@ impl Iterator for Events {
         self.recv()
     }
 }
+
+core::stream_calls!(Client, Subscription, Events);

@@ -54,43 +54,36 @@ impl std::error::Error for TimedOut {}
 
 /// Blocks until `poll` has a value.
 pub(crate) fn forever<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-    if let Poll::Ready(value) = look(&mut poll) {
-        return value;
-    }
-    let parker = Parker::new();
     loop {
-        if let Poll::Ready(value) = parker.poll(&mut poll) {
+        // Without a limit there is no other end.
+        if let Some(value) = until(None, &mut poll) {
             return value;
         }
-        parker.park(None);
     }
 }
 
 /// Blocks until `poll` has a value, for at most `timeout`.
-pub(crate) fn for_at_most<T>(
-    timeout: Duration,
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Option<T> {
-    if let Poll::Ready(value) = look(&mut poll) {
+pub(crate) fn for_at_most<T>(timeout: Duration, poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    until(Some(timeout), poll)
+}
+
+fn until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    // A look that leaves no waker behind: often there is nothing to wait for, and a parker has to be allocated.
+    if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
         return Some(value);
     }
-    let Some(end) = Instant::now().checked_add(timeout) else { return Some(forever(poll)) };
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let parker = Parker::new();
     loop {
         if let Poll::Ready(value) = parker.poll(&mut poll) {
             return Some(value);
         }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
             return None;
         }
-        parker.park(Some(left));
+        parker.park(left);
     }
-}
-
-/// A look that leaves no waker behind: often there is nothing to wait for, and a parker has to be allocated.
-fn look<T>(poll: &mut impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// The waker of a blocked thread.

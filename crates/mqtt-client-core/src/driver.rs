@@ -30,6 +30,8 @@ pub struct Driver {
     /// Kept for its memory.
     effects: Effects,
     storing: Option<Storing>,
+    /// Why the transport takes nothing any more.
+    broken: Option<io::Error>,
 }
 
 impl Driver {
@@ -62,7 +64,10 @@ impl Driver {
         let shared = Shared::new(core, wake);
         let client = Client::new(Arc::clone(&shared));
         let storing = store.map(|store| Storing::new(Arc::clone(&shared), store));
-        Ok((client, Driver { shared, log, transport, trace, effects: Effects::default(), storing }))
+        Ok((
+            client,
+            Driver { shared, log, transport, trace, effects: Effects::default(), storing, broken: None },
+        ))
     }
 
     /// What serves the store that the options name, once: to be run on a thread of its own. None without a store.
@@ -106,9 +111,23 @@ impl Driver {
         self.run(|core| core.handle_written(now, bytes));
     }
 
+    /// The transport takes nothing any more. What had arrived before is still to be read, to its end: the peer's last words may
+    /// say why it closed. [`is_broken`](Self::is_broken) until [`handle_closed`](Self::handle_closed).
+    pub fn handle_write_failed(&mut self, error: io::Error) {
+        self.broken = Some(error);
+    }
+
+    /// Whether nothing is to be written any more, because that has failed.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// The transport is gone: closed by either side, or failed while doing something.
     pub fn handle_closed(&mut self, now: Timestamp, failure: Option<(&'static str, io::Error)>) {
-        self.run(|core| core.handle_closed(now, failure));
+        // What the peer has said, in the words of a layer, counts more than that it takes nothing any more.
+        let is_told = failure.as_ref().is_some_and(|(_, error)| error.get_ref().is_some());
+        let broken = self.broken.take().filter(|_| !is_told).map(|error| ("writing", error));
+        self.run(|core| core.handle_closed(now, broken.or(failure)));
     }
 
     /// The deadline of [`Duty::Wait`] has come. A spurious call does nothing.

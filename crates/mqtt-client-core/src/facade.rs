@@ -1,4 +1,4 @@
-//! The calls that the adapters' `Client`s have in common, with one text for both.
+//! What the adapters' clients, streams and listeners have in common, with one text for both.
 
 /// Writes the calls of an adapter's client, a newtype over [`Client`](crate::Client) with the field `core`; subscriptions
 /// and events come as the adapter's own types. Not part of the public API.
@@ -185,6 +185,43 @@ macro_rules! client_calls {
         impl From<$crate::Client> for $Client {
             /// Wraps a handle, such as [`Subscription::client`]'s, whose driver runs somewhere.
             fn from(core: $crate::Client) -> Self {
+                Self { core }
+            }
+        }
+    };
+}
+
+/// Writes what the adapters' streams and listeners have in common: newtypes over [`Subscription`](crate::Subscription) and
+/// [`Events`](crate::Events) with the field `core`. Not part of the public API.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stream_calls {
+    ($Client:ident, $Subscription:ident, $Events:ident) => {
+        impl $Subscription {
+            /// The broker's answer to each filter, in the order in which they were given.
+            pub fn granted(&self) -> &$crate::FilterResults {
+                self.core.granted()
+            }
+
+            /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`]($crate::Qos0Overflow).
+            pub fn dropped(&self) -> u64 {
+                self.core.dropped()
+            }
+
+            /// The client that this stream belongs to.
+            pub fn client(&self) -> $Client {
+                self.core.client().clone().into()
+            }
+        }
+
+        impl From<$crate::Subscription> for $Subscription {
+            fn from(core: $crate::Subscription) -> Self {
+                Self { core }
+            }
+        }
+
+        impl From<$crate::Events> for $Events {
+            fn from(core: $crate::Events) -> Self {
                 Self { core }
             }
         }

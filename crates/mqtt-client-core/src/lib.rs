@@ -134,7 +134,7 @@ pub use event::Event;
 pub use flush::Flushing;
 pub use message::Message;
 pub use one_shot::{OneShotError, publish_once, receive_once};
-pub use options::{Options, SESSION_NEVER_EXPIRES};
+pub use options::{IntoOptions, Options, SESSION_NEVER_EXPIRES};
 pub use overflow::{Overflow, Qos0Overflow};
 pub use provider::{Attempt, Preparation, Preparing, ProviderError};
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
@@ -149,8 +149,8 @@ pub use transport::QuicTls;
 #[cfg(feature = "websocket")]
 pub use transport::WebSocketError;
 pub use transport::{
-    Confirming, Entropy, Layers, Proxy, ProxyError, RACE_DELAY, TcpKeepAlive, TcpOptions, TransportOptions,
-    literal, race_order,
+    Confirming, Entropy, LINGER, Layers, Proxy, ProxyError, RACE_DELAY, TcpKeepAlive, TcpOptions,
+    TransportOptions, literal, no_address, race_order,
 };
 #[cfg(feature = "tls")]
 pub use transport::{TlsError, TlsOptions, TlsVersion};
@@ -181,9 +181,9 @@ pub mod exports {
         CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
         ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
         Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing, Indeterminate,
-        IntoFilters, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline, OneShotError,
-        Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder, PublishError,
-        Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating, Reconnect, RecvError,
+        IntoFilters, IntoOptions, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
+        OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
+        PublishError, Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating, Reconnect, RecvError,
         RequestBuilder, RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats,
         StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
         TopicDefaults, UnsubscribeBuilder, Unsubscribing,

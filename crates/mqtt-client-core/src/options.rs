@@ -16,7 +16,7 @@ use crate::provider::Provider;
 use crate::publishing::Republish;
 use crate::session::{Config, PacketLine};
 use crate::store::{Durability, Opened, Owner, Storage, StoreError};
-use crate::{Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
+use crate::{ClientError, Endpoint, InvalidOptions, Overflow, Reconnect, TransportOptions};
 
 /// A session that the broker keeps for as long as the protocol can say: the greatest Session Expiry Interval.
 pub const SESSION_NEVER_EXPIRES: Duration = Duration::from_secs(u32::MAX as u64);
@@ -208,5 +208,23 @@ impl TryFrom<&String> for Options {
 
     fn try_from(url: &String) -> Result<Self, InvalidOptions> {
         url.parse()
+    }
+}
+
+/// What a client can be made of: [`Options`], a URL as text, and whatever else becomes options.
+pub trait IntoOptions {
+    /// The options.
+    ///
+    /// # Errors
+    /// They make no sense.
+    fn into_options(self) -> Result<Options, ClientError>;
+}
+
+impl<O: TryInto<Options>> IntoOptions for O
+where
+    ClientError: From<O::Error>,
+{
+    fn into_options(self) -> Result<Options, ClientError> {
+        Ok(self.try_into()?)
     }
 }

@@ -6,9 +6,9 @@ use mqtt_client_core as core;
 use tokio::runtime::Handle;
 
 use crate::transport::{Stream, connector};
-use crate::{Callbacks, ClientError, Endpoint, Events, Options, RunningCallbacks, Subscription, driver};
+use crate::{Callbacks, ClientError, Endpoint, Events, IntoOptions, RunningCallbacks, Subscription, driver};
 
-/// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`].
+/// Connects to a broker: a URL such as `mqtt://user:password@host:1883`, or [`Options`](crate::Options).
 ///
 /// The connection is then kept, and made again when it breaks, until [`Client::disconnect`], or until the last handle is
 /// dropped.
@@ -16,11 +16,7 @@ use crate::{Callbacks, ClientError, Endpoint, Events, Options, RunningCallbacks,
 /// # Errors
 /// The options make no sense, no tokio runtime runs here, or there is no connection: by default the first failure of the
 /// first attempt is final; see [`Reconnect`](crate::Reconnect).
-pub async fn connect<O>(options: O) -> Result<Client, ClientError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+pub async fn connect(options: impl IntoOptions) -> Result<Client, ClientError> {
     let client = Client::new(options)?;
     client.connect().await?;
     Ok(client)
@@ -40,11 +36,7 @@ impl Client {
     ///
     /// # Errors
     /// The options make no sense, or no tokio runtime runs here.
-    pub fn new<O>(options: O) -> Result<Self, ClientError>
-    where
-        O: TryInto<Options>,
-        ClientError: From<O::Error>,
-    {
+    pub fn new(options: impl IntoOptions) -> Result<Self, ClientError> {
         let runtime = Handle::try_current().map_err(std::io::Error::other)?;
         Self::with_handle(options, &runtime)
     }
@@ -53,13 +45,8 @@ impl Client {
     ///
     /// # Errors
     /// The options make no sense.
-    pub fn with_handle<O>(options: O, runtime: &Handle) -> Result<Self, ClientError>
-    where
-        O: TryInto<Options>,
-        ClientError: From<O::Error>,
-    {
-        let core = driver::spawn(options.try_into()?, None, runtime)?;
-        Ok(Client { core })
+    pub fn with_handle(options: impl IntoOptions, runtime: &Handle) -> Result<Self, ClientError> {
+        Ok(driver::spawn(options.into_options()?, None, runtime)?.into())
     }
 
     /// A client that is not connected yet, and whose connections go over streams of the caller's own, on the runtime that this
@@ -80,17 +67,14 @@ impl Client {
     ///
     /// # Errors
     /// The options make no sense, or no tokio runtime runs here.
-    pub fn with_connector<O, C, F, S>(options: O, open: C) -> Result<Self, ClientError>
+    pub fn with_connector<C, F, S>(options: impl IntoOptions, open: C) -> Result<Self, ClientError>
     where
-        O: TryInto<Options>,
-        ClientError: From<O::Error>,
         C: Fn(Endpoint) -> F + Send + Sync + 'static,
         F: Future<Output = std::io::Result<S>> + Send + 'static,
         S: Stream + 'static,
     {
         let runtime = Handle::try_current().map_err(std::io::Error::other)?;
-        let core = driver::spawn(options.try_into()?, Some(connector(open)), &runtime)?;
-        Ok(Client { core })
+        Ok(driver::spawn(options.into_options()?, Some(connector(open)), &runtime)?.into())
     }
 
     /// Calls these functions from now on, one at a time, on a thread of their own, where they may block; until the result is

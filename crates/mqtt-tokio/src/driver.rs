@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
@@ -13,7 +12,7 @@ use bytes::BytesMut;
 use mqtt_client_core as core;
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
-    Attempt, AuthOutcome, ClientError, Confirming, Duty, Options, Preparation, ProviderError,
+    Attempt, AuthOutcome, ClientError, Duty, LINGER, Options, Preparation, ProviderError,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -21,9 +20,6 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::transport::{Connection, Connector, DialError, Dialing, dial, entropy};
-
-/// How long a closed connection is read for the peer's own end.
-const LINGER: Duration = Duration::from_millis(500);
 
 /// Starts a client's task.
 pub(crate) fn spawn(
@@ -70,14 +66,7 @@ enum Link {
     Down,
     Preparing(JoinSet<Prepared>),
     Dialing(Dialing),
-    Up {
-        stream: Connection,
-        /// A write has failed. What had arrived before is still read: the peer's last words may say why it closed.
-        broken: Option<io::Error>,
-        confirming: Confirming,
-        /// When to confirm.
-        confirm_at: Option<Instant>,
-    },
+    Up(Connection),
 }
 
 /// What the application's provider says.
@@ -149,6 +138,7 @@ impl Driver {
             deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
         let mut notified = pin!(wake.notified());
         poll_fn(|context| {
+            let mut confirm_at = None;
             let mut ready = Ready {
                 woken: notified.as_mut().poll(context).is_ready(),
                 due: deadline.is_some_and(|deadline| deadline <= Instant::now()),
@@ -164,48 +154,30 @@ impl Driver {
                     ready.prepared = joined.map(|joined| joined.and_then(Result::ok));
                 }
                 Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
-                Link::Up { stream, broken, confirming, confirm_at } => {
+                Link::Up(connection) => {
                     if read {
-                        ready.read = done(stream.poll_read(context, &mut self.input));
+                        ready.read = done(connection.poll_read(context, &mut self.input));
                     }
-                    if broken.is_none() && (!self.output.is_empty() || stream.wants_write()) {
-                        ready.written = done(stream.poll_write(context, &self.output));
+                    if !self.core.is_broken() {
+                        ready.written = done(connection.poll_write(context, &self.output));
                     }
-                    if ready.read.is_some() {
-                        confirming.read();
-                        *confirm_at = None;
-                    }
-                    if ready.written.is_some() {
-                        confirming.wrote();
-                        *confirm_at = None;
-                    }
-                    if !ready.is_any()
-                        && let Some(patience) = confirming.patience()
-                    {
-                        let now = Instant::now();
-                        if *confirm_at.get_or_insert(now + patience) <= now && confirming.confirm() {
-                            *confirm_at = None;
-                            stream.confirm();
-                        }
+                    if !ready.is_any() {
+                        confirm_at = connection.confirm();
                     }
                 }
             }
             if !ready.is_any() {
-                ready.due = self.poll_sleep(context, deadline).is_ready();
+                let next = deadline.into_iter().chain(confirm_at).min();
+                ready.due = next.is_some_and(|next| self.poll_sleep(context, next).is_ready());
             }
             if ready.is_any() { Poll::Ready(ready) } else { Poll::Pending }
         })
         .await
     }
 
-    /// Ready at the deadline, or when something is to be confirmed. The deadline moves with nearly every packet, mostly to a
-    /// later time; the timer is then left where it is, and moved on when it comes, which is cheaper.
-    fn poll_sleep(&mut self, context: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let confirm_at = match &self.link {
-            Link::Up { confirm_at, .. } => *confirm_at,
-            _ => None,
-        };
-        let Some(deadline) = deadline.into_iter().chain(confirm_at).min() else { return Poll::Pending };
+    /// Ready at the deadline, which moves with nearly every packet, mostly to a later time; the timer is then left where it is,
+    /// and moved on when it comes, which is cheaper.
+    fn poll_sleep(&mut self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         loop {
             if self.sleep.is_elapsed() || self.sleep.deadline() > deadline {
                 self.sleep.as_mut().reset(deadline);
@@ -232,9 +204,8 @@ impl Driver {
             self.core.handle_authenticated(self.now(), outcome);
         }
         match ready.dialed {
-            Some(Ok(stream)) => {
-                let confirming = Confirming::default();
-                self.link = Link::Up { stream, broken: None, confirming, confirm_at: None };
+            Some(Ok(connection)) => {
+                self.link = Link::Up(connection);
                 self.core.handle_dialed(self.now());
             }
             Some(Err((doing, error))) => {
@@ -243,13 +214,13 @@ impl Driver {
             }
             None => {}
         }
-        match (ready.written, &mut self.link) {
-            (Some(Ok(count)), _) => {
+        match ready.written {
+            Some(Ok(count)) => {
                 self.output.advance(count);
                 self.core.handle_written(self.now(), count);
             }
-            (Some(Err(error)), Link::Up { broken, .. }) => *broken = Some(error),
-            _ => {}
+            Some(Err(error)) => self.core.handle_write_failed(error),
+            None => {}
         }
         match ready.read {
             Some(Ok(1..)) => self.parse(),
@@ -265,22 +236,16 @@ impl Driver {
 
     /// Ends the connection so that what has been written arrives.
     async fn close(&mut self) {
-        if let Link::Up { stream, .. } = &mut self.link
+        if let Link::Up(connection) = &mut self.link
             && self.output.is_empty()
         {
             // A peer that does not close in time, or resets the connection, has nothing more to be told.
-            let _ = timeout(LINGER, stream.close()).await;
+            let _ = timeout(LINGER, connection.close()).await;
         }
     }
 
-    fn closed(&mut self, mut failure: Option<(&'static str, io::Error)>) {
-        // What the peer has said counts more than that it takes nothing any more.
-        let told = failure.as_ref().is_some_and(|(_, error)| error.get_ref().is_some());
-        if let Link::Up { broken: Some(error), .. } = mem::replace(&mut self.link, Link::Down)
-            && !told
-        {
-            failure = Some(("writing", error));
-        }
+    fn closed(&mut self, failure: Option<(&'static str, io::Error)>) {
+        self.link = Link::Down;
         self.authenticating = None;
         self.input.clear();
         self.output.clear();

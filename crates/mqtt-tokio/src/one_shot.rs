@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_client_core as core;
 use mqtt_client_core::codec::bytes::Bytes;
 
-use crate::{Client, ClientError, Delivered, IntoFilters, Message, OneShotError, Options, Subscription};
+use crate::{Client, Delivered, IntoFilters, IntoOptions, Message, OneShotError, Subscription};
 
 /// Publishes one message: connects, publishes, waits for the outcome, disconnects. QoS and retain are what the options say
 /// ([`default_qos`](crate::OptionsBuilder::default_qos)). Dropping the future leaves the client to disconnect by itself.
@@ -19,15 +19,11 @@ use crate::{Client, ClientError, Delivered, IntoFilters, Message, OneShotError, 
 ///
 /// # Errors
 /// There is no connection, or the message was not delivered.
-pub async fn publish_once<O>(
-    options: O,
+pub async fn publish_once(
+    options: impl IntoOptions,
     topic: impl AsRef<str>,
     payload: impl Into<Bytes>,
-) -> Result<Delivered, OneShotError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+) -> Result<Delivered, OneShotError> {
     core::publish_once(Client::new(options)?.core, topic, payload).await
 }
 
@@ -35,15 +31,11 @@ where
 ///
 /// # Errors
 /// There is no connection, the broker grants none of the filters, or no message came in time.
-pub async fn receive_once<O>(
-    options: O,
+pub async fn receive_once(
+    options: impl IntoOptions,
     filters: impl IntoFilters,
     time: Duration,
-) -> Result<Message, OneShotError>
-where
-    O: TryInto<Options>,
-    ClientError: From<O::Error>,
-{
+) -> Result<Message, OneShotError> {
     let receive = |mut stream: Subscription| async move { stream.recv_timeout(time).await };
     core::receive_once(Client::new(options)?.core, filters, receive).await
 }

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use mqtt_client_core as core;
 use tokio::time::timeout;
 
-use crate::{Client, Event, FilterResults, Message, RecvError};
+use crate::{Client, Event, Message, RecvError};
 
 /// A stream of the messages of one subscription. Each is acknowledged when it is handed over, so an unread one is never lost.
 ///
@@ -46,27 +46,6 @@ impl Subscription {
             Poll::Ready(None) => Err(self.core.silence(true)),
             Poll::Pending => Err(self.core.silence(false)),
         }
-    }
-
-    /// The broker's answer to each filter, in the order in which they were given.
-    pub fn granted(&self) -> &FilterResults {
-        self.core.granted()
-    }
-
-    /// How many QoS 0 messages the stream has lost because it was full; see [`Qos0Overflow`](crate::Qos0Overflow).
-    pub fn dropped(&self) -> u64 {
-        self.core.dropped()
-    }
-
-    /// The client that this stream belongs to.
-    pub fn client(&self) -> Client {
-        self.core.client().clone().into()
-    }
-}
-
-impl From<core::Subscription> for Subscription {
-    fn from(core: core::Subscription) -> Self {
-        Subscription { core }
     }
 }
 
@@ -113,12 +92,6 @@ impl Events {
     }
 }
 
-impl From<core::Events> for Events {
-    fn from(core: core::Events) -> Self {
-        Events { core }
-    }
-}
-
 impl Stream for Events {
     type Item = Event;
 
@@ -126,3 +99,5 @@ impl Stream for Events {
         self.core.poll_next(context)
     }
 }
+
+core::stream_calls!(Client, Subscription, Events);

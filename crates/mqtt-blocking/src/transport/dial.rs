@@ -4,9 +4,7 @@ use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::task::Poll;
-use std::thread;
 use std::time::Instant;
 
 #[cfg(unix)]
@@ -17,6 +15,7 @@ use mqtt_client_core::{Endpoint, Layers, Scheme, TransportOptions, literal};
 use super::socket::Socket;
 use super::tcp::Race;
 use super::{Connection, Connector};
+use crate::helper::Helper;
 
 /// What was being done, and why it failed.
 pub(crate) type DialError = (&'static str, io::Error);
@@ -29,7 +28,7 @@ pub(crate) struct Dialing {
 
 enum Stage {
     /// What blocks is under way on a thread of its own.
-    Preparing(Receiver<Result<Prepared, DialError>>),
+    Preparing(Helper<Result<Prepared, DialError>>),
     Racing(Race, Option<Box<Layers>>),
     Opening(Connection),
     Ended,
@@ -64,14 +63,9 @@ impl Dialing {
                 Stage::Racing(Race::new(vec![address], options.tcp()), layers(&endpoint, options)?)
             }
             _ => {
-                let (answer, prepared) = sync_channel(1);
-                let (wake, options) = (Arc::clone(wake), Arc::clone(options));
-                thread::Builder::new().name("mqtt-dial".into()).spawn(move || {
-                    // Neither matters if the attempt was abandoned, and a driver that can't be woken finds it at the deadline.
-                    let _ = answer.send(prepare(&endpoint, &options, connector));
-                    let _ = wake.wake();
-                })?;
-                Stage::Preparing(prepared)
+                let options = Arc::clone(options);
+                let prepare = move || prepare(&endpoint, &options, connector);
+                Stage::Preparing(Helper::start("mqtt-dial", wake, prepare)?)
             }
         };
         Ok(Dialing { options: Arc::clone(options), stage })
@@ -89,14 +83,13 @@ impl Dialing {
     pub(crate) fn poll(&mut self, registry: &Registry, token: Token) -> Poll<Result<Connection, DialError>> {
         loop {
             self.stage = match mem::replace(&mut self.stage, Stage::Ended) {
-                Stage::Preparing(prepared) => match prepared.try_recv() {
-                    Ok(Ok(prepared)) => self.prepared(prepared, registry, token)?,
-                    Ok(Err(error)) => return Poll::Ready(Err(error)),
-                    Err(TryRecvError::Empty) => {
-                        self.stage = Stage::Preparing(prepared);
+                Stage::Preparing(helper) => match helper.poll() {
+                    Poll::Ready(Some(prepared)) => self.prepared(prepared?, registry, token)?,
+                    Poll::Ready(None) => return Poll::Ready(Err(helper_ended())),
+                    Poll::Pending => {
+                        self.stage = Stage::Preparing(helper);
                         return Poll::Pending;
                     }
-                    Err(TryRecvError::Disconnected) => return Poll::Ready(Err(helper_ended())),
                 },
                 Stage::Racing(mut race, layers) => match race.poll(Instant::now(), registry, token) {
                     Poll::Ready(stream) => Stage::Opening(Connection::new(Socket::Tcp(stream?), layers)),
@@ -105,9 +98,9 @@ impl Dialing {
                         return Poll::Pending;
                     }
                 },
-                Stage::Opening(mut connection) => match connection.open()? {
-                    true => return Poll::Ready(Ok(connection)),
-                    false => {
+                Stage::Opening(mut connection) => match connection.poll_open()? {
+                    Poll::Ready(()) => return Poll::Ready(Ok(connection)),
+                    Poll::Pending => {
                         self.stage = Stage::Opening(connection);
                         return Poll::Pending;
                     }

@@ -8,7 +8,7 @@ use std::vec;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use mqtt_client_core::{RACE_DELAY, TcpOptions, race_order};
+use mqtt_client_core::{RACE_DELAY, TcpOptions, no_address, race_order};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -72,7 +72,7 @@ impl Race {
         }
         Poll::Ready(Err(match self.failure.take() {
             Some(error) => ("connecting", error),
-            None => ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
+            None => no_address(),
         }))
     }
 }

@@ -30,6 +30,7 @@ const PORTION: usize = 64 * 1024;
 /// | has something to send | calls [`send`](Self::send), and writes [`sending`](Self::sending) |
 /// | has written | calls [`written`](Self::written), which says how much of MQTT is gone with it |
 /// | reads that the peer has closed before it was open | fails with [`hangup`](Self::hangup) |
+/// | can't read before it was open | fails with [`unreadable`](Self::unreadable) |
 pub struct Layers {
     endpoint: Endpoint,
     #[cfg(feature = "websocket")]
@@ -151,6 +152,15 @@ impl Layers {
             () => io::ErrorKind::UnexpectedEof.into(),
         };
         ("opening", error)
+    }
+
+    /// Why there is no connection, if it can't be read before it is open.
+    pub fn unreadable(&self, error: io::Error) -> (&'static str, io::Error) {
+        match error.kind() {
+            // So hangs up who did not read what it was sent.
+            io::ErrorKind::ConnectionReset => self.hangup(),
+            _ => ("opening", error),
+        }
     }
 
     /// Where bytes from the socket are put.

@@ -18,7 +18,7 @@ pub use confirming::Confirming;
 pub use layers::{Entropy, Layers};
 pub(crate) use proxy::Environment;
 pub use proxy::{Proxy, ProxyError};
-pub use tcp::{RACE_DELAY, TcpKeepAlive, TcpOptions, literal, race_order};
+pub use tcp::{LINGER, RACE_DELAY, TcpKeepAlive, TcpOptions, literal, no_address, race_order};
 #[cfg(feature = "tls")]
 pub(crate) use tls::LastTls;
 #[cfg(feature = "tls")]

@@ -1,10 +1,15 @@
 //! [`TcpOptions`], and the order in which the addresses of a name are tried.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How long an attempt at one address goes on alone before the next address is tried beside it (RFC 8305, section 5).
 pub const RACE_DELAY: Duration = Duration::from_millis(250);
+
+/// How long a connection that was closed is read for the peer's own end. A socket that is closed with unread input resets the
+/// connection, and the reset can overtake the last packet.
+pub const LINGER: Duration = Duration::from_millis(500);
 
 /// How TCP sockets are set up.
 ///
@@ -75,6 +80,11 @@ pub fn race_order(addresses: Vec<SocketAddr>, bind: Option<SocketAddr>) -> Vec<S
         addresses.iter().partition(|address: &&SocketAddr| address.is_ipv6() == preferred);
     let longer = first.len().max(second.len());
     (0..longer).flat_map(|at| [first.get(at), second.get(at)]).flatten().copied().collect()
+}
+
+/// What is told of a name that leads nowhere: what was being done, and why it failed.
+pub fn no_address() -> (&'static str, io::Error) {
+    ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
 }
 
 /// The address that stands in place of a host name, if one does.

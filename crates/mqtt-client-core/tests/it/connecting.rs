@@ -324,29 +324,62 @@ fn a_ping_ends_with_the_driver_and_none_starts_after_it() {
     assert!(matches!(pin!(client.ping()).poll(context), Poll::Ready(Err(PingError::NotConnected))));
 }
 
-/// A broker that says why it goes often resets the connection too, while the client still writes.
-#[test]
-fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
+/// A driver by hand, up to where CONNACK may come, or the end; and what the client tells.
+fn begun() -> (Driver, Events) {
     let (client, mut driver) =
         Driver::new(Options::default(), 1, Waker::noop().clone()).expect("there is no store");
-    let (mut events, mut output, now) = (client.events(), Output::new(), Timestamp::ZERO);
+    let (events, mut output, now) = (client.events(), Output::new(), Timestamp::ZERO);
     drop(client.connect());
     assert!(matches!(driver.poll_io(now, &mut output), Duty::Dial(_)));
     driver.handle_dialed(now);
     driver.poll_io(now, &mut output);
     driver.handle_written(now, output.len());
+    (driver, events)
+}
+
+fn failed(events: &mut Events) -> Option<Failure> {
+    drain(events).into_iter().find_map(|event| match event {
+        Event::Failed { failure, .. } => Some(failure),
+        Event::Offline(Offline::GaveUp(error)) => Some(error.failure),
+        _ => None,
+    })
+}
+
+/// A broker that says why it goes often resets the connection too, while the client still writes.
+#[test]
+fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
+    let (mut driver, mut events) = begun();
     // CONNACK; DISCONNECT with "server shutting down".
     let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0, 0xe0, 1, 0x8b][..]);
-    while driver.handle_input(now, &mut input) > 0 {}
-    driver.handle_closed(now, Some(("writing", io::ErrorKind::ConnectionReset.into())));
-    let failed = drain(&mut events).into_iter().find_map(|event| match event {
-        Event::Failed { failure, .. } => Some(failure),
-        _ => None,
-    });
+    while driver.handle_input(Timestamp::ZERO, &mut input) > 0 {}
+    driver.handle_closed(Timestamp::ZERO, Some(("writing", io::ErrorKind::ConnectionReset.into())));
+    let failed = failed(&mut events);
     assert!(
         matches!(&failed, Some(Failure::Disconnected(packet)) if packet.reason == ReasonCode::ServerShuttingDown),
         "{failed:?}"
     );
+}
+
+/// It is not the end yet: what had arrived is read, and only words of the peer's say more.
+#[test]
+fn a_write_that_failed_is_told_unless_the_peer_said_why() {
+    let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+    for (read, expected) in
+        [(None, "writing"), (Some(reset()), "writing"), (Some(io::Error::other("no more of you")), "reading")]
+    {
+        let (mut driver, mut events) = begun();
+        let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0][..]);
+        while driver.handle_input(Timestamp::ZERO, &mut input) > 0 {}
+        assert!(!driver.is_broken());
+        driver.handle_write_failed(io::ErrorKind::BrokenPipe.into());
+        assert!(driver.is_broken());
+        driver.handle_closed(Timestamp::ZERO, read.map(|error| ("reading", error)));
+        assert!(!driver.is_broken(), "the next connection is another one");
+        match failed(&mut events) {
+            Some(Failure::Io { doing, .. }) => assert_eq!(doing, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -16,9 +16,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use mqtt_client_core::session::Output;
-use mqtt_client_core::{Endpoint, Layers, Scheme, TransportOptions};
+use mqtt_client_core::{Confirming, Endpoint, Layers, Scheme, TransportOptions};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 pub use own::Stream;
 pub(crate) use own::{Connector, connector};
@@ -53,7 +54,8 @@ pub(crate) fn dial(
             (None, Scheme::Quic) => quic::connect(&endpoint, &options).await?,
             (None, _) => tcp::connect(options.target(&endpoint), options.tcp()).await?,
         };
-        let mut connection = Connection { socket, layers };
+        let mut connection =
+            Connection { socket, layers, confirming: Confirming::default(), confirm_at: None };
         connection.open().await?;
         Ok(connection)
     })
@@ -77,12 +79,14 @@ pub(crate) struct Connection {
     socket: Socket,
     /// `None`: the socket's bytes are MQTT's.
     layers: Option<Box<Layers>>,
+    confirming: Confirming,
+    confirm_at: Option<Instant>,
 }
 
 impl Connection {
     /// The handshakes of the layers.
     async fn open(&mut self) -> Result<(), DialError> {
-        let Connection { socket, layers: Some(layers) } = self else { return Ok(()) };
+        let Connection { socket, layers: Some(layers), .. } = self else { return Ok(()) };
         loop {
             let opened = layers.open();
             // A server that is refused is told why, as far as that goes without waiting for it.
@@ -103,9 +107,7 @@ impl Connection {
             match socket.read_buf(layers.received()).await {
                 Ok(0) => return Err(layers.hangup()),
                 Ok(_) => {}
-                // So hangs up who did not read what it was sent.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(layers.hangup()),
-                Err(error) => return Err(("opening", error)),
+                Err(error) => return Err(layers.unreadable(error)),
             }
         }
     }
@@ -116,7 +118,14 @@ impl Connection {
         context: &mut Context<'_>,
         input: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        let Connection { socket, layers: Some(layers) } = self else {
+        let read = ready!(self.read(context, input));
+        self.confirming.read();
+        self.confirm_at = None;
+        Poll::Ready(read)
+    }
+
+    fn read(&mut self, context: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let Connection { socket, layers: Some(layers), .. } = self else {
             return read_from(&mut self.socket, context, input);
         };
         let before = input.len();
@@ -138,18 +147,24 @@ impl Connection {
         }
     }
 
-    /// Whether something is to be written that is no output: an answer of a layer.
-    pub(crate) fn wants_write(&self) -> bool {
-        self.layers.as_ref().is_some_and(|layers| !layers.sending().is_empty())
-    }
-
     /// One write, which gathers many packets. Ready with how much of the output is gone.
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
         output: &Output,
     ) -> Poll<io::Result<usize>> {
-        let Connection { socket, layers: Some(layers) } = self else {
+        let answers = self.layers.as_ref().is_some_and(|layers| !layers.sending().is_empty());
+        if output.is_empty() && !answers {
+            return Poll::Pending;
+        }
+        let written = ready!(self.write(context, output));
+        self.confirming.wrote();
+        self.confirm_at = None;
+        Poll::Ready(written)
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, output: &Output) -> Poll<io::Result<usize>> {
+        let Connection { socket, layers: Some(layers), .. } = self else {
             return write_output(&mut self.socket, context, output);
         };
         loop {
@@ -167,15 +182,25 @@ impl Connection {
         }
     }
 
-    /// Has the system confirm at once what it has received, as far as the socket knows of such things.
-    pub(crate) fn confirm(&self) {
-        if let Socket::Tcp(stream) = &self.socket {
+    /// Nothing moves: has the system confirm what it has received, as far as the socket knows of such things, or says when to
+    /// come back for that.
+    pub(crate) fn confirm(&mut self) -> Option<Instant> {
+        let patience = self.confirming.patience()?;
+        let now = Instant::now();
+        let at = *self.confirm_at.get_or_insert(now + patience);
+        if now < at {
+            return Some(at);
+        }
+        self.confirm_at = None;
+        if self.confirming.confirm()
+            && let Socket::Tcp(stream) = &self.socket
+        {
             tcp::confirm(stream);
         }
+        None
     }
 
-    /// Ends the connection so that what has been written arrives: says that nothing follows, then reads until the peer has
-    /// closed too. A socket that is closed with unread input resets the connection, and the reset can overtake the last packet.
+    /// Says that nothing follows, then reads until the peer has closed too.
     pub(crate) async fn close(&mut self) -> io::Result<()> {
         if let Some(layers) = &mut self.layers {
             layers.close();

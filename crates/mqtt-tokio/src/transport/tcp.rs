@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use mqtt_client_core::{RACE_DELAY, TcpOptions, race_order};
+use mqtt_client_core::{RACE_DELAY, TcpOptions, no_address, race_order};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ where
     F: Future<Output = io::Result<Socket>> + Send + 'static,
 {
     let mut addresses = race_order(addresses, bind).into_iter();
-    let mut failure = ("resolving", io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    let mut failure = no_address();
     let mut attempts = JoinSet::new();
     loop {
         match addresses.next() {
