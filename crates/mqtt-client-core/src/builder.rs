@@ -209,7 +209,7 @@ impl OptionsBuilder {
         }
     }
 
-    /// How long before the keep alive expires a PINGREQ leaves. Default: 1 s.
+    /// How long before the keep alive expires a PINGREQ leaves, at most half of the keep alive. Default: 1 s.
     pub fn ping_delay(mut self, delay: Duration) -> Self {
         self.options.session.ping_delay = delay;
         self

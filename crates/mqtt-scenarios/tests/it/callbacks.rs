@@ -5,8 +5,13 @@ use std::sync::mpsc::channel;
 use mqtt_client_core::Callbacks;
 use mqtt_client_core::codec::{PacketKind, QoS};
 use mqtt_scenarios::{Adapter, Bed, Case, Client, PATIENCE, until};
+use mqtt_testkit::{BrokerConfig, Server};
 
-scenarios!(callbacks_run_apart_from_the_driver, callbacks_end_with_the_client);
+scenarios!(
+    callbacks_run_apart_from_the_driver,
+    callbacks_run_around_each_connection,
+    callbacks_end_with_the_client,
+);
 
 /// What a callback does, it does while pings, acknowledgements and other messages go on.
 fn callbacks_run_apart_from_the_driver<A: Adapter>(case: &Case<A>) {
@@ -47,6 +52,31 @@ fn callbacks_run_apart_from_the_driver<A: Adapter>(case: &Case<A>) {
         drop(running);
         client.disconnect();
     }
+}
+
+/// Before each attempt, after each connection, and when it has ended.
+fn callbacks_run_around_each_connection<A: Adapter>(case: &Case<A>) {
+    let server = Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap();
+    let client = case.client(case.persistent(&server.url(), "called"));
+    let (told, tell) = channel();
+    let [attempts, connected] = [(); 2].map(|()| told.clone());
+    let callbacks = Callbacks::new()
+        .on_attempt(move |endpoint, number| attempts.send(format!("{number} {}", endpoint.host())).unwrap())
+        .on_connected(move |session_present| connected.send(format!("connected {session_present}")).unwrap())
+        .on_disconnected(move |reason, _| told.send(format!("disconnected {reason:?}")).unwrap());
+    let _running = client.run_callbacks(callbacks).unwrap();
+    let next = |expected: &str| assert_eq!(tell.recv_timeout(PATIENCE).as_deref(), Ok(expected));
+    client.connect().unwrap();
+    next("1 127.0.0.1");
+    next("connected false");
+    for number in [2, 3] {
+        server.drop_connections();
+        next("disconnected None");
+        next(&format!("{number} 127.0.0.1"));
+        next("connected true");
+    }
+    client.disconnect();
+    next("disconnected None");
 }
 
 fn callbacks_end_with_the_client<A: Adapter>(case: &Case<A>) {

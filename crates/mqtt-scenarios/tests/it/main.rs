@@ -56,6 +56,7 @@ mod quic;
 mod receiving;
 mod reconnecting;
 mod requests;
+mod retrying;
 mod round_trip;
 mod secrets;
 mod subscribing;

@@ -1,6 +1,8 @@
 //! What a publisher and a reader see of a message, and what options of a subscription do.
 
-use mqtt_client_core::codec::{PublishProperties, QoS, RetainHandling, Text, TopicFilter};
+use mqtt_client_core::codec::{
+    PublishProperties, QoS, ReasonCode, RetainHandling, Text, TopicFilter, Version,
+};
 use mqtt_client_core::{Delivered, TopicDefaults};
 use mqtt_scenarios::{Adapter, Bed, Case, Client, Subscription};
 use std::time::Duration;
@@ -28,6 +30,19 @@ fn a_client_is_built_first_and_connected_later<A: Adapter>(case: &Case<A>) {
     assert_eq!(client.client_id(), "later");
     let connected = client.connect().unwrap();
     assert!(!connected.session_present && client.is_connected());
+    assert_eq!(connected.connack.reason, ReasonCode::Success);
+
+    // The client id names a session, which a clean start throws away.
+    let lasting = case.persistent(bed.url(), "lasting");
+    let clean = match case.version {
+        Version::V311 => case.options(bed.url()).client_id("lasting"),
+        Version::V5 => lasting.clone().clean_start(true),
+    };
+    for (options, session_present) in [(lasting.clone(), false), (lasting.clone(), true), (clean, false)] {
+        let client = case.client(options);
+        assert_eq!(client.connect().unwrap().session_present, session_present);
+        client.disconnect();
+    }
 }
 
 fn a_publish_says_its_packet_id_and_takes_bytes_text_or_nothing<A: Adapter>(case: &Case<A>) {
@@ -68,13 +83,18 @@ fn a_message_shows_all_there_is_and_its_packet_on_request<A: Adapter>(case: &Cas
 fn topics_have_defaults_and_the_argument_wins<A: Adapter>(case: &Case<A>) {
     let bed = Bed::in_process();
     let kept = TopicDefaults { qos: Some(QoS::ExactlyOnce), retain: Some(true) };
-    let client = case.connect_with(case.options(bed.url()).topic_defaults("kept", kept));
+    let options = case.options(bed.url()).default_qos(QoS::AtLeastOnce).topic_defaults("kept", kept);
+    let client = case.connect_with(options);
     client.wait(client.publish("kept", "1")).unwrap();
     client.wait(client.publish("kept", "2").retain(false)).unwrap();
     let mut stream = client.subscribe("kept").unwrap();
     let message = stream.message();
     assert_eq!((&*message.text(), message.qos(), message.retain()), ("1", QoS::ExactlyOnce, true));
     stream.stays_silent(MOMENT);
+    let mut other = client.subscribe("other").unwrap();
+    client.wait(client.publish("other", "1")).unwrap();
+    client.wait(client.publish("other", "2").qos(QoS::AtMostOnce)).unwrap();
+    assert_eq!([(); 2].map(|()| other.message().qos()), [QoS::AtLeastOnce, QoS::AtMostOnce]);
 }
 
 fn one_subscription_has_many_filters_and_shared_ones<A: Adapter>(case: &Case<A>) {

@@ -14,6 +14,7 @@ scenarios!(
     the_queue_is_bounded_in_bytes,
     a_message_waits_for_room_and_is_sent,
     a_message_that_is_given_up_before_admission_is_not_sent,
+    a_full_queue_refuses_or_drops_the_newest_if_told_so,
     a_full_queue_drops_the_oldest_if_told_so,
     a_full_queue_keeps_the_latest_of_each_topic_if_told_so,
     a_publish_has_a_time_limit,
@@ -168,6 +169,35 @@ fn after_an_outage<A: Adapter>(case: &Case<A>, overflow: Overflow, messages: &[(
     outage.end();
     client.flush();
     witness.texts(2)
+}
+
+fn a_full_queue_refuses_or_drops_the_newest_if_told_so<A: Adapter>(case: &Case<A>) {
+    for (overflow, refused) in [(Overflow::Refuse, true), (Overflow::DropNewest, false)] {
+        let outage = Outage::new();
+        let mut witness = outage.witness(case, "q");
+        let options = case.options(&outage.proxy.url()).max_queued(2, 1 << 20).overflow(overflow);
+        let client = case.connect_with(options);
+        outage.begin(&client);
+        let enqueue =
+            |text: &str| client.wait(client.publish("q", text.to_owned()).qos(QoS::AtLeastOnce).enqueue());
+        let taken: Vec<Completion> = ["1", "2"].map(|text| enqueue(text).unwrap()).into();
+        // It does not wait for room, either way.
+        match (enqueue("3"), refused) {
+            (Err(PublishError::NotSent(NotSent::QueueFull)), true) => {}
+            (Ok(completion), false) => match client.wait(completion) {
+                Err(PublishError::NotSent(NotSent::Dropped)) => {}
+                other => panic!("{other:?}"),
+            },
+            (other, _) => panic!("{overflow:?}: {other:?}"),
+        }
+        let stats = client.stats();
+        assert_eq!((stats.refused_publishes, stats.dropped_publishes), (refused.into(), (!refused).into()));
+        outage.end();
+        for completion in taken {
+            client.wait(completion).unwrap();
+        }
+        assert_eq!(witness.texts(2), ["1", "2"]);
+    }
 }
 
 fn a_full_queue_drops_the_oldest_if_told_so<A: Adapter>(case: &Case<A>) {

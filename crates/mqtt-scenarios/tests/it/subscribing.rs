@@ -19,6 +19,7 @@ scenarios!(
     a_stream_that_nobody_reads_holds_up_nobody,
     a_slow_reader_loses_nothing_acknowledged,
     filters_match_as_they_should,
+    topics_of_the_broker_reach_only_who_asks_for_them,
 );
 
 scenarios!(only 5.0: unsubscribing_tells_what_there_was);
@@ -192,6 +193,22 @@ fn a_slow_reader_loses_nothing_acknowledged<A: Adapter>(case: &Case<A>) {
     }
     until("all are acknowledged", || subscriber.stats().unacknowledged_messages == 0);
     assert_eq!(subscriber.stats().reconnects, 0);
+}
+
+/// `$SYS` is the broker's own; a wildcard at the beginning does not stand for it.
+// [3.1.1 MQTT-4.7.2-1, 5.0 MQTT-4.7.2-1]
+fn topics_of_the_broker_reach_only_who_asks_for_them<A: Adapter>(case: &Case<A>) {
+    let mosquitto = Bed::mosquitto();
+    let client = case.connect(mosquitto.url());
+    // Nothing of it waits for its reader: mosquitto has much to tell.
+    let mut subscribe =
+        |filter| client.subscribe_with(filter, |builder| builder.qos(QoS::AtMostOnce)).unwrap();
+    let [mut all, mut version, mut system] = ["#", "$SYS/broker/version", "$SYS/#"].map(&mut subscribe);
+    let message = version.message();
+    assert!(message.retain() && message.text().starts_with("mosquitto"), "{message:?}");
+    assert!(system.message().topic().starts_with("$SYS/"));
+    client.send("plain", "x", QoS::AtLeastOnce).unwrap();
+    assert_eq!(all.message().topic(), "plain", "and nothing before it");
 }
 
 fn filters_match_as_they_should<A: Adapter>(case: &Case<A>) {
