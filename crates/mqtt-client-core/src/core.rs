@@ -85,8 +85,6 @@ pub(crate) struct Core {
     pub(crate) reconnects: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
-    /// Of the latest PINGREQ that was answered.
-    pub(crate) round_trip: Option<Duration>,
     pub(crate) suspend: SuspendWatch,
     /// The latest time the driver has told.
     pub(crate) now: Timestamp,
@@ -154,7 +152,6 @@ impl Core {
             reconnects: 0,
             bytes_sent: 0,
             bytes_received: 0,
-            round_trip: None,
             suspend: SuspendWatch::default(),
             now: Timestamp::ZERO,
             attention: false,

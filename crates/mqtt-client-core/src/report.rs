@@ -52,8 +52,9 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes that have come in, over all connections: whole packets only.
     pub bytes_received: u64,
-    /// How long the latest answer to a PINGREQ took, the keep alive's own or one that [`ping`](crate::Client::ping) asked for.
-    /// It shows how fast the link is, and how busy its two ends are. `None` before the first.
+    /// How long the broker's latest answer took: to a PINGREQ, the keep alive's own or one that [`ping`](crate::Client::ping)
+    /// asked for, or to a publish of QoS 1 or 2, of which one at a time is watched. It shows how fast the link is, and how busy
+    /// its two ends are. `None` before the first.
     pub round_trip: Option<Duration>,
 }
 

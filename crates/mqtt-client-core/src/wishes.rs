@@ -286,7 +286,6 @@ impl Core {
     }
 
     pub(crate) fn pinged(&mut self, tag: Option<Tag>, round_trip: Option<Duration>) {
-        self.round_trip = round_trip.or(self.round_trip);
         if let Some(slot) = tag.and_then(|tag| self.pings.get_mut(tag)) {
             slot.result = Some(round_trip.ok_or(PingError::LinkLost));
             self.effects.wake(&mut slot.waker);
@@ -375,7 +374,7 @@ impl Core {
             reconnects: self.reconnects,
             bytes_sent: self.bytes_sent,
             bytes_received: self.bytes_received,
-            round_trip: self.round_trip,
+            round_trip: self.session.round_trip(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::keep_alive::{Due, KeepAlive};
 use crate::news::News;
 use crate::outbound::{Epoch, Outbound};
 use crate::requests::Requests;
+use crate::round_trip::Probe;
 use crate::send_queue::SendQueue;
 use crate::store::{Batch, Key};
 use crate::wire::Wire;
@@ -71,6 +72,7 @@ pub(crate) struct Connection {
     pub(crate) ack_order: AckOrder,
     pub(crate) aliases: InboundAliases,
     pub(crate) keep_alive: KeepAlive,
+    probe: Probe,
     pub(crate) epoch: Epoch,
     ending: Option<Ending>,
 }
@@ -105,6 +107,7 @@ impl Connection {
             ack_order: AckOrder::new(epoch, config),
             aliases: InboundAliases::new(config.topic_alias_maximum),
             keep_alive: KeepAlive::new(config, now),
+            probe: Probe::default(),
             epoch,
             ending: None,
         }
@@ -135,12 +138,21 @@ impl Connection {
         self.keep_alive.read(now);
     }
 
+    /// The packets among them have been dealt with.
+    #[inline]
+    pub(crate) fn has_read(&mut self, outbound: &Outbound, news: &mut News) {
+        if let Some(round_trip) = self.probe.read(outbound, news.now()) {
+            news.round_trip = Some(round_trip);
+        }
+    }
+
     /// The transport took bytes.
     #[inline]
     pub(crate) fn wrote(&mut self, bytes: usize, news: &mut News) {
         if bytes > 0 {
             self.wire.wrote(bytes, news.now());
             self.keep_alive.wrote(self.wire.written(), news.now());
+            self.probe.wrote(self.wire.written(), news.now());
             self.send_queue.wrote(self.wire.written(), news);
         }
     }
@@ -202,7 +214,10 @@ impl Connection {
             outbound.hand_out();
         }
         if self.limits.is_some() {
-            self.send_queue.fill(outbound, &mut self.wire, out, news);
+            let sent = self.send_queue.fill(outbound, &mut self.wire, out, news);
+            if self.wire.is_flushed() {
+                self.probe.handed_out(sent, outbound, self.epoch, self.wire.appended());
+            }
         }
         match &self.ending {
             Some(ending) if ending.deadline <= now => Duty::Close,

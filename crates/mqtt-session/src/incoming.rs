@@ -203,6 +203,7 @@ impl Connection {
                 // One that nobody asked for harms nobody.
                 if let Some(ping) = self.keep_alive.answered() {
                     let round_trip = news.now().saturating_since(ping.written_at.unwrap_or(news.now()));
+                    news.round_trip = Some(round_trip);
                     news.tell(Event::Pong { tag: ping.tag, round_trip });
                 }
                 Ok(())

@@ -256,6 +256,7 @@ mod outbound_aliases;
 mod output;
 mod phase;
 mod requests;
+mod round_trip;
 mod send_queue;
 mod session;
 mod store;

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use bytes::Bytes;
 use mqtt_codec::{AckKind, PacketId, PublishShape, ReasonCode, TopicName};
@@ -27,6 +28,8 @@ pub(crate) struct News {
     others: VecDeque<Event>,
     /// The ends of [`Notice::PublishEnded`], likewise.
     ends: VecDeque<PublishEnd>,
+    /// How long the server's latest answer took.
+    pub(crate) round_trip: Option<Duration>,
     pub(crate) trace: Trace,
     pub(crate) journal: Journal,
 }
@@ -56,6 +59,7 @@ impl News {
             inbox: Inbox::new(),
             others: VecDeque::new(),
             ends: VecDeque::new(),
+            round_trip: None,
             trace: Trace::new(config.trace, config.trace_payload),
             journal: Journal::new(config.durable),
         }

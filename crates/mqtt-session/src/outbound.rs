@@ -126,6 +126,30 @@ impl Outbound {
         self.flows.len()
     }
 
+    /// A count that goes up with each submission.
+    #[inline]
+    pub(crate) fn submitted(&self) -> u64 {
+        self.next_order
+    }
+
+    /// The latest publish, if it was submitted after the count was `since`, and is encoded and unanswered on this connection.
+    #[inline]
+    pub(crate) fn latest_sent(&self, epoch: Epoch, since: u64) -> Option<Turn> {
+        if since == self.next_order {
+            return None;
+        }
+        let packet_id = preceding(self.next_id);
+        let flow = self.flows.get(packet_id)?;
+        (flow.order >= since && flow.epoch == epoch).then_some(Turn { packet_id, order: flow.order })
+    }
+
+    /// Whether a publish was sent, and neither PUBACK nor PUBREC has come.
+    #[inline]
+    pub(crate) fn awaits_answer(&self, turn: Turn) -> bool {
+        let flow = self.flows.get(turn.packet_id);
+        flow.is_some_and(|flow| flow.order == turn.order && flow.progress == Progress::Sent)
+    }
+
     /// The identifier for the next publish or request: one that neither has [MQTT-2.2.1-3].
     #[inline]
     pub(crate) fn free_id(&self, held_by_request: impl Fn(PacketId) -> bool) -> Option<PacketId> {
@@ -421,6 +445,10 @@ impl Flow {
 
 fn following(id: PacketId) -> PacketId {
     PacketId::new(id.get().wrapping_add(1)).unwrap_or(PacketId::MIN)
+}
+
+fn preceding(id: PacketId) -> PacketId {
+    PacketId::new(id.get() - 1).unwrap_or(PacketId::MAX)
 }
 
 #[cfg(test)]

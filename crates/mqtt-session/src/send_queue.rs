@@ -174,7 +174,7 @@ impl SendQueue {
         }
     }
 
-    /// Encodes what may be sent now, as long as not too much waits.
+    /// Encodes what may be sent now, as long as not too much waits; the last publish of QoS 1 or 2 among it.
     #[inline]
     pub(crate) fn fill(
         &mut self,
@@ -182,22 +182,27 @@ impl SendQueue {
         wire: &mut Wire,
         out: &mut Output,
         news: &mut News,
-    ) {
+    ) -> Option<Turn> {
+        let mut sent = None;
         while out.len() < HIGH_WATER && !wire.is_sealed() {
             if self.charged < self.window
                 && let Some(turn) = self.resumed.pop_front()
             {
                 self.send_flow(turn, outbound, wire, out, news);
+                sent = Some(turn);
                 continue;
             }
-            let Some(&next) = self.next.front() else { return };
+            let Some(&next) = self.next.front() else { break };
             // Unreachable with a submission counted against the window; held anyway [MQTT-3.3.4-7].
             if matches!(next, Next::Flow(_)) && self.charged >= self.window {
-                return;
+                break;
             }
             self.next.pop_front();
             match next {
-                Next::Flow(turn) => self.send_flow(turn, outbound, wire, out, news),
+                Next::Flow(turn) => {
+                    self.send_flow(turn, outbound, wire, out, news);
+                    sent = Some(turn);
+                }
                 Next::Qos0 => self.send_qos0(outbound, wire, out, news),
                 Next::Request => {
                     let before = wire.waiting();
@@ -211,6 +216,7 @@ impl SendQueue {
                 }
             }
         }
+        sent
     }
 
     /// The transport took bytes: tells of each QoS 0 publish that is out.

@@ -148,6 +148,7 @@ impl Session {
                 break;
             }
         }
+        connection.has_read(&self.kept.outbound, &mut self.news);
         Ok(taken)
     }
 
@@ -402,6 +403,14 @@ impl Session {
     #[must_use]
     pub fn can_send_qos0(&self) -> bool {
         self.ready().is_some_and(Connection::has_room)
+    }
+
+    /// How long the server's latest answer took, from the moment when the transport had taken what it answers: that to a PINGREQ,
+    /// or the first to a publish of QoS 1 or 2, of which one at a time is watched. It shows how fast the link is, and how busy
+    /// its two ends are. `None` before the first.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.news.round_trip
     }
 
     /// How many bytes of this connection the transport has taken.

@@ -90,3 +90,32 @@ fn the_round_trip_time_is_that_of_the_link() {
     assert_eq!(client.stats().round_trip, Some(delay * 2), "the keep alive's own");
     assert_eq!(world.run(client.ping()).expect("an answer"), delay * 2);
 }
+
+#[test]
+fn the_round_trip_time_comes_from_acknowledgements_too() {
+    let delays = [30, 50].map(Duration::from_millis);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for delay in delays {
+            let mut world = World::new(BrokerConfig::default()).with_links(move |seed| LinkConfig {
+                seed,
+                delay,
+                ..LinkConfig::default()
+            });
+            let options = Options::builder().keep_alive(Duration::ZERO).max_in_flight(10);
+            let client = world.add(options.build().expect("valid options"));
+            world.run(client.connect()).expect("connected");
+            world.run(client.publish("a", "x")).expect("admitted");
+            world.run(client.flush());
+            assert_eq!(client.stats().round_trip, None, "nobody answers QoS 0");
+            world.run(client.publish("a", "x").qos(qos)).expect("delivered");
+            assert_eq!(client.stats().round_trip, Some(delay * 2), "{qos:?}");
+            // Far more than the window: some wait here, and some are on their way at any time.
+            let publish = |_| client.publish("a", "x").qos(qos).try_enqueue().expect("room");
+            let completions: Vec<_> = (0..100).map(publish).collect();
+            for completion in completions {
+                world.run(completion).expect("delivered");
+                assert_eq!(client.stats().round_trip, Some(delay * 2), "{qos:?}");
+            }
+        }
+    }
+}

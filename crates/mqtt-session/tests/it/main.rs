@@ -21,6 +21,7 @@ mod reconnect;
 mod records;
 mod requests;
 mod restore;
+mod round_trip;
 mod runs;
 mod send;
 mod support;
