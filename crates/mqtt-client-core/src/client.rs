@@ -56,7 +56,8 @@ impl Client {
     /// Connects, or waits for a connection that is being made; also after `disconnect`, and after the client gave up.
     ///
     /// Ready when the broker has accepted and lost subscriptions are restored. Fails when the reconnect policy gives up,
-    /// which for the first connection is, by default, at its first failure. Dropping the future does not stop the attempt.
+    /// which for the first connection is, by default, at its first failure; and at once while a disconnect is under way.
+    /// Dropping the future does not stop the attempt.
     pub fn connect(&self) -> Connecting {
         let tag = self.shared().run(|core| {
             core.start();

@@ -255,6 +255,9 @@ impl Core {
     }
 
     pub(crate) fn ping(&mut self) -> Result<Tag, PingError> {
+        if self.is_over().is_some() {
+            return Err(PingError::NotConnected);
+        }
         let tag = self.pings.insert(PingSlot { result: None, waker: None });
         match self.session.submit(Command::Ping { tag }) {
             Ok(()) => {
@@ -306,6 +309,9 @@ impl Core {
         tag: Tag,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<Connected, Offline>> {
+        if let Some(offline) = self.is_over() {
+            return Poll::Ready(Err(offline));
+        }
         match self.outcome() {
             Some(outcome) => Poll::Ready(outcome.cloned()),
             None => self.park_waiting(tag, waker),

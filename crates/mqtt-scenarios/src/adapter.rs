@@ -8,10 +8,10 @@ use bytes::Bytes;
 use mqtt_client_core::codec::{Disconnect, QoS};
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
-    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
-    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    PublishError, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError,
-    SubscribeBuilder, SubscribeError, UnsubscribeBuilder,
+    Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
+    FilterResults, IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError,
+    PublishBuilder, PublishError, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats,
+    StoreError, SubscribeBuilder, SubscribeError, UnsubscribeBuilder,
 };
 
 use crate::PATIENCE;
@@ -128,6 +128,9 @@ pub trait Client: Clone + Send + Sync + 'static {
         filters: impl IntoFilters,
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError>;
+
+    /// A stream of what no other one matches.
+    fn catch_all(&self, acknowledge: Acknowledge) -> Self::Subscription;
 
     /// Unsubscribes, with what `configure` adds.
     ///

@@ -9,10 +9,10 @@ use mqtt_blocking::Wait;
 use mqtt_client_core::codec::Disconnect;
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
-    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
-    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
-    SubscribeError, UnsubscribeBuilder,
+    Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
+    FilterResults, IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError,
+    PublishBuilder, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError,
+    SubscribeBuilder, SubscribeError, UnsubscribeBuilder,
 };
 
 use crate::secrets::{told, told_error};
@@ -115,6 +115,10 @@ impl Client for mqtt_blocking::Client {
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError> {
         told_error(self.wait(configure(self.subscribe(filters))))
+    }
+
+    fn catch_all(&self, acknowledge: Acknowledge) -> Self::Subscription {
+        Self::catch_all(self, acknowledge)
     }
 
     fn unsubscribe_with(

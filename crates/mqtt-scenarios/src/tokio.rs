@@ -9,10 +9,10 @@ use bytes::Bytes;
 use mqtt_client_core::codec::Disconnect;
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
-    Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event, FilterResults,
-    IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError, PublishBuilder,
-    ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError, SubscribeBuilder,
-    SubscribeError, UnsubscribeBuilder,
+    Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
+    FilterResults, IntoFilters, Message, NoResponseTopic, Offline, OneShotError, Options, PingError,
+    PublishBuilder, ReauthenticateError, RecvError, RequestBuilder, RunningCallbacks, Stats, StoreError,
+    SubscribeBuilder, SubscribeError, UnsubscribeBuilder,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -147,6 +147,10 @@ impl Client for On<mqtt_tokio::Client> {
         configure: impl FnOnce(SubscribeBuilder<Self::Inner>) -> SubscribeBuilder<Self::Inner>,
     ) -> Result<Self::Subscription, SubscribeError> {
         Ok(self.tokio.on(told_error(self.wait(configure(self.inner.subscribe(filters))))?))
+    }
+
+    fn catch_all(&self, acknowledge: Acknowledge) -> Self::Subscription {
+        self.tokio.on(self.inner.catch_all(acknowledge))
     }
 
     fn unsubscribe_with(

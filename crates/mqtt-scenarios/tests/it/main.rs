@@ -30,6 +30,7 @@ macro_rules! scenarios {
 }
 
 mod acknowledging;
+mod after_disconnect;
 mod aliases;
 mod authenticating;
 mod batching;
