@@ -159,7 +159,8 @@ impl OptionsBuilder {
     }
 
     /// The client id, which names the session at the broker; at most 65,535 bytes, and every broker takes up to 23 letters
-    /// and digits. Default: `mqtt` and 13 random letters and digits. An empty one asks the broker to choose.
+    /// and digits. Default: `mqtt` and 13 random letters and digits. An empty one asks the broker to choose;
+    /// in 5.0 it says what it chose, which is the client id from then on.
     pub fn client_id(mut self, client_id: &str) -> Self {
         match Text::try_from(client_id) {
             Ok(client_id) => {

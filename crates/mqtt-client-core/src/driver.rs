@@ -16,7 +16,8 @@ use crate::session::{Output, Timestamp};
 use crate::shared::Shared;
 use crate::store::{Restored, StoreError, Storing};
 use crate::{
-    Attempt, AuthOutcome, Client, ConnectError, Duty, Failure, Offline, ProviderError, TransportOptions,
+    Attempt, AuthOutcome, Client, ConnectError, Duty, Event, Failure, Offline, ProviderError,
+    TransportOptions,
 };
 
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
@@ -157,6 +158,9 @@ impl Driver {
             }
             (result, std::mem::take(&mut core.news))
         });
+        if news.iter().any(|event| matches!(event, Event::Connected { .. })) {
+            log.rename(shared.run(|core| core.client_id.clone()).as_str());
+        }
         log.say(&news);
         result
     }

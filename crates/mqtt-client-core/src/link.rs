@@ -195,6 +195,9 @@ impl Core {
         self.reconnects += u64::from(self.was_connected);
         // Later connections resume what this client has begun.
         self.clean = false;
+        if let Some(assigned) = &connected.limits.assigned_client_identifier {
+            self.client_id = assigned.clone();
+        }
         self.destinations.worked();
         self.was_connected = true;
         self.link = Link::Up { since: self.now, ready: false };

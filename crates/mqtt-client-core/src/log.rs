@@ -29,8 +29,15 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(client_id: String, hook: Option<Hook>) -> Self {
-        let client = tracing::info_span!(target: "mqtt", parent: None, "client", client_id);
-        Log { client_id, client, connection: Span::none(), hook, records: Vec::new() }
+        Log { client: span(&client_id), client_id, connection: Span::none(), hook, records: Vec::new() }
+    }
+
+    /// The broker has chosen the client id.
+    pub(crate) fn rename(&mut self, client_id: &str) {
+        if self.client_id != client_id {
+            self.client = span(client_id);
+            client_id.clone_into(&mut self.client_id);
+        }
     }
 
     pub(crate) fn client_id(&self) -> &str {
@@ -82,4 +89,8 @@ impl Log {
             hook(PacketLine { client_id: &self.client_id, packet: record });
         }
     }
+}
+
+fn span(client_id: &str) -> Span {
+    tracing::info_span!(target: "mqtt", parent: None, "client", client_id)
 }

@@ -284,8 +284,26 @@ pub trait Subscription: Send + 'static {
 
 /// A listener of either adapter.
 pub trait Events: Send + 'static {
+    /// The adapter's `recv_timeout`.
+    ///
+    /// # Errors
+    /// Its error.
+    fn recv_timeout(&mut self, time: Duration) -> Result<Event, RecvError>;
+
     /// The next event, if it comes within `patience`.
-    fn next_within(&mut self, patience: Duration) -> Option<Event>;
+    fn next_within(&mut self, patience: Duration) -> Option<Event> {
+        self.recv_timeout(patience).ok()
+    }
+
+    /// No event can come any more: the driver has ended.
+    ///
+    /// # Panics
+    /// When it has not, or an event is in the way.
+    #[track_caller]
+    fn ends(&mut self) {
+        let next = self.recv_timeout(PATIENCE);
+        assert!(matches!(next, Err(RecvError::Ended)), "expected the end: {next:?}");
+    }
 
     /// Skips events until `wanted` finds its own, and returns what it made of that.
     ///

@@ -185,7 +185,7 @@ impl Subscription for mqtt_blocking::Subscription {
 }
 
 impl Events for mqtt_blocking::Events {
-    fn next_within(&mut self, patience: Duration) -> Option<Event> {
-        told(self.recv_timeout(patience).ok())
+    fn recv_timeout(&mut self, time: Duration) -> Result<Event, RecvError> {
+        told_error(told(self.recv_timeout(time)))
     }
 }

@@ -214,7 +214,7 @@ impl Subscription for On<mqtt_tokio::Subscription> {
 }
 
 impl Events for On<mqtt_tokio::Events> {
-    fn next_within(&mut self, patience: Duration) -> Option<Event> {
-        told(self.tokio.within(patience, self.inner.recv()).flatten())
+    fn recv_timeout(&mut self, time: Duration) -> Result<Event, RecvError> {
+        told_error(told(self.tokio.runtime.block_on(self.inner.recv_timeout(time))))
     }
 }

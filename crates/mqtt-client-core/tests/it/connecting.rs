@@ -395,3 +395,23 @@ fn topic_aliases_are_an_option_of_5_0() {
     let refused = |option| Err(format!("{option}: 3.1.1 has no topic aliases"));
     assert_eq!(with(Version::V311, 1), [refused("topic_alias_maximum"), refused("max_outbound_aliases")]);
 }
+
+/// [5.0 3.2.2.3.7]: a client that brings no id is given one, and is that client from then on, in its log lines too.
+#[test]
+fn a_client_id_that_the_broker_chose_is_the_clients() {
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hook = std::sync::Arc::clone(&lines);
+    let mut rig = Rig::new(Options::builder().client_id("").on_packet(move |line| {
+        hook.lock().expect("no panic").push((line.packet.kind, line.client_id.to_owned()));
+    }));
+    let client = rig.client.clone();
+    let connected = rig.run(client.connect()).expect("accepted");
+    let id = connected.limits.assigned_client_identifier.expect("chosen").as_str().to_owned();
+    assert_eq!(client.client_id(), id);
+    rig.cut();
+    rig.run(client.connect()).expect("again");
+    assert!(rig.broker.is_connected(&id), "it came back under that name");
+    let lines = std::mem::take(&mut *lines.lock().expect("no panic"));
+    let connects: Vec<_> = lines.iter().filter(|(kind, _)| *kind == PacketKind::Connect).collect();
+    assert_eq!(connects, [&(PacketKind::Connect, String::new()), &(PacketKind::Connect, id)]);
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mqtt_client_core::codec::{PacketKind, QoS};
-use mqtt_client_core::{Completion, Event, Indeterminate, NotSent, Offline, PublishError};
+use mqtt_client_core::{Collect, Completion, Event, Indeterminate, NotSent, Offline, PublishError};
 use mqtt_scenarios::{Adapter, Case, Client, Events, PATIENCE, Subscription, until};
 use mqtt_testkit::{BrokerConfig, Fault, Proxy, ProxyConfig, Server};
 
@@ -12,6 +12,7 @@ scenarios!(
     disconnect_ends_the_streams,
     disconnect_gives_back_what_was_not_sent,
     disconnect_does_not_wait_for_ever,
+    stop_ends_the_driver_and_leaves_nothing_behind,
     the_last_handle_disconnects,
     the_last_handle_drains,
     a_stream_keeps_its_client_alive,
@@ -100,6 +101,29 @@ fn disconnect_does_not_wait_for_ever<A: Adapter>(case: &Case<A>) {
         }
         until("goodbye", || has_said_goodbye(&server));
     }
+}
+
+fn stop_ends_the_driver_and_leaves_nothing_behind<A: Adapter>(case: &Case<A>) {
+    let server = server();
+    let mut witness = case.connect(&server.url()).subscribe("#").unwrap();
+    let client = case.connect(&server.url());
+    let (mut messages, mut events) = (client.subscribe("a").unwrap(), client.events());
+    let far = Collect { size: 100, interval: Duration::from_secs(3600), ..Collect::default() };
+    let mut batches = client.batch_publisher(far);
+    client.wait(batches.publish("batch", "1")).unwrap();
+    let completion = client.publish("b", "on its way").qos(QoS::ExactlyOnce).try_enqueue().unwrap();
+    let started = Instant::now();
+    assert_eq!(client.stop().not_sent, []);
+    assert!(started.elapsed() < PATIENCE / 4, "{:?}", started.elapsed());
+    client.wait(completion).unwrap();
+    let mut texts = witness.texts(2);
+    texts.sort();
+    assert_eq!(texts, [r#"["1"]"#, "on its way"], "the batch was not full, and it was not time");
+    messages.ends();
+    events.find("the end", |event| matches!(event, Event::Offline(Offline::Disconnected)).then_some(()));
+    events.ends();
+    until("its connection is gone", || server.with_broker(|broker| broker.connection_count()) == 1);
+    client.connect().unwrap_err();
 }
 
 fn the_last_handle_disconnects<A: Adapter>(case: &Case<A>) {

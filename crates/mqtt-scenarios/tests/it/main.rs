@@ -47,6 +47,7 @@ mod killing;
 mod leaving;
 mod liveness;
 mod messages;
+mod negotiating;
 mod offline;
 mod one_shot;
 mod progressing;

@@ -107,6 +107,13 @@ fn unsubscribing_ends_the_stream<A: Adapter>(case: &Case<A>) {
         assert_eq!(results[0].1.as_ref().unwrap().reason, ReasonCode::Success);
         messages.ends();
         messages.ends();
+
+        let mut both = client.subscribe([&first, &second]).unwrap();
+        let results = client.unsubscribe([&first, &second]).unwrap();
+        let filters: Vec<_> = results.iter().map(|(filter, _)| filter.as_str()).collect();
+        assert_eq!(filters, [&first, &second]);
+        assert!(results.iter().all(|(_, answer)| answer.as_ref().unwrap().reason == ReasonCode::Success));
+        both.ends();
     }
 }
 
