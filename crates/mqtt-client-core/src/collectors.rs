@@ -1,12 +1,13 @@
 //! [`Collectors`]: payloads that are gathered, and published when there are enough of them or when it is time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::task::{Poll, Waker};
 
 use crate::codec::{Publish, TopicName};
 use crate::core::Core;
 use crate::json_array::JsonArray;
+use crate::publishing::Asked;
 use crate::session::Timestamp;
 use crate::slots::{Slots, Tag};
 use crate::{Collect, Event, PublishError};
@@ -29,10 +30,8 @@ struct Collector {
     /// Piles whose time has not begun: the application has no clock.
     fresh: Vec<Heap>,
     dues: BTreeSet<(Timestamp, Heap)>,
-    /// Published, and not known to have ended; in their order.
-    handed: VecDeque<(Tag, TopicName)>,
-    /// The application has let go of it.
-    closed: bool,
+    /// The last message that was published.
+    last: Option<Tag>,
 }
 
 #[derive(Debug)]
@@ -144,17 +143,14 @@ impl Core {
             bytes: 0,
             fresh: Vec::new(),
             dues: BTreeSet::new(),
-            handed: VecDeque::new(),
-            closed: false,
+            last: None,
         })
     }
 
-    /// Publishes what it holds. It goes on until all of that has ended.
+    /// Publishes what it holds, and ends.
     pub(crate) fn close_collector(&mut self, tag: Tag) {
         self.hand_out(tag, Collector::take_all);
-        if let Some(collector) = self.collectors.collectors.get_mut(tag) {
-            collector.closed = true;
-        }
+        self.collectors.collectors.remove(tag);
         self.pump();
     }
 
@@ -172,8 +168,8 @@ impl Core {
             return Poll::Ready(Err(PublishError::NotSent(why)));
         }
         let Some(collector) = self.collectors.collectors.get_mut(tag) else { return Poll::Pending };
-        if let Some((last, _)) = collector.handed.back()
-            && self.publishing.poll_admitted(*last, waker).is_pending()
+        if let Some(last) = collector.last
+            && self.publishing.poll_admitted(last, waker).is_pending()
         {
             return Poll::Pending;
         }
@@ -207,37 +203,20 @@ impl Core {
         }
     }
 
-    /// Tells what came of the messages that nobody awaits, where that is nothing good.
-    pub(crate) fn settle_collectors(&mut self) {
-        for tag in self.collector_tags() {
-            let Some(collector) = self.collectors.collectors.get_mut(tag) else { continue };
-            let mut failed = Vec::new();
-            while let Some((message, _)) = collector.handed.front()
-                && let Some(result) = self.publishing.take_ended(*message)
-                && let Some((_, topic)) = collector.handed.pop_front()
-            {
-                failed.extend(result.err().map(|error| (topic, error)));
-            }
-            if collector.closed && collector.handed.is_empty() {
-                self.collectors.collectors.remove(tag);
-            }
-            for (topic, error) in failed {
-                self.tell(Event::NotPublished { topic, error });
-            }
-        }
-    }
-
+    /// Publishes messages that nobody awaits: a bad end becomes an event.
     fn hand_out(&mut self, tag: Tag, take: impl FnOnce(&mut Collector) -> Vec<Publish>) {
         let Some(collector) = self.collectors.collectors.get_mut(tag) else { return };
         for mut publish in take(collector) {
             let topic = publish.topic.clone();
-            let started = self
-                .cost(&mut publish)
-                .and_then(|cost| self.publishing.start(publish, cost, true, false, None, &mut self.effects));
+            let asked = Asked { wait: true, forget: false, timeout: None };
+            let started = self.cost(&mut publish).and_then(|cost| {
+                self.publishing.start(publish, cost, asked, &mut self.session, &mut self.effects)
+            });
             match started {
-                Ok(message) => {
+                Ok((message, _)) => {
+                    self.publishing.let_go(message, topic);
                     if let Some(collector) = self.collectors.collectors.get_mut(tag) {
-                        collector.handed.push_back((message, topic));
+                        collector.last = Some(message);
                     }
                 }
                 Err(why) => {

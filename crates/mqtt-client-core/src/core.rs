@@ -310,7 +310,6 @@ impl Core {
             self.report(unrestored);
             self.take_responses();
             progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
-            self.settle_collectors();
             for (topic, error) in self.publishing.take_unheard() {
                 self.tell(Event::NotPublished { topic, error });
             }

@@ -130,9 +130,11 @@ impl Outbox {
     }
 
     /// Queues a publish for which there is room, and admits it.
-    pub(crate) fn push_admitted(&mut self, entry: Entry) {
+    pub(crate) fn push_admitted(&mut self, entry: Entry) -> Key {
         self.charge(entry.cost);
-        self.queue.push_back(entry);
+        let key = self.queue.push_back(entry);
+        self.note(key);
+        key
     }
 
     /// Admits the next one that waits, if there is room for it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::codec::{InvalidTopic, Publish, PublishProperties, QoS, TopicName};
-use crate::publishing::{Admission, PublishResult};
+use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
 use crate::{Client, Delivered, NotSent, PublishError};
 
@@ -105,8 +105,8 @@ impl PublishBuilder {
     fn submit(&mut self, wait: bool, forget: bool) -> Admission {
         match &mut self.publish {
             Ok(publish) => {
-                let timeout = self.timeout;
-                self.client.shared().run(|core| core.publish(publish, wait, timeout, forget))
+                let asked = Asked { wait, forget, timeout: self.timeout };
+                self.client.shared().run(|core| core.publish(publish, asked))
             }
             Err(invalid) => Admission::Failed(PublishError::NotSent(NotSent::InvalidTopic(*invalid))),
         }

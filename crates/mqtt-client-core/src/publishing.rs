@@ -9,19 +9,21 @@ use bytes::Bytes;
 use crate::codec::{Ack, Publish, QoS, TopicName, Version};
 use crate::effects::{Effects, park};
 use crate::flush::{Epoch, Epochs, NO_EPOCH};
-use crate::linked::Key;
 use crate::outbox::{Entry, Outbox, Owner};
 use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::store::FIRST_PLACE;
-use crate::time_limits::{Ends, Limit, TimeLimits};
+use crate::time_limits::{Limit, TimeLimits};
 use crate::unasked::Unasked;
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
 
 mod full;
 mod kept;
 mod plain;
+mod slot;
 mod time;
+
+use slot::{Outcome, Slot, SlotStage};
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +59,7 @@ pub(crate) struct Publishing {
     epochs: Epochs,
     flushes: Slots<Flush>,
     pub(crate) counts: Counts,
-    /// Bad ends of what a store brought back: nobody waits for these.
+    /// Bad ends of which nobody asks.
     unheard: Vec<(TopicName, PublishError)>,
 }
 
@@ -79,37 +81,15 @@ pub(crate) struct Counts {
     pub(crate) lost: u64,
 }
 
-#[derive(Debug)]
-struct Slot {
-    cost: usize,
-    place: u64,
-    /// It needs the slot only until it is admitted: see [`Publishing::send_off`].
-    brief: bool,
-    /// A store keeps it.
-    kept: bool,
-    /// Its topic, if a store brought it back, so that whoever published it is not there any more.
-    inherited: Option<Box<TopicName>>,
-    /// What the caller is told although the message goes on, kept by the store.
-    early: Option<Box<PublishResult>>,
-    stage: SlotStage,
-    waker: Option<Waker>,
-    /// Nobody asks for the outcome any more.
-    detached: bool,
-    epoch: Epoch,
-    ends: Ends,
-}
-
-#[derive(Debug)]
-enum SlotStage {
-    /// Queued here, not admitted yet.
-    Waiting(Key),
-    /// Queued here, and charged.
-    Admitted(Key),
-    /// In the session, or lost with it and to be sent anew.
-    Handed,
-    /// In the session still, but the caller's time is up: the outcome until it is asked for.
-    GivenUp(Option<PublishResult>),
-    Ended(PublishResult),
+/// What the caller of a publish asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// It may wait for its admission.
+    pub(crate) wait: bool,
+    /// Nobody asks for more than its admission.
+    pub(crate) forget: bool,
+    /// When its time is up.
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// How far a message has come when it was submitted.
@@ -147,48 +127,48 @@ impl Publishing {
         }
     }
 
-    /// Queues a message behind all others, or does with it what the overflow policy says.
-    ///
-    /// `wait`: whether it may wait for admission. `forget`: nobody asks for more than that.
+    /// Hands the session a message if its turn is now; else queues it behind all others, or does with it what the overflow
+    /// policy says. Returns its tag, and whether the session has it.
     pub(crate) fn start(
         &mut self,
         publish: Publish,
         cost: usize,
-        wait: bool,
-        forget: bool,
-        timeout: Option<Duration>,
+        Asked { wait, forget, timeout }: Asked,
+        session: &mut Session,
         effects: &mut Effects,
-    ) -> Result<Tag, NotSent> {
+    ) -> Result<(Tag, bool), NotSent> {
         let full = !self.outbox.has_room(cost);
         if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
             self.counts.refused += 1;
             effects.discard(publish);
             return Err(NotSent::QueueFull);
         }
-        let expiry = publish.properties.message_expiry_interval();
         let place = self.next_place;
         self.next_place += 1;
-        let brief = forget && timeout.is_none() && self.is_plain(&publish);
+        let kept = self.outbox.keeps(publish.qos);
         let tag = self.slots.insert(Slot {
             cost,
             place,
-            brief,
-            kept: self.outbox.keeps(publish.qos),
-            inherited: None,
-            early: None,
+            epoch: self.epochs.begin(),
             stage: SlotStage::Handed,
             waker: None,
+            rare: None,
+            brief: forget && timeout.is_none() && self.is_plain(&publish),
+            kept,
             detached: false,
-            epoch: self.epochs.begin(),
-            ends: Ends::default(),
         });
-        if let Some(seconds) = expiry {
+        if let Some(seconds) = publish.properties.message_expiry_interval() {
             self.limits.begin(tag, Limit::Expiry, Duration::from_secs(seconds.into()));
         }
         if let Some(timeout) = timeout {
             self.limits.begin(tag, Limit::Timeout, timeout);
         }
+        let its_turn = !full && !kept && self.has_handed_over_all();
         let entry = Entry { owner: Owner::Slot(tag), place, cost, publish, sent: false };
+        if its_turn && takes(session, entry.publish.qos) {
+            self.outbox.charge(cost);
+            return Ok((tag, self.hand_over(tag, entry, session, effects)));
+        }
         match self.overflow {
             Overflow::DropNewest if full => self.drop_unqueued(tag, entry, effects),
             Overflow::DropOldest if full => self.push_over_oldest(tag, entry, effects),
@@ -197,9 +177,13 @@ impl Publishing {
                 None if full => self.push_over_oldest(tag, entry, effects),
                 None => self.push(tag, entry),
             },
-            _ => self.push(tag, entry),
+            _ if full => self.push(tag, entry),
+            _ => {
+                let key = self.outbox.push_admitted(entry);
+                self.set_stage(tag, SlotStage::Admitted(key));
+            }
         }
-        Ok(tag)
+        Ok((tag, false))
     }
 
     /// How far the message has come. `forget`: nobody asks for more than its admission.
@@ -229,33 +213,35 @@ impl Publishing {
     /// The outcome, once: afterwards the tag is unknown.
     pub(crate) fn poll_ended(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<PublishResult> {
         let Some(slot) = self.slots.get_mut(tag) else { return Poll::Pending };
-        if let Some(early) = slot.early.take() {
+        if let Some(early) = slot.rare.as_mut().and_then(|rare| rare.early.take()) {
             slot.detached = true;
-            return Poll::Ready(*early);
+            return Poll::Ready(Err(early));
         }
         match &mut slot.stage {
             SlotStage::Ended(_) => match self.slots.remove(tag).map(|slot| slot.stage) {
-                Some(SlotStage::Ended(result)) => Poll::Ready(result),
+                Some(SlotStage::Ended(outcome)) => Poll::Ready(outcome.into_result()),
                 _ => Poll::Pending,
             },
-            SlotStage::GivenUp(result) if result.is_some() => {
+            SlotStage::GivenUp(error) if error.is_some() => {
                 slot.detached = true;
-                result.take().map_or(Poll::Pending, Poll::Ready)
+                error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(*error)))
             }
             _ => park(&mut slot.waker, waker),
         }
     }
 
-    /// The outcome, if there is one; nobody is woken who waits for more.
-    pub(crate) fn take_ended(&mut self, tag: Tag) -> Option<PublishResult> {
-        let slot = self.slots.get(tag)?;
-        let ended = matches!(slot.stage, SlotStage::Ended(_) | SlotStage::GivenUp(Some(_)));
-        if !ended && slot.early.is_none() {
-            return None;
-        }
-        match self.poll_ended(tag, &mut None) {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
+    /// Nobody will ever ask for the outcome: a bad one becomes an event.
+    pub(crate) fn let_go(&mut self, tag: Tag, topic: TopicName) {
+        match self.slots.get_mut(tag) {
+            Some(Slot { stage: SlotStage::Ended(_), .. }) => {
+                if let Some(Slot { stage: SlotStage::Ended(Outcome::Failed(error)), .. }) =
+                    self.slots.remove(tag)
+                {
+                    self.unheard.push((topic, *error));
+                }
+            }
+            Some(slot) => slot.let_go(topic),
+            None => {}
         }
     }
 
@@ -271,7 +257,7 @@ impl Publishing {
                 if let Some(entry) = self.outbox.remove(key) {
                     effects.discard(entry.publish);
                 }
-                self.end(tag, Err(PublishError::NotSent(NotSent::TimedOut)), effects);
+                self.fail(tag, PublishError::NotSent(NotSent::TimedOut), effects);
                 return true;
             }
         }
@@ -287,11 +273,8 @@ impl Publishing {
                 self.admitted(key, session, effects);
             }
             let first = self.outbox.front().filter(|_| self.unasked.are_all_sent());
-            let takes = first.is_some_and(|entry| match entry.publish.qos {
-                QoS::AtMostOnce => session.can_send_qos0(),
-                QoS::AtLeastOnce | QoS::ExactlyOnce => session.publish_room() > 0,
-            });
-            if !takes || !self.hand_over_next(now, session, effects) {
+            let is_taken = first.is_some_and(|entry| takes(session, entry.publish.qos));
+            if !is_taken || !self.hand_over_next(now, session, effects) {
                 return progress;
             }
             progress = true;
@@ -317,11 +300,17 @@ impl Publishing {
                 return true;
             }
         };
-        let Some(Entry { owner, place, cost, mut publish, sent }) = self.outbox.pop() else { return false };
+        let Some(mut entry) = self.outbox.pop() else { return false };
         if let Some(slot) = self.slots.get_mut(tag) {
             slot.stage = SlotStage::Handed;
-            time::count_down(&mut publish, slot.ends.expiry, now);
+            time::count_down(&mut entry.publish, slot.expiry(), now);
         }
+        self.hand_over(tag, entry, session, effects)
+    }
+
+    /// Hands the session a message that is charged. Returns whether it was taken, or came to its end.
+    fn hand_over(&mut self, tag: Tag, entry: Entry, session: &mut Session, effects: &mut Effects) -> bool {
+        let Entry { owner, place, cost, publish, sent } = entry;
         if let Err(rejected) = session.submit(Command::Publish { tag, publish }) {
             let refusal = rejected.refusal;
             let Command::Publish { publish, .. } = rejected.value else { return true };
@@ -330,26 +319,26 @@ impl Publishing {
                 return false;
             }
             effects.discard(publish);
-            self.end(tag, Err(PublishError::NotSent(NotSent::Refused(refusal))), effects);
+            self.fail(tag, PublishError::NotSent(NotSent::Refused(refusal)), effects);
         }
         true
     }
 
     /// The session's word on a message.
     pub(crate) fn ended(&mut self, tag: Tag, end: PublishEnd, effects: &mut Effects) {
-        let result = match end {
-            PublishEnd::Acknowledged(ack) => Ok(Delivered::Acknowledged(ack.into())),
-            PublishEnd::Written => Ok(Delivered::Written),
+        let outcome = match end {
+            PublishEnd::Acknowledged(ack) => Outcome::Acknowledged(ack),
+            PublishEnd::Written => Outcome::Written,
             PublishEnd::Expired => {
                 self.counts.expired += 1;
-                Err(PublishError::NotSent(NotSent::Expired))
+                PublishError::NotSent(NotSent::Expired).into()
             }
-            PublishEnd::Refused(ack) => Err(PublishError::Rejected(Box::new(ack.into()))),
+            PublishEnd::Refused(ack) => PublishError::Rejected(Box::new(ack.into())).into(),
             PublishEnd::Forbidden(refusal) => {
-                Err(PublishError::Indeterminate(Indeterminate::Forbidden(refusal)))
+                PublishError::Indeterminate(Indeterminate::Forbidden(refusal)).into()
             }
         };
-        self.end(tag, result, effects);
+        self.end(tag, outcome, effects);
     }
 
     /// The session let go of a message. By default QoS 1 is sent anew, and so is QoS 2 as long as it had not been sent: a
@@ -372,7 +361,7 @@ impl Publishing {
         if anew
             && let Some(slot) = self.slots.get_mut(tag)
             && matches!(slot.stage, SlotStage::Handed)
-            && slot.ends.expiry.is_none_or(|end| end > now)
+            && slot.expiry().is_none_or(|end| end > now)
         {
             let owner = Owner::Slot(tag);
             let (place, cost) = (slot.place, slot.cost);
@@ -387,7 +376,7 @@ impl Publishing {
             _ => PublishError::Indeterminate(Indeterminate::SessionLost),
         };
         effects.discard(publish);
-        self.end(tag, Err(error), effects);
+        self.fail(tag, error, effects);
     }
 
     /// What the session lost goes out again before anything newer.
@@ -406,7 +395,7 @@ impl Publishing {
         effects: &mut Effects,
     ) -> Vec<Publish> {
         let mut not_sent = Vec::new();
-        let indeterminate = || Err(PublishError::Indeterminate(Indeterminate::Offline(offline.clone())));
+        let indeterminate = || PublishError::Indeterminate(Indeterminate::Offline(offline.clone()));
         self.replay_lost();
         self.unlinked(version, effects);
         for key in self.outbox.keys() {
@@ -418,17 +407,17 @@ impl Publishing {
                 effects.discard(publish);
                 self.end_queued(owner, cost, indeterminate(), effects);
             } else {
-                let not = Err(PublishError::NotSent(NotSent::Offline(offline.clone())));
+                let not = PublishError::NotSent(NotSent::Offline(offline.clone()));
                 self.end_queued(owner, cost, not, effects);
                 not_sent.push(publish);
             }
         }
         for tag in self.open() {
             if self.goes_on(Owner::Slot(tag)) {
-                let kept = Err(PublishError::Indeterminate(Indeterminate::Kept(offline.clone())));
+                let kept = PublishError::Indeterminate(Indeterminate::Kept(offline.clone()));
                 self.leave(tag, kept, effects);
             } else {
-                self.end(tag, indeterminate(), effects);
+                self.fail(tag, indeterminate(), effects);
             }
         }
         not_sent
@@ -493,37 +482,42 @@ impl Publishing {
         }
     }
 
-    /// An admitted message that was taken off the queue has ended.
-    fn end_queued(&mut self, owner: Owner, cost: usize, result: PublishResult, effects: &mut Effects) {
+    /// An admitted message that was taken off the queue has come to a bad end.
+    fn end_queued(&mut self, owner: Owner, cost: usize, error: PublishError, effects: &mut Effects) {
         match owner {
-            Owner::Slot(tag) => self.end(tag, result, effects),
+            Owner::Slot(tag) => self.fail(tag, error, effects),
             Owner::Nobody(epoch) => self.end_unasked(epoch, cost, effects),
         }
     }
 
+    fn fail(&mut self, tag: Tag, error: PublishError, effects: &mut Effects) {
+        self.end(tag, error.into(), effects);
+    }
+
     /// Idempotent for a tag; a stale one is ignored.
-    fn end(&mut self, tag: Tag, result: PublishResult, effects: &mut Effects) {
+    fn end(&mut self, tag: Tag, outcome: Outcome, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
-        let result = match (&mut slot.stage, slot.early.take()) {
-            (SlotStage::Ended(_), _) => return,
-            (_, Some(early)) => Some(*early),
-            (SlotStage::GivenUp(given_up), None) => given_up.take(),
-            (_, None) => Some(result),
-        };
-        if !matches!(slot.stage, SlotStage::Waiting(_)) {
-            self.outbox.release(slot.cost);
+        match slot.stage {
+            SlotStage::Ended(_) => return,
+            SlotStage::Waiting(_) => {}
+            _ => self.outbox.release(slot.cost),
         }
-        self.limits.stop(tag, &mut slot.ends);
         let epoch = slot.epoch;
-        match (result, slot.inherited.take()) {
-            (Some(result), _) if !slot.detached => {
-                slot.stage = SlotStage::Ended(result);
+        if let Some(rare) = &mut slot.rare {
+            self.limits.stop(tag, &mut rare.ends);
+        }
+        let told = slot.take_told(outcome);
+        match told {
+            Some(outcome) if !slot.detached => {
+                slot.stage = SlotStage::Ended(outcome);
                 effects.wake(&mut slot.waker);
             }
-            (result, inherited) => {
-                let error = result.and_then(Result::err);
-                self.unheard.extend(inherited.zip(error).map(|(topic, error)| (*topic, error)));
-                self.slots.remove(tag);
+            told => {
+                if let Some(Slot { rare: Some(rare), .. }) = self.slots.remove(tag)
+                    && let (Some(topic), Some(Outcome::Failed(error))) = (rare.unheard, told)
+                {
+                    self.unheard.push((topic, *error));
+                }
             }
         }
         self.end_epoch(epoch, 1, effects);
@@ -543,6 +537,14 @@ impl Publishing {
 /// Leaves nothing in its place.
 pub(crate) fn taken(publish: &mut Publish) -> Publish {
     mem::replace(publish, Publish::new(TopicName::empty(), Bytes::new()))
+}
+
+/// Whether the session takes a message of that QoS now.
+fn takes(session: &Session, qos: QoS) -> bool {
+    match qos {
+        QoS::AtMostOnce => session.can_send_qos0(),
+        QoS::AtLeastOnce | QoS::ExactlyOnce => session.publish_room() > 0,
+    }
 }
 
 /// Refusals after which the same command is taken later.

@@ -43,6 +43,11 @@ impl TimeLimits {
         self.fresh.push((tag, limit, after));
     }
 
+    /// Whether there are some whose clock has to be started.
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     /// Starts the clock of the next fresh one, which ends then.
     pub(crate) fn start_next(&mut self, now: Timestamp) -> Option<(Tag, Limit, Timestamp)> {
         let (tag, limit, after) = self.fresh.pop()?;

@@ -13,7 +13,7 @@ use crate::codec::{
 use crate::core::Core;
 use crate::effects::park;
 use crate::outbox::cost_of;
-use crate::publishing::{Admission, PublishResult, taken};
+use crate::publishing::{Admission, Asked, PublishResult, taken};
 use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
 use crate::streams::{Due, Handed, Share};
@@ -30,15 +30,8 @@ pub(crate) struct PingSlot {
 }
 
 impl Core {
-    /// Takes a message on its way. `wait`: whether it may wait for admission. `forget`: whether nothing but that is of
-    /// interest. What is left in `publish` is the caller's to drop, without the lock.
-    pub(crate) fn publish(
-        &mut self,
-        publish: &mut Publish,
-        wait: bool,
-        timeout: Option<Duration>,
-        forget: bool,
-    ) -> Admission {
+    /// Takes a message on its way. What is left in `publish` is the caller's to drop, without the lock.
+    pub(crate) fn publish(&mut self, publish: &mut Publish, asked: Asked) -> Admission {
         let not_sent = |why| Admission::Failed(PublishError::NotSent(why));
         if let Some(why) = self.refuses_publish(publish.qos) {
             return not_sent(why);
@@ -47,20 +40,27 @@ impl Core {
             Ok(cost) => cost,
             Err(why) => return not_sent(why),
         };
-        if forget
-            && timeout.is_none()
+        // Behind others that wait, it waits too, and the driver has nothing to do that it does not know of.
+        let is_first = self.publishing.has_handed_over_all();
+        if asked.forget
+            && asked.timeout.is_none()
             && let Some(sent) = self.publishing.send_off(publish, cost, &mut self.session)
         {
-            self.attend();
+            if is_first {
+                self.attend();
+            }
             return sent.map_or_else(not_sent, |()| Admission::Queued);
         }
         let publish = taken(publish);
-        match self.publishing.start(publish, cost, wait, forget, timeout, &mut self.effects) {
+        let (session, effects) = (&mut self.session, &mut self.effects);
+        match self.publishing.start(publish, cost, asked, session, effects) {
             Err(why) => not_sent(why),
-            Ok(tag) => {
-                self.attend();
-                self.publishing.pump(self.now, &mut self.session, &mut self.effects);
-                self.publishing.admission(tag, forget)
+            Ok((tag, handed)) => {
+                let moved = handed || self.publishing.pump(self.now, session, effects);
+                if moved || self.publishing.has_fresh_limits() || self.keeping.is_some() {
+                    self.attend();
+                }
+                self.publishing.admission(tag, asked.forget)
             }
         }
     }

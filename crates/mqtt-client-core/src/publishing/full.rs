@@ -29,7 +29,7 @@ impl Publishing {
         let Some(Entry { owner, cost, publish, .. }) = self.outbox.replace(older, entry) else { return };
         effects.discard(publish);
         self.counts.superseded += 1;
-        self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Superseded)), effects);
+        self.end_queued(owner, cost, PublishError::NotSent(NotSent::Superseded), effects);
         self.set_stage(tag, SlotStage::Admitted(older));
         while self.outbox.is_over() {
             let oldest = self.outbox.oldest_unsent(Some(older)).unwrap_or(older);
@@ -44,7 +44,7 @@ impl Publishing {
         if let Some(Entry { owner, cost, publish, .. }) = self.outbox.remove(key) {
             effects.discard(publish);
             self.counts.dropped += 1;
-            self.end_queued(owner, cost, Err(PublishError::NotSent(NotSent::Dropped)), effects);
+            self.end_queued(owner, cost, PublishError::NotSent(NotSent::Dropped), effects);
         }
     }
 
@@ -53,7 +53,7 @@ impl Publishing {
         effects.discard(entry.publish);
         self.counts.dropped += 1;
         let Some(slot) = self.slots.get_mut(tag) else { return };
-        slot.stage = SlotStage::Ended(Err(PublishError::NotSent(NotSent::Dropped)));
+        slot.stage = SlotStage::Ended(PublishError::NotSent(NotSent::Dropped).into());
         let epoch = slot.epoch;
         self.end_epoch(epoch, 1, effects);
     }

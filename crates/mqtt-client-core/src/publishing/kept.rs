@@ -7,11 +7,10 @@ use crate::codec::{Publish, QoS, TopicName, Version};
 use crate::effects::Effects;
 use crate::flush::NO_EPOCH;
 use crate::outbox::{Entry, Owner, cost_of};
-use crate::publishing::PublishResult;
 use crate::session::Timestamp;
 use crate::slots::Tag;
 use crate::store::{FIRST_PLACE, Operation, Queued, StoreError};
-use crate::time_limits::{Ends, Limit};
+use crate::time_limits::Limit;
 use crate::{Indeterminate, NotSent, PublishError};
 
 impl Publishing {
@@ -72,14 +71,14 @@ impl Publishing {
         self.outbox.take_changes(batch, |entry| {
             let interval = entry.publish.properties.message_expiry_interval()?;
             let begun = match entry.owner {
-                Owner::Slot(tag) => slots.get(tag).and_then(|slot| slot.ends.expiry),
+                Owner::Slot(tag) => slots.get(tag).and_then(Slot::expiry),
                 Owner::Nobody(_) => None,
             };
             Some(on_clock(begun.unwrap_or_else(|| now + Duration::from_secs(interval.into()))))
         });
     }
 
-    /// What came to a bad end of what a store brought back, with its topic.
+    /// What came to a bad end without anybody to ask for it, with its topic.
     pub(crate) fn take_unheard(&mut self) -> Vec<(TopicName, PublishError)> {
         std::mem::take(&mut self.unheard)
     }
@@ -103,13 +102,13 @@ impl Publishing {
                     true => PublishError::Indeterminate(Indeterminate::Store(error.clone())),
                     false => PublishError::NotSent(NotSent::Store(error.clone())),
                 };
-                self.end(tag, Err(why), effects);
+                self.fail(tag, why, effects);
             }
         }
         for tag in self.open() {
             if self.slots.get(tag).is_some_and(|slot| slot.kept) {
                 let why = PublishError::Indeterminate(Indeterminate::Store(error.clone()));
-                self.end(tag, Err(why), effects);
+                self.fail(tag, why, effects);
             }
         }
     }
@@ -122,13 +121,13 @@ impl Publishing {
     }
 
     /// The caller is told how it stands; the message itself goes on, and nobody waits for it.
-    pub(super) fn leave(&mut self, tag: Tag, told: PublishResult, effects: &mut Effects) {
+    pub(super) fn leave(&mut self, tag: Tag, told: PublishError, effects: &mut Effects) {
         let Some(slot) = self.slots.get_mut(tag) else { return };
         if !slot.detached && !matches!(slot.stage, SlotStage::GivenUp(_)) {
-            slot.early = Some(Box::new(told));
+            slot.rare().early = Some(told);
             effects.wake(&mut slot.waker);
         }
-        self.limits.stop_one(tag, Limit::Timeout, &mut slot.ends);
+        self.limits.stop_one(tag, Limit::Timeout, slot.ends());
         let epoch = std::mem::replace(&mut slot.epoch, NO_EPOCH);
         self.end_epoch(epoch, 1, effects);
     }
@@ -146,16 +145,17 @@ impl Publishing {
             place,
             brief: false,
             kept: true,
-            inherited: Some(Box::new(publish.topic.clone())),
-            early: None,
             stage: SlotStage::Handed,
             waker: None,
+            rare: None,
             detached: true,
             epoch: NO_EPOCH,
-            ends: Ends::default(),
         });
-        if let (Some(at), Some(slot)) = (expires, self.slots.get_mut(tag)) {
-            self.limits.watch(tag, Limit::Expiry, at, &mut slot.ends);
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.let_go(publish.topic.clone());
+            if let Some(at) = expires {
+                self.limits.watch(tag, Limit::Expiry, at, slot.ends());
+            }
         }
         self.next_place = place + 1;
         Ok(tag)

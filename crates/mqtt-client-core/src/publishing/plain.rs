@@ -1,6 +1,6 @@
 //! Messages of QoS 0 of which nobody asks more than that they are admitted: they need no slot.
 
-use super::{Delivered, LARGE_PAYLOAD, Publishing, SlotStage, passes_with_time, taken};
+use super::{LARGE_PAYLOAD, Outcome, Publishing, SlotStage, passes_with_time, taken};
 use crate::codec::{Publish, QoS, Version};
 use crate::effects::Effects;
 use crate::flush::Epoch;
@@ -37,6 +37,11 @@ impl Publishing {
         let owner = Owner::Nobody(self.epochs.begin());
         self.outbox.push_admitted(Entry { owner, place: 0, cost, publish: taken(publish), sent: false });
         Some(Ok(()))
+    }
+
+    /// Whether no message waits for the session.
+    pub(crate) fn has_handed_over_all(&self) -> bool {
+        self.unasked.are_all_sent() && self.outbox.is_empty()
     }
 
     /// The transport has so many bytes of the connection.
@@ -76,7 +81,7 @@ impl Publishing {
             && let Some(entry) = self.outbox.get(key)
             && self.unasked.push(&entry.publish, cost, slot.epoch, session).is_ok()
         {
-            slot.stage = SlotStage::Ended(Ok(Delivered::Queued));
+            slot.stage = SlotStage::Ended(Outcome::Queued);
             if let Some(entry) = self.outbox.remove(key) {
                 effects.discard(entry.publish);
             }

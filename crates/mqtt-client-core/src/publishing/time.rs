@@ -16,12 +16,17 @@ impl Publishing {
             if let Some(slot) =
                 self.slots.get_mut(tag).filter(|slot| !matches!(slot.stage, SlotStage::Ended(_)))
             {
-                self.limits.watch(tag, limit, at, &mut slot.ends);
+                self.limits.watch(tag, limit, at, slot.ends());
             }
         }
         while let Some((tag, limit)) = self.limits.pop_due(now) {
             self.run_out(tag, limit, effects);
         }
+    }
+
+    /// Whether the driver has to start the clock of a message.
+    pub(crate) fn has_fresh_limits(&self) -> bool {
+        self.limits.has_fresh()
     }
 
     /// When time will change something.
@@ -47,11 +52,11 @@ impl Publishing {
                         PublishError::NotSent(NotSent::TimedOut)
                     }
                 };
-                self.end(tag, Err(error), effects);
+                self.fail(tag, error, effects);
             }
             (SlotStage::Handed, Limit::Timeout) => {
-                let result = Err(PublishError::Indeterminate(Indeterminate::TimedOut));
-                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(result));
+                let error = Box::new(PublishError::Indeterminate(Indeterminate::TimedOut));
+                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(error));
                 effects.wake(&mut slot.waker);
             }
             // The session counts it down from now on; `lost` looks at the end once more.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mqtt_client_core::codec::QoS;
-use mqtt_client_core::{Collect, CollectingPublisher, Event, NotSent, Options, PublishError, TopicDefaults};
+use mqtt_client_core::{
+    Collect, CollectingPublisher, Event, Indeterminate, NotSent, Options, PublishError, TopicDefaults,
+};
 use mqtt_testkit::BrokerConfig;
 
 use crate::rig::{Rig, drain};
@@ -188,6 +190,27 @@ fn a_batch_that_the_broker_refuses_is_told() {
     collect(&mut rig, &mut batches, &[("a", b"1")]);
     let told = drain(&mut events);
     let [Event::NotPublished { topic, error: PublishError::NotSent(NotSent::Refused(_)) }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(topic.as_str(), "a");
+}
+
+#[test]
+fn a_batch_that_a_disconnect_leaves_unanswered_is_told() {
+    let mut rig = Rig::connected(Options::builder());
+    let client = rig.client.clone();
+    let mut events = client.events();
+    let sure = TopicDefaults { qos: Some(QoS::AtLeastOnce), ..TopicDefaults::default() };
+    let mut batches = client.batch_publisher(Collect { size: 1, message: sure, ..Collect::default() });
+    rig.mtu = 0;
+    collect(&mut rig, &mut batches, &[("a", b"1")]);
+    drop(batches);
+    rig.run(client.disconnect_within(Duration::ZERO));
+    let mut told = drain(&mut events);
+    told.retain(|event| matches!(event, Event::NotPublished { .. }));
+    let [Event::NotPublished { topic, error: PublishError::Indeterminate(Indeterminate::Offline(_)) }] =
+        &told[..]
+    else {
         panic!("{told:?}")
     };
     assert_eq!(topic.as_str(), "a");

@@ -25,3 +25,4 @@ mod suspending;
 mod time_limits;
 mod unasked;
 mod unread;
+mod waking;

@@ -6,7 +6,9 @@
 use std::future::IntoFuture;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -38,6 +40,7 @@ pub(crate) struct Rig {
     /// How much further the wall clock has come, if the driver looks at it.
     slept: Option<Duration>,
     driver: Driver,
+    calls: Arc<Calls>,
     output: Output,
     input: BytesMut,
     preparing: Option<Preparing>,
@@ -50,6 +53,16 @@ pub(crate) struct Rig {
     elsewhere: Option<ConnId>,
     deadline: Option<Timestamp>,
     read: bool,
+}
+
+/// How often the driver was woken.
+#[derive(Default)]
+struct Calls(AtomicUsize);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +79,9 @@ impl Rig {
 
     pub(crate) fn with_broker(options: OptionsBuilder, config: BrokerConfig) -> Rig {
         let options: Options = options.build().expect("valid options");
-        let (client, driver) = Driver::new(options, 42, Waker::noop().clone()).expect("there is no store");
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(Arc::clone(&calls));
+        let (client, driver) = Driver::new(options, 42, waker).expect("there is no store");
         Rig {
             now: Timestamp::ZERO,
             broker: Broker::new(config),
@@ -79,6 +94,7 @@ impl Rig {
             stopped: false,
             slept: None,
             driver,
+            calls,
             output: Output::new(),
             input: BytesMut::new(),
             preparing: None,
@@ -228,6 +244,11 @@ impl Rig {
     /// Whether the driver is to read.
     pub(crate) fn reads(&self) -> bool {
         self.read
+    }
+
+    /// How often the driver was woken up to now.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.0.load(Ordering::Relaxed)
     }
 
     /// When the driver wants to be woken.
