@@ -13,8 +13,8 @@ use mqtt_session::codec::{
 use mqtt_session::{Command, Config, Duty, Event, Key, Output, Phase, Refusal, Session, Timestamp, Token};
 
 use crate::messages::{connect, message, number};
-use crate::model::Model;
 use crate::news::News;
+use crate::panel::Panel;
 use crate::peer;
 use crate::step::{Act, STEP_BYTES, Step};
 use crate::store::Store;
@@ -73,7 +73,7 @@ const ONLY_V311: [u8; 4] = [0x20, 2, 0, 1];
 
 struct Lockstep {
     session: Session,
-    model: Model,
+    panel: Panel,
     /// Whether the peer means harm, and now and then sends what it may not.
     is_hostile: bool,
     config: Config,
@@ -107,7 +107,7 @@ impl Lockstep {
     fn new(config: Config, is_hostile: bool) -> Self {
         Self {
             session: Session::new(config.clone()),
-            model: Model::new(config.clone()),
+            panel: Panel::new(config.clone()),
             is_hostile,
             config,
             now: Timestamp::ZERO,
@@ -146,13 +146,13 @@ impl Lockstep {
         if step.listens {
             self.listen();
         }
-        assert_eq!(self.session.phase(), self.model.phase());
+        assert_eq!(self.session.phase(), self.panel.phase());
         let counts = (self.session.in_flight(), self.session.inbound_unacknowledged());
-        assert_eq!(counts, self.model.counts());
+        assert_eq!(counts, self.panel.model.counts());
     }
 
     fn act(&mut self, act: Act, is_rude: bool) {
-        let packet_id = self.model.free_id();
+        let packet_id = self.panel.free_id();
         let is_v5 = self.config.version == Version::V5;
         match act {
             Act::Open { .. } if self.session.phase() == Phase::Closed || is_rude => self.open(&act),
@@ -161,7 +161,7 @@ impl Lockstep {
             Act::FailStore if self.config.durable => {
                 self.session.handle_store_failed(self.now);
                 self.store.crash(false);
-                self.model.fail_store();
+                self.panel.fail_store();
                 self.has_store_failed = true;
             }
             Act::Publish { qos, topic, expiry } => {
@@ -207,7 +207,7 @@ impl Lockstep {
                 let (token, number) = self.tokens.swap_remove(which % self.tokens.len());
                 let is_sayable = is_v5 && reason.allowed_in(PacketKind::Puback, Side::Client);
                 let said = if is_sayable { reason } else { ReasonCode::Success };
-                let expected = self.model.acknowledge(number, said);
+                let expected = self.panel.acknowledge(number, said);
                 assert_eq!(self.session.acknowledge(token, reason), expected);
                 assert!(!self.session.acknowledge(token, reason), "a token answers once");
             }
@@ -215,7 +215,7 @@ impl Lockstep {
             Act::Pass { millis, .. } => self.pass(Duration::from_millis(millis)),
             from_peer => {
                 self.messages += 1;
-                let bytes = peer::says(&from_peer, self.config.version, &self.model, self.messages);
+                let bytes = peer::says(&from_peer, self.config.version, &self.panel, self.messages);
                 if is_rude || self.is_right(&bytes) {
                     self.wire.extend(bytes);
                 }
@@ -244,13 +244,13 @@ impl Lockstep {
                 properties.set_request_problem_information(false);
             }
         }
-        self.model.open(connect.clone(), self.now);
+        self.panel.open(&connect, self.now);
         self.session.handle_opened(self.now, connect).expect("nothing in it is to be refused");
         self.forget_bytes();
     }
 
     fn close(&mut self) {
-        self.model.close();
+        self.panel.close();
         self.session.handle_closed(self.now);
         self.forget_bytes();
     }
@@ -261,10 +261,10 @@ impl Lockstep {
         } else {
             self.store = Store::of(&self.session, self.now);
         }
-        self.model.restart(written);
+        self.panel.restart(written);
         if written && !self.config.durable {
             self.store.rewind();
-            self.model.kept.last_id = 0;
+            self.panel.rewind();
         }
         self.session = self.store.restore(self.config.clone(), self.now);
         self.has_store_failed = false;
@@ -276,7 +276,7 @@ impl Lockstep {
     /// The session keeps what the model keeps: nothing is lost, and no identifier stays in use.
     fn check_kept(&self) {
         let kept: BTreeSet<Key> = self.session.snapshot().map(|record| record.key()).collect();
-        assert_eq!(kept, self.model.kept.keys());
+        assert_eq!(kept, self.panel.keys());
     }
 
     fn forget_bytes(&mut self) {
@@ -290,7 +290,7 @@ impl Lockstep {
     fn submit(&mut self, packet: Packet) {
         self.tags += 1;
         let (tag, command) = (self.tags, command(self.tags, packet.clone()));
-        let expected = self.model.submit(tag, &packet, self.now);
+        let expected = self.panel.submit(tag, &packet, self.now);
         match self.session.submit(command.clone()) {
             Ok(()) => assert!(expected, "{command:?} was taken"),
             Err(rejected) => {
@@ -307,25 +307,25 @@ impl Lockstep {
         match self.session.send(publish) {
             Ok(end) => {
                 self.note("sends", &"Immediately");
-                self.model.send(publish);
+                self.panel.send(publish, self.now);
                 self.immediate.insert(self.tags, end);
             }
             Err(Refusal::Busy) => {
                 // A flow may have gone on before it was its turn, which it keeps until there is room.
-                let is_before = self.model.waiting().next().is_some() || self.session.in_flight() > 0;
+                let is_before = self.panel.is_waiting() || self.session.in_flight() > 0;
                 assert!(is_before, "nothing is before {publish:?}");
             }
             Err(refusal) => {
-                let is_ready = self.model.phase() == Phase::Ready;
-                assert!(!is_ready || !self.model.takes(&publish.clone().into()), "{publish:?}: {refusal}");
+                let is_ready = self.panel.phase() == Phase::Ready;
+                assert!(!is_ready || !self.panel.takes(&publish.clone().into()), "{publish:?}: {refusal}");
             }
         }
     }
 
     /// Whether a server may send this now, as far as it can know.
     fn is_right(&self, bytes: &[u8]) -> bool {
-        let mut model = self.model.clone();
-        !model.is_deaf() && foretell(&mut model, &self.config, &mut BytesMut::from(bytes), self.now).is_ok()
+        let mut panel = self.panel.clone();
+        !panel.is_deaf() && foretell(&mut panel, &self.config, &mut BytesMut::from(bytes), self.now).is_ok()
     }
 
     /// Some of what is on the wire arrives.
@@ -333,7 +333,7 @@ impl Lockstep {
         let count = bytes.min(self.wire.len());
         self.input.extend_from_slice(&self.wire[..count]);
         self.arrived.extend(self.wire.drain(..count));
-        let expected = foretell(&mut self.model, &self.config, &mut self.arrived, self.now);
+        let expected = foretell(&mut self.panel, &self.config, &mut self.arrived, self.now);
         let actual = loop {
             match self.session.handle_input(self.now, &mut self.input) {
                 Ok(0) => break None,
@@ -347,13 +347,13 @@ impl Lockstep {
                 assert_eq!((error.packet, error.reason_code()), expected, "{error}");
                 let again = self.session.handle_input(self.now, &mut BytesMut::from(&b"\xd0\x00"[..]));
                 assert_eq!(again, Err(error.clone()), "an error is latched");
-                self.model.fail(error, self.now);
+                self.panel.fail(error, self.now);
             }
             (Err(expected), None) => panic!("nobody is blamed for {expected:?}"),
-            (Ok(()), Some(error)) => assert!(self.model.is_deaf(), "an honest peer is blamed: {error}"),
+            (Ok(()), Some(error)) => assert!(self.panel.is_deaf(), "an honest peer is blamed: {error}"),
             (Ok(()), None) => {}
         }
-        if self.model.is_deaf() {
+        if self.panel.is_deaf() {
             self.input.clear();
             self.arrived.clear();
         }
@@ -366,7 +366,7 @@ impl Lockstep {
         }
         loop {
             if commits && self.store.commit(&mut self.session, self.now) {
-                self.model.store();
+                self.panel.commit();
             }
             if self.store.is_at_work() {
                 return;
@@ -374,7 +374,7 @@ impl Lockstep {
             let is_something = self.store.begin(&mut self.session, self.now);
             self.is_all_stored = !is_something;
             if is_something {
-                self.model.hand_out();
+                self.panel.hand_out();
             }
             if !is_something || !commits {
                 return;
@@ -391,12 +391,12 @@ impl Lockstep {
             if let Duty::Wait(Some(deadline)) = duty
                 && deadline.at <= self.now
             {
-                self.model.timeout(self.now);
+                self.panel.timeout(self.now);
                 self.session.handle_timeout(self.now);
                 continue;
             }
             let is_to_close = duty == Duty::Close;
-            self.model.settled(has_all, is_to_close, self.output.len(), self.now);
+            self.panel.settled(has_all, is_to_close, self.output.len(), self.now);
             if is_to_close {
                 self.close();
             }
@@ -421,7 +421,7 @@ impl Lockstep {
                 let end = self.immediate.remove(&number(&publish.payload));
                 assert!(end.is_none_or(|end| end == self.shown), "{publish:?} does not end at {end:?}");
             }
-            self.model.sent(packet, self.shown, self.now);
+            self.panel.sent(packet, self.shown, self.now);
         }
         assert!(bytes.is_empty(), "half a packet is sent");
     }
@@ -432,14 +432,14 @@ impl Lockstep {
         if count > 0 {
             self.output.advance(count);
             self.written += count as u64;
-            self.model.written(self.written);
+            self.panel.written(self.written);
             self.session.handle_written(self.now, count);
         }
     }
 
     /// Time passes while the driver sleeps, unless it would miss a ping by that.
     fn sleep(&mut self, time: Duration) {
-        if self.model.is_pressed() {
+        if self.panel.is_pinging() {
             return self.pass(time);
         }
         self.write(usize::MAX);
@@ -466,7 +466,7 @@ impl Lockstep {
         while let Some(event) = self.session.poll_event() {
             let news = News::of(&event);
             self.note("tells", &news);
-            let (expected, number) = self.model.news.pop_front().expect("there is something to tell");
+            let (expected, number) = self.panel.news.pop_front().expect("there is something to tell");
             assert_eq!(news, expected);
             if let (Event::Message(inbound), Some(number)) = (event, number) {
                 let token = inbound.token.expect("QoS 1 and 2 want an answer");
@@ -477,7 +477,7 @@ impl Lockstep {
                 }
             }
         }
-        assert_eq!(self.model.news, [], "not told");
+        assert_eq!(self.panel.news, [], "not told");
         let ids: BTreeSet<_> = self.deliveries.values().collect();
         assert_eq!(ids.len(), self.deliveries.len(), "two messages have one delivery id");
     }
@@ -492,16 +492,16 @@ impl Lockstep {
     }
 }
 
-/// The model takes whatever packets have arrived; the one that breaks a rule, and what the server is told.
+/// The panel takes whatever packets have arrived; the one that breaks a rule, and what the server is told.
 fn foretell(
-    model: &mut Model,
+    panel: &mut Panel,
     config: &Config,
     arrived: &mut BytesMut,
     now: Timestamp,
 ) -> Result<(), (Option<PacketKind>, ReasonCode)> {
     let decoder = Decoder::new(config.version, Side::Server).with_max_packet_size(config.max_packet_size);
-    while !model.is_deaf() {
-        let is_first = matches!(model.phase(), Phase::AwaitConnack | Phase::AwaitAnswer);
+    while !panel.is_deaf() {
+        let is_first = matches!(panel.phase(), Phase::AwaitConnack | Phase::AwaitAnswer);
         let packet = if config.version == Version::V5 && is_first && arrived.starts_with(&ONLY_V311) {
             arrived.clear();
             Connack::new(false, ReasonCode::UnsupportedProtocolVersion).into()
@@ -513,7 +513,7 @@ fn foretell(
             }
         };
         let kind = packet.kind();
-        model.hear(packet, now).map_err(|reason| (Some(kind), reason))?;
+        panel.hear(packet, now).map_err(|reason| (Some(kind), reason))?;
     }
     Ok(())
 }

@@ -1,73 +1,63 @@
-//! [`Model`]: what a correct session does, in plain maps and without a thought of speed.
+//! [`Model`]: what becomes of messages of QoS 1 and 2, both ways, in plain maps and without a thought of speed.
 //!
-//! It is told all that the session is told and shown every packet that it sends, and foretells what the application hears.
-//! Here stands what follows from what happens; [`rules`] says what may happen: *whether* a wish is refused or a rule broken,
-//! and what a server is told of that. In which words the application hears it, the tests of `mqtt-session` know.
+//! It is told all that the session is told and shown each packet that passes. It says which packets are due, what the
+//! application hears, and which of the server's packets break a rule. All else that a session must do is known by the other
+//! [referees](crate::referee); nothing here asks one of them.
 //!
 //! Its store is a copy of what it keeps.
 
-mod rules;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::{replace, take};
-use std::time::Duration;
+use std::num::NonZeroU16;
 
 use mqtt_session::codec::QoS::{AtLeastOnce, ExactlyOnce};
 use mqtt_session::codec::{
-    Ack, AckKind, Connack, Connect, Disconnect, Packet, PacketId, PacketKind, Publish, QoS, ReasonCode,
-    TopicName, Version,
+    Ack, AckKind, Connack, Packet, PacketId, PacketKind, Publish, QoS, ReasonCode, Version,
 };
-use mqtt_session::{Config, DisconnectCause, Phase, ProtocolError, Stage, Tag, Timestamp};
+use mqtt_session::{Config, Stage, Tag, Timestamp};
 
-use self::rules::{is_certain, resolve};
+use crate::durable::Durable;
 use crate::news::{End, News};
+use crate::referee::{Due, Referee, Told};
 
-/// How long the last output may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The model of one session.
+/// The model of one session's messages.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     config: Config,
-    pub(crate) kept: Kept,
-    /// What the store has, what is being written, and whether it has failed.
-    stored: Kept,
-    writing: Option<Kept>,
-    has_failed: bool,
-    link: Link,
+    pub(crate) kept: Durable<Kept>,
+    /// How many flows may be under way, while there is a connection on which more may become due.
+    window: Option<usize>,
+    /// What is sent at once. A PUBREL relies on its publish, a PUBCOMP on the latest message.
+    owed: Vec<(Packet, u64)>,
     /// How many messages and PUBRECs came.
     count: u64,
     /// What the application must be told, messages with their numbers; and those that the store must have before.
-    pub(crate) news: VecDeque<(News, Option<u64>)>,
-    untold: VecDeque<(News, Option<u64>)>,
+    news: Vec<Told>,
+    untold: VecDeque<Told>,
 }
 
 /// What outlives a connection, and a process if it is stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     /// How many sessions there have been on the server.
-    sessions: u64,
-    pub(crate) last_id: u16,
-    /// What is sent in its turn, until it has its answer. Publishes of QoS 1 and 2 outlive a connection.
-    pub(crate) wishes: BTreeMap<Tag, Wish>,
-    /// Identifiers that a server may hold for one of our given-up messages.
-    barred: BTreeSet<PacketId>,
+    pub(crate) sessions: u64,
+    /// What is published, until it has its last answer.
+    pub(crate) flows: BTreeMap<Tag, Flow>,
     pub(crate) incoming: BTreeMap<PacketId, Incoming>,
 }
 
-/// What the application has submitted.
+/// A message of the application.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    pub(crate) packet: Packet,
+pub(crate) struct Flow {
+    pub(crate) publish: Publish,
     pub(crate) stage: Stage,
     /// Which PUBREC came for it, and what it said.
-    received: Option<(u64, ReasonCode)>,
-    expires: Option<Timestamp>,
-    /// The byte of this connection with which it ended there.
-    pub(crate) carried: Option<u64>,
+    pub(crate) received: Option<(u64, ReasonCode)>,
+    /// Whether it has its place on this connection.
+    pub(crate) is_carried: bool,
 }
 
-/// A message of QoS 1 or 2.
+/// A message of the server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Incoming {
     qos: QoS,
@@ -83,159 +73,92 @@ pub(crate) struct Incoming {
     turn: Option<u64>,
 }
 
-/// What ends with a connection.
-#[derive(Clone, Debug, Default)]
-struct Link {
-    connect: Option<Connect>,
-    /// Once the server has accepted.
-    connack: Option<Connack>,
-    /// Whether the client has the next word of an authentication, while there is one.
-    is_our_turn: Option<bool>,
-    /// What is sent at once. A PUBREL relies on its publish, a PUBCOMP on the latest message, if not on 0.
-    owed: Vec<(Packet, u64)>,
-    /// Pings that have no answer, since when.
-    pings: VecDeque<(Option<Tag>, Timestamp)>,
-    /// How many bytes it has carried, and when it took the last of them.
-    carried: u64,
-    last_write: Timestamp,
-    /// What the server's aliases stand for, and the client's.
-    aliases: [BTreeMap<u16, TopicName>; 2],
-    /// Whether nothing more becomes due; why it ends, and when at the latest.
-    is_sealed: bool,
-    ending: Option<(DisconnectCause, Timestamp)>,
-}
-
-/// A packet that may leave, and whose wish it is.
-type Due = (Option<Tag>, Packet);
-
-/// What happens around the session.
-impl Model {
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config, ..Self::default() }
-    }
-
-    pub(crate) fn open(&mut self, connect: Connect, now: Timestamp) {
-        self.close();
-        self.link.is_our_turn = connect.properties.authentication_method().map(|_| false);
-        self.owe(connect.clone(), 0);
-        (self.link.connect, self.link.last_write) = (Some(connect), now);
-    }
-
-    pub(crate) fn close(&mut self) {
-        let Link { connect, pings, ending, .. } = take(&mut self.link);
-        let wishes = take(&mut self.kept.wishes).into_iter();
-        let (flows, others): (BTreeMap<_, _>, BTreeMap<_, _>) = wishes.partition(|(_, wish)| wish.is_flow());
-        self.kept.wishes = flows;
-        self.kept.wishes.values_mut().for_each(|wish| wish.carried = None);
+impl Referee for Model {
+    fn closed(&mut self) {
+        (self.window, self.owed) = (None, Vec::new());
+        self.kept.flows.values_mut().for_each(|flow| flow.is_carried = false);
         for message in self.kept.incoming.values_mut() {
             (message.shown, message.recorded_here, message.turn) = (false, false, None);
             message.told &= self.untold.iter().all(|(_, number)| *number != Some(message.number));
         }
         self.untold.clear();
-        let messages = others.iter().filter(|(_, wish)| matches!(wish.packet, Packet::Publish(_)));
-        messages.for_each(|(tag, wish)| self.end(*tag, End::Lost(wish.stage)));
-        let requests = others.into_iter().filter(|(_, wish)| wish.packet.packet_id().is_some());
-        let unanswered = requests.map(|(tag, _)| Some(tag)).chain(pings.into_iter().map(|(tag, _)| tag));
-        unanswered.flatten().for_each(|tag| self.tell(News::Aborted { tag }));
-        if connect.is_some() {
-            let cause = ending.map_or(DisconnectCause::LinkClosed, |(cause, _)| cause);
-            self.tell(News::Disconnected(cause));
-        }
     }
 
-    /// The process dies, and another one goes on from the store, with what was being `written` or without it; or from a
-    /// snapshot, if there is no store.
-    pub(crate) fn restart(&mut self, written: bool) {
-        if self.config.durable {
-            let written = self.writing.take().filter(|_| written);
-            self.kept = written.unwrap_or_else(|| take(&mut self.stored));
-            // They may have been sent.
-            self.kept.wishes.values_mut().for_each(|wish| wish.stage = wish.stage.max(Stage::Sent));
-        }
-        self.close();
-        self.news.clear();
-        self.kept.incoming.retain(|_, message| message.is_stored());
-        for message in self.kept.incoming.values_mut() {
-            (message.told, message.recorded) = (message.answer.is_some(), message.answer.is_some());
-        }
-        (self.stored, self.has_failed) = (self.kept.clone(), false);
-    }
-
-    /// The store is given what has changed.
-    pub(crate) fn hand_out(&mut self) {
-        self.writing = Some(self.kept.clone());
-    }
-
-    /// The store has what it was given.
-    pub(crate) fn store(&mut self) {
-        self.stored = self.writing.take().expect("something is being written");
-        while let Some(news) = self.untold.pop_front_if(|(_, number)| self.stored.has(*number)) {
-            self.news.push_back(news);
-        }
-        self.take_turns();
-    }
-
-    /// The store has lost what it was given, and keeps nothing any more.
-    pub(crate) fn fail_store(&mut self) {
-        (self.writing, self.has_failed) = (None, true);
-    }
-
-    /// The transport has taken so many bytes of this connection.
-    pub(crate) fn written(&mut self, total: u64) {
-        for (tag, wish) in self.kept.wishes.clone() {
-            let is_message = matches!(wish.packet, Packet::Publish(_)) && !wish.is_flow();
-            if is_message && wish.carried.is_some_and(|end| end <= total) {
-                self.end(tag, End::Written);
-            }
-        }
-    }
-
-    /// The deadline has come.
-    pub(crate) fn timeout(&mut self, now: Timestamp) {
-        let oldest = self.link.pings.front().filter(|_| self.phase() == Phase::Ready);
-        if oldest.is_some_and(|(_, since)| *since + self.config.ping_timeout <= now) {
-            self.cut(DisconnectCause::PingTimeout, now);
-        }
-    }
-
-    /// The application wishes this to be sent; false if that is to be refused.
-    pub(crate) fn submit(&mut self, tag: Tag, packet: &Packet, now: Timestamp) -> bool {
-        let is_early = self.phase() != Phase::Ready;
-        if !self.grants(packet) {
-            return false;
-        }
-        match packet {
-            Packet::Disconnect(_) => {
-                self.link.is_sealed = is_early;
-                self.link.ending = Some((DisconnectCause::ByUs, now + CLOSE_TIMEOUT));
-            }
-            Packet::Auth(_) => self.link.is_our_turn = Some(false),
-            Packet::Pingreq => self.link.pings.push_back((Some(tag), now)),
-            _ => {}
-        }
-        if is_early || matches!(packet, Packet::Auth(_) | Packet::Pingreq) {
-            self.owe(packet.clone(), 0);
+    fn accepted(&mut self, connack: &Connack) {
+        let maximum = connack.properties.receive_maximum().map_or(u16::MAX, NonZeroU16::get);
+        self.window = Some(self.config.max_in_flight.max(1).min(maximum).into());
+        let kept = &mut self.kept;
+        if connack.session_present && kept.sessions > 0 {
+            // PUBRELs go in the order of the PUBRECs [MQTT-4.6.0-4].
+            let received = kept.flows.iter().filter_map(|(tag, flow)| Some((flow.received?.0, *tag)));
+            let received = BTreeMap::from_iter(received);
+            received.into_values().for_each(|tag| self.release(tag));
         } else {
-            self.kept.last_id = packet.packet_id().map_or(self.kept.last_id, PacketId::get);
-            let expiry = match packet {
-                Packet::Publish(publish) => publish.properties.message_expiry_interval(),
-                _ => None,
-            };
-            let expires = expiry.map(|seconds| now + Duration::from_secs(seconds.into()));
-            let (packet, stage) = (packet.clone(), Stage::Unsent);
-            self.kept.wishes.insert(tag, Wish { packet, stage, received: None, expires, carried: None });
+            let lost = Vec::from_iter(kept.flows.iter().map(|(tag, flow)| (*tag, flow.stage)));
+            lost.into_iter().for_each(|(tag, stage)| self.end(tag, End::Lost(stage)));
+            self.kept.sessions += 1;
+            self.kept.incoming.clear();
         }
-        true
     }
 
-    /// The application has had a publish of QoS 0 sent at once.
-    pub(crate) fn send(&mut self, publish: &Publish) {
-        let overtaken = self.waiting().find(|(tag, wish)| self.may_leave(**tag, wish));
-        assert!(
-            self.phase() == Phase::Ready && overtaken.is_none(),
-            "{publish:?} is sent before {overtaken:?}"
-        );
-        self.owe(publish.clone(), 0);
+    fn sealed(&mut self) {
+        self.window = None;
+    }
+
+    fn grants(&self, packet: &Packet) -> bool {
+        let is_flow = packet.kind() == PacketKind::Publish && packet.packet_id().is_some();
+        !is_flow || !self.kept.has_failed() && Some(self.kept.flows.len()) < self.window
+    }
+
+    fn submitted(&mut self, tag: Tag, packet: &Packet, _: Timestamp) {
+        if let Packet::Publish(publish) = packet
+            && publish.packet_id.is_some()
+        {
+            let publish = publish.clone();
+            let flow = Flow { publish, stage: Stage::Unsent, received: None, is_carried: false };
+            self.kept.flows.insert(tag, flow);
+        }
+    }
+
+    fn expired(&mut self, tag: Tag) {
+        self.end(tag, End::Expired);
+    }
+
+    fn due(&self) -> Vec<Due> {
+        let owed = self.owed.iter().filter(|(packet, relies_on)| self.is_stored(packet, *relies_on));
+        let owed = owed.map(|(packet, _)| (None, packet.clone()));
+        let flows = self.waiting().filter(|(tag, _)| self.kept.stored().flows.contains_key(tag));
+        // With DUP if it was sent before [MQTT-3.3.1-1].
+        let looks = |flow: &Flow| Publish { dup: flow.stage == Stage::Sent, ..flow.publish.clone() };
+        owed.chain(flows.map(|(tag, flow)| (Some(*tag), looks(flow).into()))).collect()
+    }
+
+    fn sent(&mut self, (tag, packet): &Due, _: u64, _: Timestamp) {
+        if let Some(flow) = tag.and_then(|tag| self.kept.flows.get_mut(&tag)) {
+            (flow.stage, flow.is_carried) = (Stage::Sent, true);
+        } else if let Some(place) = self.owed.iter().position(|(owed, _)| owed == packet) {
+            self.owed.remove(place);
+        }
+    }
+
+    fn hear(&mut self, packet: &mut Packet, _: Timestamp) -> Result<(), ReasonCode> {
+        match packet {
+            Packet::Publish(publish) => self.message(publish),
+            Packet::Ack(ack) if ack.kind == AckKind::Pubrel => self.released(ack.packet_id),
+            Packet::Ack(ack) => self.acknowledged(ack),
+            _ => Ok(()),
+        }
+    }
+
+    fn news(&mut self) -> Vec<Told> {
+        take(&mut self.news)
+    }
+}
+
+/// What the application and its store do.
+impl Model {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { kept: Durable::new(config.durable), config, ..Self::default() }
     }
 
     /// The application answers a message; whether that still means something.
@@ -247,166 +170,85 @@ impl Model {
         is_open
     }
 
-    /// The client sends a packet, which ends at this byte of the connection.
-    pub(crate) fn sent(&mut self, mut packet: Packet, end: u64, now: Timestamp) {
-        self.expire(now);
-        let len = end - replace(&mut self.link.carried, end);
-        // An alias may make a publish larger.
-        let is_checked = !matches!(packet, Packet::Publish(_));
-        assert!(is_checked || len <= self.max_packet_size(), "{packet:?} is too large");
-        self.link.last_write = now;
-        let theirs = self.link.connack.as_ref().and_then(|connack| connack.properties.topic_alias_maximum());
-        let maximum = theirs.unwrap_or(0).min(self.config.max_outbound_aliases);
-        resolve(&mut self.link.aliases[1], maximum, &mut packet).expect("the server knows the alias");
-        let due = self.due(now);
-        let Some(place) = due.iter().position(|(_, due)| *due == packet) else {
-            assert!(
-                packet == Packet::Pingreq && !self.keep_alive().is_zero(),
-                "{packet:?} is not due: {due:?}"
-            );
-            return self.link.pings.push_back((None, now));
-        };
-        let (tag, is_last) = (due[place].0, packet.kind() == PacketKind::Disconnect);
-        let is_before =
-            |other: &&_| self.line(other) == self.line(&due[place]) || is_last && is_certain(other);
-        assert_eq!(due[..place].iter().find(is_before), None, "{packet:?} overtakes");
-        if let Some(wish) = tag.and_then(|tag| self.kept.wishes.get_mut(&tag)) {
-            (wish.stage, wish.carried) = (Stage::Sent, Some(end));
-        } else if let Some(place) = self.link.owed.iter().position(|(owed, _)| *owed == packet) {
-            self.link.owed.remove(place);
+    /// The server that has accepted is not able to take it; the identifier, if it may hold that for it.
+    pub(crate) fn forbid(&mut self, tag: Tag) -> Option<PacketId> {
+        let flow = self.kept.flows.get(&tag)?;
+        let is_held = flow.stage == Stage::Sent && flow.publish.qos == ExactlyOnce;
+        let held = flow.publish.packet_id.filter(|_| is_held);
+        self.end(tag, End::Forbidden);
+        held
+    }
+
+    /// The process dies, and another one goes on from the store, with what was being `written` or without it; or from a
+    /// snapshot, if there is no store.
+    pub(crate) fn restart(&mut self, written: bool) {
+        self.kept.restart(written);
+        self.closed();
+        if self.config.durable {
+            // They may have been sent.
+            self.kept.flows.values_mut().for_each(|flow| flow.stage = flow.stage.max(Stage::Sent));
         }
-        if is_last {
-            self.link.is_sealed = true;
-            self.link.owed.clear();
+        self.kept.incoming.retain(|_, message| message.is_stored());
+        for message in self.kept.incoming.values_mut() {
+            (message.told, message.recorded) = (message.answer.is_some(), message.answer.is_some());
         }
     }
 
-    /// The session has done all that it can; whether the store has all, and how many bytes wait for the transport.
-    pub(crate) fn settled(&mut self, has_all: bool, is_to_close: bool, waiting: usize, now: Timestamp) {
-        self.expire(now);
-        let is_complete = !self.config.durable || has_all && !self.link.is_sealed && self.has_room();
-        let missing = self.due(now).into_iter().find(|due| is_complete || is_certain(due));
-        assert_eq!(missing, None, "{self:?}");
-        let is_over = |(_, at): &(_, _)| *at <= now || self.link.is_sealed && waiting == 0;
-        assert_eq!(is_to_close, self.link.ending.as_ref().is_some_and(is_over), "{self:?}");
-        let is_watched = self.phase() == Phase::Ready && !self.keep_alive().is_zero();
-        assert!(!is_watched || now <= self.link.last_write + self.keep_alive(), "a ping is missing");
+    /// The store has what it was given.
+    pub(crate) fn commit(&mut self) {
+        self.kept.commit();
+        self.tell_stored();
+        self.take_turns();
     }
 }
 
 /// What the server says.
 impl Model {
-    /// Takes a packet; what the client says if it breaks a rule.
-    pub(crate) fn hear(&mut self, mut packet: Packet, now: Timestamp) -> Result<(), ReasonCode> {
-        if self.is_out_of_place(&packet) {
+    /// PUBACK, PUBREC or PUBCOMP.
+    fn acknowledged(&mut self, Ack { kind, packet_id, reason, .. }: &Ack) -> Result<(), ReasonCode> {
+        let is_received = *kind == AckKind::Pubrec && !reason.is_error();
+        let mut flows = self.kept.flows.iter_mut();
+        let Some((&tag, flow)) = flows.find(|(_, flow)| flow.publish.packet_id == Some(*packet_id)) else {
+            if is_received {
+                self.owe(AckKind::Pubrel, *packet_id, ReasonCode::PacketIdentifierNotFound, 0);
+            }
+            return Ok(());
+        };
+        let is_awaited = match kind {
+            AckKind::Puback => flow.publish.qos == AtLeastOnce && flow.stage != Stage::Unsent,
+            AckKind::Pubrec => flow.publish.qos == ExactlyOnce && flow.stage != Stage::Unsent,
+            _ => flow.stage == Stage::Received,
+        };
+        if !is_awaited {
             return Err(ReasonCode::ProtocolError);
-        }
-        resolve(&mut self.link.aliases[0], self.config.topic_alias_maximum, &mut packet)?;
-        match packet {
-            Packet::Connack(connack) if connack.reason.is_error() => {
-                self.tell(News::Refused);
-                self.cut(DisconnectCause::Refused, now);
-            }
-            Packet::Connack(connack) => self.accepted(connack),
-            Packet::Auth(auth) => {
-                self.link.is_our_turn = (auth.reason != ReasonCode::Success).then_some(true);
-                self.tell(News::Auth(auth));
-            }
-            Packet::Publish(publish) => self.message(publish)?,
-            Packet::Ack(Ack { kind: AckKind::Pubrel, packet_id, .. }) => {
-                let message = self.kept.incoming.remove(&packet_id);
-                let is_known = message.is_some_and(|message| message.recorded);
-                self.owe(self.ack(AckKind::Pubcomp, packet_id, is_known), self.count);
-                self.take_turns();
-            }
-            Packet::Ack(ack) => self.acknowledged(ack),
-            Packet::Suback(_) | Packet::Unsuback(_) => {
-                let is_asked = |(_, wish): &(&Tag, &Wish)| wish.awaits(&packet);
-                let tag = self.kept.wishes.iter().find(is_asked).map(|(tag, _)| *tag);
-                tag.map(|tag| self.kept.wishes.remove(&tag));
-                self.tell(News::Answered { tag });
-            }
-            Packet::Pingresp => {
-                let ping = self.link.pings.pop_front();
-                ping.into_iter().for_each(|(tag, _)| self.tell(News::Answered { tag }));
-            }
-            Packet::Disconnect(disconnect) => self.cut(DisconnectCause::ByPeer(disconnect), now),
-            _ => {}
+        } else if is_received {
+            flow.stage = Stage::Received;
+            flow.received.get_or_insert((self.count, *reason));
+            self.count += 1;
+            self.release(tag);
+        } else {
+            let received = flow.received.filter(|_| *kind == AckKind::Pubcomp);
+            self.end(tag, End::with(received.map_or(*reason, |(_, reason)| reason)));
         }
         Ok(())
     }
 
-    /// The server has broken a rule: it is told so, if there are words for it.
-    pub(crate) fn fail(&mut self, error: ProtocolError, now: Timestamp) {
-        let complaint = Disconnect::new(error.reason_code());
-        let cause = DisconnectCause::ProtocolError(error);
-        if self.config.version == Version::V311 || self.link.connack.is_none() {
-            return self.cut(cause, now);
+    /// PUBREL.
+    fn released(&mut self, id: PacketId) -> Result<(), ReasonCode> {
+        let message = self.kept.incoming.get(&id);
+        let is_known = message.is_some_and(|message| message.recorded);
+        if message.is_some_and(|message| message.shown && !is_known) {
+            return Err(ReasonCode::ProtocolError);
         }
-        self.owe(complaint, 0);
-        self.seal(cause, now + CLOSE_TIMEOUT);
+        self.kept.incoming.remove(&id);
+        let reason = if is_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        self.owe(AckKind::Pubcomp, id, reason, self.count);
+        self.take_turns();
+        Ok(())
     }
 
-    fn accepted(&mut self, connack: Connack) {
-        let session_present = connack.session_present;
-        let is_resumed = session_present && self.kept.sessions > 0;
-        (self.link.connack, self.link.is_our_turn) = (Some(connack), None);
-        let mut flows = Vec::from_iter(self.kept.wishes.clone());
-        flows.sort_by_key(|(_, flow)| flow.received.filter(|_| is_resumed).map(|(number, _)| number));
-        for (tag, flow) in flows {
-            match flow.stage {
-                stage if !is_resumed => self.end(tag, End::Lost(stage)),
-                Stage::Received => self.release(tag),
-                _ if self.takes(&flow.packet) => {}
-                stage => {
-                    let is_held = stage == Stage::Sent && flow.qos() == Some(ExactlyOnce);
-                    self.kept.barred.extend(flow.packet.packet_id().filter(|_| is_held));
-                    self.end(tag, End::Forbidden);
-                }
-            }
-        }
-        if !is_resumed {
-            self.kept.sessions += 1;
-            self.kept.barred.clear();
-            self.kept.incoming.clear();
-        }
-        self.tell(News::Connected { session_present });
-    }
-
-    /// PUBACK, PUBREC or PUBCOMP.
-    fn acknowledged(&mut self, Ack { kind, packet_id, reason, .. }: Ack) {
-        let is_received = kind == AckKind::Pubrec && !reason.is_error();
-        let mut flows = self.kept.wishes.iter_mut().filter(|(_, wish)| wish.is_flow());
-        match flows.find(|(_, flow)| flow.packet.packet_id() == Some(packet_id)) {
-            None if is_received => self.owe(self.ack(AckKind::Pubrel, packet_id, false), 0),
-            None => {}
-            Some((&tag, flow)) if is_received => {
-                flow.stage = Stage::Received;
-                flow.received.get_or_insert((self.count, reason));
-                self.count += 1;
-                self.release(tag);
-            }
-            Some((&tag, flow)) => {
-                let received = flow.received.filter(|_| kind == AckKind::Pubcomp);
-                let end = End::with(received.map_or(reason, |(_, reason)| reason));
-                self.end(tag, end);
-            }
-        }
-    }
-
-    /// PUBREL is due.
-    fn release(&mut self, tag: Tag) {
-        let Some(flow) = self.kept.wishes.get_mut(&tag) else { return };
-        flow.carried.get_or_insert(0);
-        let id = flow.packet.packet_id();
-        id.into_iter().for_each(|id| self.owe(Ack::new(AckKind::Pubrel, id), tag));
-    }
-
-    fn message(&mut self, publish: Publish) -> Result<(), ReasonCode> {
-        let Some(id) = publish.packet_id else {
-            self.tell(News::Message(publish));
-            return Ok(());
-        };
+    fn message(&mut self, publish: &Publish) -> Result<(), ReasonCode> {
+        let Some(id) = publish.packet_id else { return Ok(()) };
         let is_repetition = publish.dup || publish.qos == ExactlyOnce;
         let known = self.kept.incoming.get(&id);
         let is_shown = known.is_some_and(|known| known.shown);
@@ -422,25 +264,34 @@ impl Model {
         self.count += 1;
         let new = Incoming { qos: publish.qos, number: self.count, ..Incoming::default() };
         let message = self.kept.incoming.entry(id).or_insert(new);
-        let (number, was_told) = (Some(message.number), replace(&mut message.told, true));
         message.shown = true;
         message.turn.get_or_insert(self.count);
-        let waits = publish.qos == ExactlyOnce && !(self.untold.is_empty() && self.stored().has(number));
-        let news = if waits { &mut self.untold } else { &mut self.news };
-        news.extend((!was_told).then(|| (News::Message(publish), number)));
+        if !replace(&mut message.told, true) {
+            let told = (News::Message(publish.clone()), Some(message.number));
+            if publish.qos == ExactlyOnce { self.untold.push_back(told) } else { self.news.push(told) }
+        }
+        self.tell_stored();
         self.take_turns();
         Ok(())
     }
 }
 
-/// What follows, and looks.
+/// What follows.
 impl Model {
-    /// The acknowledgements whose turn it is are due.
+    /// A message of QoS 2 is told of when the store has its identifier, and those before it are told of.
+    fn tell_stored(&mut self) {
+        let stored = self.kept.stored().incoming.values().filter(|message| message.is_stored());
+        let stored = BTreeSet::from_iter(stored.map(|message| Some(message.number)));
+        while let Some(told) = self.untold.pop_front_if(|(_, number)| stored.contains(number)) {
+            self.news.push(told);
+        }
+    }
+
+    /// The acknowledgements whose turn it is are due [MQTT-4.6.0-2] [MQTT-4.6.0-3].
     fn take_turns(&mut self) {
         for (qos, kind) in [(AtLeastOnce, AckKind::Puback), (ExactlyOnce, AckKind::Pubrec)] {
             while let Some((id, reason)) = self.next_answer(qos) {
-                let ack = self.ack(kind, id, true);
-                self.owe(if self.config.version == Version::V5 { ack.with_reason(reason) } else { ack }, 0);
+                self.owe(kind, id, reason, 0);
                 match self.kept.incoming.get_mut(&id) {
                     Some(message) if qos == ExactlyOnce && !reason.is_error() => {
                         (message.recorded, message.recorded_here, message.turn) = (true, true, None);
@@ -451,39 +302,86 @@ impl Model {
         }
     }
 
-    /// What was never sent ends when it is its turn and its time is over.
-    fn expire(&mut self, now: Timestamp) {
-        let next = self.waiting().find(|(tag, wish)| self.may_leave(**tag, wish));
-        let is_over = |wish: &Wish| wish.stage == Stage::Unsent && wish.expires.is_some_and(|at| at < now);
-        if let Some(tag) = next.filter(|(_, wish)| is_over(wish)).map(|(tag, _)| *tag) {
-            self.end(tag, End::Expired);
-            self.expire(now);
+    /// The next message to be acknowledged, if it may be now.
+    fn next_answer(&self, qos: QoS) -> Option<(PacketId, ReasonCode)> {
+        let messages = || self.kept.incoming.iter().filter(|(_, message)| message.qos == qos);
+        let waiting = messages().filter(|(_, message)| message.turn.is_some());
+        let (id, message) = waiting.min_by_key(|(_, message)| message.turn)?;
+        let reason = message.answer.filter(|_| self.window.is_some())?;
+        let stored = self.kept.stored().incoming.get(id).filter(|stored| stored.number == message.number);
+        let unreleased = messages().filter(|(_, message)| message.recorded_here).count();
+        let has_room = unreleased < self.config.max_unreleased.max(1).into();
+        let may_record = reason.is_error() || message.recorded_here || has_room;
+        let may_answer = may_record && stored.is_some_and(|stored| stored.answer.is_some());
+        (qos == AtLeastOnce || may_answer).then_some((*id, reason))
+    }
+
+    /// PUBREL is due.
+    fn release(&mut self, tag: Tag) {
+        if let Some(flow) = self.kept.flows.get_mut(&tag)
+            && let Some(id) = flow.publish.packet_id
+        {
+            flow.is_carried = true;
+            self.owe(AckKind::Pubrel, id, ReasonCode::Success, tag);
         }
     }
 
-    fn owe(&mut self, packet: impl Into<Packet>, relies_on: u64) {
-        self.link.owed.push((packet.into(), relies_on));
+    fn owe(&mut self, kind: AckKind, id: PacketId, reason: ReasonCode, relies_on: u64) {
+        let has_words = self.config.version == Version::V5;
+        let reason = if has_words { reason } else { ReasonCode::Success };
+        self.owed.push((Ack::new(kind, id).with_reason(reason).into(), relies_on));
     }
 
     fn end(&mut self, tag: Tag, end: End) {
-        self.kept.wishes.remove(&tag);
-        self.tell(News::Ended { tag, end });
+        if self.kept.flows.remove(&tag).is_some() {
+            self.news.push((News::Ended { tag, end }, None));
+        }
+    }
+}
+
+/// What can be seen.
+impl Model {
+    /// The publishes that are yet to be sent on this connection.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Tag, &Flow)> {
+        self.kept.flows.iter().filter(|(_, flow)| self.window.is_some() && !flow.is_carried)
     }
 
-    fn tell(&mut self, news: News) {
-        self.news.push_back((news, None));
+    /// Whether one more publish may be under way [MQTT-4.9.0-2].
+    pub(crate) fn has_room(&self) -> bool {
+        let carried = self.kept.flows.values().filter(|flow| flow.is_carried).count();
+        self.window.is_some_and(|window| carried < window)
     }
 
-    /// Nothing is sent any more.
-    fn cut(&mut self, cause: DisconnectCause, now: Timestamp) {
-        self.link.owed.clear();
-        self.seal(cause, now);
+    /// How many flows are under way, and how many messages wait for the application.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.kept.flows.len(), self.kept.incoming.values().filter(|message| message.is_open()).count())
     }
 
-    /// Nothing more becomes due. What happened first is the cause; the earliest deadline holds.
-    fn seal(&mut self, cause: DisconnectCause, at: Timestamp) {
-        self.link.is_sealed = true;
-        let (_, deadline) = self.link.ending.get_or_insert((cause, at));
-        *deadline = at.min(*deadline);
+    /// Whether the store has the step before this acknowledgement.
+    fn is_stored(&self, ack: &Packet, relies_on: u64) -> bool {
+        let is_old = |message: &Incoming| message.is_stored() && message.number <= relies_on;
+        let is_there =
+            |kept: &Kept| ack.packet_id().and_then(|id| kept.incoming.get(&id)).is_some_and(is_old);
+        match ack.kind() {
+            PacketKind::Pubrel => {
+                self.kept.stored().flows.get(&relies_on).is_none_or(|flow| flow.stage == Stage::Received)
+            }
+            PacketKind::Pubcomp => {
+                !is_there(self.kept.stored()) && !self.kept.writing().is_some_and(is_there)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Incoming {
+    /// A message that was refused is forgotten before PUBREC says so.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.qos == ExactlyOnce && !self.answer.is_some_and(ReasonCode::is_error)
+    }
+
+    /// Whether the application was told, and has not answered.
+    fn is_open(&self) -> bool {
+        self.told && self.answer.is_none()
     }
 }

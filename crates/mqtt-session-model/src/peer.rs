@@ -10,12 +10,13 @@ use mqtt_session::codec::{
 };
 
 use crate::messages::{id, message};
-use crate::model::{Model, Wish};
+use crate::model::Flow;
+use crate::panel::Panel;
 use crate::step::Act;
 
 /// The bytes that an act sends; none if there is nothing to refer to, or it is not the server's. A message has this
 /// number.
-pub(crate) fn says(act: &Act, version: Version, model: &Model, number: u64) -> Vec<u8> {
+pub(crate) fn says(act: &Act, version: Version, panel: &Panel, number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let is_v5 = version == Version::V5;
     match *act {
@@ -44,7 +45,7 @@ pub(crate) fn says(act: &Act, version: Version, model: &Model, number: u64) -> V
             encoded.expect("a packet of the server");
         }
         _ => {
-            let packet = packet(act, is_v5, model);
+            let packet = packet(act, is_v5, panel);
             packet
                 .iter()
                 .for_each(|packet| _ = packet.encode(version, &mut bytes).expect("a packet of the server"));
@@ -53,7 +54,7 @@ pub(crate) fn says(act: &Act, version: Version, model: &Model, number: u64) -> V
     bytes
 }
 
-fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
+fn packet(act: &Act, is_v5: bool, panel: &Panel) -> Option<Packet> {
     let in_words = |ack: Ack| if is_v5 { ack } else { ack.with_reason(ReasonCode::Success) };
     Some(match *act {
         Act::Accept { present, window, without_qos2, aliases, size, confused } => {
@@ -68,7 +69,7 @@ fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
                 if without_qos2 {
                     properties.set_maximum_qos(QoS::AtLeastOnce);
                 }
-                if model.method().is_some() != confused {
+                if panel.conduct.method().is_some() != confused {
                     properties.set_authentication_method(&method(false));
                 }
             }
@@ -76,7 +77,7 @@ fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
         }
         Act::Refuse => Connack::new(false, ReasonCode::ServerUnavailable).into(),
         Act::Answer { which, reason, explains } => {
-            let ack = pick(honest_acks(model).collect(), which)?;
+            let ack = pick(honest_acks(panel).collect(), which)?;
             let mut ack = in_words(allowed(ack, reason));
             if explains && is_v5 {
                 ack.properties =
@@ -85,9 +86,7 @@ fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
             ack.into()
         }
         Act::AnswerRequest { which, extra, confused } => {
-            let requests =
-                model.kept.wishes.values().map(|wish| &wish.packet).filter(|packet| is_request(packet));
-            let request = pick(requests.collect(), which)?;
+            let request = pick(panel.fleeting.requests().collect(), which)?;
             let (packet_id, filters, is_subscribe) = match request {
                 Packet::Subscribe(subscribe) => (subscribe.packet_id, subscribe.filters.len(), true),
                 Packet::Unsubscribe(unsubscribe) => (unsubscribe.packet_id, unsubscribe.filters.len(), false),
@@ -100,13 +99,14 @@ fn packet(act: &Act, is_v5: bool, model: &Model) -> Option<Packet> {
             }
         }
         Act::Release { which } => {
-            let recorded = model.kept.incoming.iter().filter(|(_, message)| message.recorded);
+            let recorded = panel.model.kept.incoming.iter().filter(|(_, message)| message.recorded);
             Ack::new(AckKind::Pubrel, pick(recorded.map(|(id, _)| *id).collect(), which)?).into()
         }
         Act::Ack(kind, packet_id, reason) => {
-            let incoming = model.kept.incoming.keys().copied();
-            let outgoing = model.kept.wishes.values().filter_map(|wish| wish.packet.packet_id());
-            let ids: Vec<PacketId> = outgoing.chain(incoming).collect();
+            let incoming = panel.model.kept.incoming.keys().copied();
+            let flows = panel.model.kept.flows.values().filter_map(|flow| flow.publish.packet_id);
+            let requests = panel.fleeting.requests().filter_map(Packet::packet_id);
+            let ids: Vec<PacketId> = flows.chain(requests).chain(incoming).collect();
             let packet_id = pick(ids, packet_id.into()).unwrap_or(id(packet_id));
             in_words(allowed(Ack::new(kind, packet_id), reason)).into()
         }
@@ -132,18 +132,14 @@ pub(crate) fn method(is_other: bool) -> Text {
 }
 
 /// What an honest server would say next to the publishes that it has seen.
-fn honest_acks(model: &Model) -> impl Iterator<Item = Ack> {
-    let kind = |flow: &Wish| match (flow.qos(), flow.stage) {
-        (Some(QoS::ExactlyOnce), Stage::Received) => AckKind::Pubcomp,
-        (Some(QoS::ExactlyOnce), _) => AckKind::Pubrec,
+fn honest_acks(panel: &Panel) -> impl Iterator<Item = Ack> {
+    let kind = |flow: &Flow| match (flow.publish.qos, flow.stage) {
+        (QoS::ExactlyOnce, Stage::Received) => AckKind::Pubcomp,
+        (QoS::ExactlyOnce, _) => AckKind::Pubrec,
         _ => AckKind::Puback,
     };
-    let carried = model.kept.wishes.values().filter(|wish| wish.is_flow() && wish.carried.is_some());
-    carried.filter_map(move |flow| Some(Ack::new(kind(flow), flow.packet.packet_id()?)))
-}
-
-fn is_request(packet: &Packet) -> bool {
-    matches!(packet, Packet::Subscribe(_) | Packet::Unsubscribe(_))
+    let carried = panel.model.kept.flows.values().filter(|flow| flow.is_carried);
+    carried.filter_map(move |flow| Some(Ack::new(kind(flow), flow.publish.packet_id?)))
 }
 
 fn pick<T>(mut all: Vec<T>, which: usize) -> Option<T> {

@@ -38,6 +38,13 @@ proptest! {
     }
 }
 
+/// A model proves something to those who have read it whole.
+#[test]
+fn the_model_is_short() {
+    let lines = include_str!("../../src/model.rs").lines().count();
+    assert!(lines < 400, "{lines} lines");
+}
+
 /// A story in which nothing happens proves nothing.
 #[test]
 fn stories_come_by_every_kind_of_news_and_every_rule() {
