@@ -87,6 +87,8 @@ struct Lockstep {
     /// connection.
     shown: u64,
     written: u64,
+    /// Whether the server was heard since the driver asked for output.
+    has_heard: bool,
     /// On the way to the session; arrived at the session and, for the model, not yet a whole packet.
     wire: Vec<u8>,
     input: BytesMut,
@@ -117,6 +119,7 @@ impl Lockstep {
             output: Output::new(),
             shown: 0,
             written: 0,
+            has_heard: false,
             wire: Vec::new(),
             input: BytesMut::new(),
             arrived: BytesMut::new(),
@@ -311,8 +314,10 @@ impl Lockstep {
                 self.immediate.insert(self.tags, end);
             }
             Err(Refusal::Busy) => {
-                // A flow may have gone on before it was its turn, which it keeps until there is room.
-                let is_before = self.panel.is_waiting() || self.session.in_flight() > 0;
+                // A flow may have gone on before it was its turn, which it keeps until there is room, or have ended, and
+                // keeps it until somebody asks for output.
+                let is_kept = self.has_heard || self.session.in_flight() > 0;
+                let is_before = is_kept || self.panel.is_waiting();
                 assert!(is_before, "nothing is before {publish:?}");
             }
             Err(refusal) => {
@@ -333,6 +338,7 @@ impl Lockstep {
         let count = bytes.min(self.wire.len());
         self.input.extend_from_slice(&self.wire[..count]);
         self.arrived.extend(self.wire.drain(..count));
+        self.has_heard |= count > 0;
         let expected = foretell(&mut self.panel, &self.config, &mut self.arrived, self.now);
         let actual = loop {
             match self.session.handle_input(self.now, &mut self.input) {
@@ -385,6 +391,7 @@ impl Lockstep {
     /// The driver asks for output until nothing is due any more.
     fn poll(&mut self) {
         let has_all = self.is_all_stored || !self.config.durable;
+        self.has_heard = false;
         loop {
             let duty = self.session.poll_io(self.now, &mut self.output);
             self.show_output();
