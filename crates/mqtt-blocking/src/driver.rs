@@ -104,6 +104,7 @@ impl Driver {
                         self.core.handle_wall_clock(self.now(), SystemTime::now());
                     }
                 }
+                Duty::Gather => thread::yield_now(),
                 Duty::Resume => self.parse(),
                 Duty::Close => {
                     self.close();

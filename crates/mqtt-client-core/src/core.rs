@@ -15,6 +15,7 @@ use crate::credentials::Credentials;
 use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
+use crate::gathering::Gathering;
 use crate::link::{Drain, Link};
 use crate::packet_watch::PacketWatches;
 use crate::publishing::Publishing;
@@ -92,6 +93,7 @@ pub(crate) struct Core {
     attention: bool,
     /// The driver sleeps until it is woken.
     parked: bool,
+    pub(crate) gathering: Gathering,
     pub(crate) effects: Effects,
     pub(crate) news: Vec<Event>,
 }
@@ -156,6 +158,7 @@ impl Core {
             now: Timestamp::ZERO,
             attention: false,
             parked: false,
+            gathering: Gathering::default(),
             effects: Effects::default(),
             news: Vec::new(),
             options,
@@ -211,6 +214,7 @@ impl Core {
     pub(crate) fn handle_written(&mut self, now: Timestamp, bytes: usize) {
         self.facts(now);
         self.bytes_sent += bytes as u64;
+        self.gathering.wrote();
         self.session.handle_written(now, bytes);
         self.publishing.written(self.session.written(), &mut self.effects);
         self.pump();
@@ -271,6 +275,9 @@ impl Core {
         // Whatever was asked up to now is looked at here.
         self.attention = false;
         let duty = self.link_duty(out);
+        if self.gathering.look(out.len()) && matches!(duty, Duty::Wait { .. }) {
+            return Duty::Gather;
+        }
         self.parked = matches!(duty, Duty::Wait { .. });
         duty
     }

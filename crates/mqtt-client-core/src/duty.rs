@@ -25,6 +25,9 @@ pub enum Duty {
         /// Whether input is wanted now. It never stays unwanted for longer than the deadline says.
         read: bool,
     },
+    /// More output is about to come: give others a turn ([`std::thread::yield_now`]), and ask again before writing. It is not
+    /// said without an end.
+    Gather,
     /// Reading had paused and goes on: call [`handle_input`](crate::Driver::handle_input) with what it left over, until it
     /// returns 0.
     Resume,

@@ -72,6 +72,7 @@ mod error_texts;
 mod event;
 mod facade;
 mod flush;
+mod gathering;
 mod json_array;
 mod lending;
 mod link;

@@ -40,6 +40,7 @@ impl Core {
             Ok(cost) => cost,
             Err(why) => return not_sent(why),
         };
+        self.gathering.published();
         // Behind others that wait, it waits too, and the driver has nothing to do that it does not know of.
         let is_first = self.publishing.has_handed_over_all();
         if asked.forget

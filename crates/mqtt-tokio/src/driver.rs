@@ -16,7 +16,7 @@ use mqtt_client_core::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking, yield_now};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::transport::{Connection, Connector, DialError, Dialing, dial, entropy};
@@ -118,6 +118,7 @@ impl Driver {
                     let ready = self.wait(wake, deadline, read).await;
                     self.tell(ready);
                 }
+                Duty::Gather => yield_now().await,
                 Duty::Resume => self.parse(),
                 Duty::Close => {
                     self.close().await;

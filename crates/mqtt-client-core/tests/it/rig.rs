@@ -41,6 +41,7 @@ pub(crate) struct Rig {
     slept: Option<Duration>,
     driver: Driver,
     calls: Arc<Calls>,
+    gathered: usize,
     output: Output,
     input: BytesMut,
     preparing: Option<Preparing>,
@@ -95,6 +96,7 @@ impl Rig {
             slept: None,
             driver,
             calls,
+            gathered: 0,
             output: Output::new(),
             input: BytesMut::new(),
             preparing: None,
@@ -251,6 +253,11 @@ impl Rig {
         self.calls.0.load(Ordering::Relaxed)
     }
 
+    /// How often the driver was to look once more before it writes, up to now.
+    pub(crate) fn gathered(&self) -> usize {
+        self.gathered
+    }
+
     /// When the driver wants to be woken.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.deadline
@@ -307,6 +314,10 @@ impl Rig {
                     self.broker.handle_closed(self.now, connection);
                 }
                 self.drop_link();
+                true
+            }
+            Duty::Gather => {
+                self.gathered += 1;
                 true
             }
             Duty::Resume => {

@@ -73,3 +73,15 @@ fn unasked_messages_wake_the_driver_only_when_none_waits_before_them() {
         assert_eq!(rig.calls(), before);
     }
 }
+
+#[test]
+fn many_messages_at_once_are_gathered_for_one_write_and_a_single_one_is_not_held_up() {
+    let mut rig = jammed(Options::builder().max_in_flight(100));
+    let gathered = rig.gathered();
+    let _one = enqueue(&mut rig, QoS::AtLeastOnce, None);
+    rig.settle();
+    assert_eq!(rig.gathered(), gathered);
+    let _more = [1, 2, 3].map(|_| enqueue(&mut rig, QoS::AtLeastOnce, None));
+    rig.settle();
+    assert_eq!(rig.gathered() - gathered, 1, "once: nothing has come since");
+}
