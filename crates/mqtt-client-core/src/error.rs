@@ -58,6 +58,14 @@ pub enum Failure {
     Disconnected(Box<Disconnect>),
     /// The broker broke the protocol.
     Protocol(Box<ProtocolError>),
+    /// Another client has connected with the same client id (5.0, where the broker says so). The next attempt comes late, so that
+    /// the two do not push each other out for ever.
+    TakenOver {
+        /// The client id that both use.
+        client_id: Box<str>,
+        /// The broker's DISCONNECT.
+        disconnect: Box<Disconnect>,
+    },
     /// No PINGRESP came in time: the link is dead though it looks open.
     PingTimeout,
     /// The transport took no byte for the write timeout.
@@ -144,6 +152,7 @@ impl Failure {
             | Failure::DriverEnded => FailureClass::Permanent,
             Failure::Refused(connack) => class_of(connack.reason),
             Failure::Disconnected(disconnect) => class_of(disconnect.reason),
+            Failure::TakenOver { .. } => FailureClass::TakenOver,
         }
     }
 
@@ -151,7 +160,9 @@ impl Failure {
     pub fn reason(&self) -> Option<ReasonCode> {
         match self {
             Failure::Refused(connack) => Some(connack.reason),
-            Failure::Disconnected(disconnect) => Some(disconnect.reason),
+            Failure::Disconnected(disconnect) | Failure::TakenOver { disconnect, .. } => {
+                Some(disconnect.reason)
+            }
             _ => None,
         }
     }
@@ -168,7 +179,6 @@ fn reason_of<E: std::error::Error + Clone + 'static>(error: &io::Error) -> Optio
 
 fn class_of(reason: ReasonCode) -> FailureClass {
     match reason {
-        ReasonCode::SessionTakenOver => FailureClass::TakenOver,
         ReasonCode::UnsupportedProtocolVersion
         | ReasonCode::ClientIdentifierNotValid
         | ReasonCode::BadUserNameOrPassword
@@ -216,6 +226,10 @@ impl fmt::Display for Failure {
             Failure::Disconnected(disconnect) => {
                 let reason = Said(disconnect.reason, disconnect.properties.reason_string());
                 write!(f, "disconnected by the broker: {reason}")
+            }
+            Failure::TakenOver { client_id, disconnect } => {
+                let reason = Said(disconnect.reason, disconnect.properties.reason_string());
+                write!(f, "another client has connected with the client id {client_id:?}: {reason}")
             }
             Failure::Protocol(error) => write!(f, "the broker broke the protocol: {error}"),
             Failure::PingTimeout => f.write_str("the link is dead: no PINGRESP in time"),

@@ -212,6 +212,12 @@ impl Core {
         let failure = match (self.failure.take(), cause) {
             (_, DisconnectCause::ByUs) => return self.left(),
             (Some(Failure::TlsExpected), _) => Failure::TlsExpected,
+            (_, DisconnectCause::ByPeer(disconnect)) if disconnect.reason == ReasonCode::SessionTakenOver => {
+                Failure::TakenOver {
+                    client_id: self.client_id.as_str().into(),
+                    disconnect: Box::new(disconnect),
+                }
+            }
             (_, DisconnectCause::ByPeer(disconnect)) => Failure::Disconnected(Box::new(disconnect)),
             (_, DisconnectCause::ProtocolError(error)) => Failure::Protocol(Box::new(error)),
             (_, DisconnectCause::PingTimeout) => Failure::PingTimeout,

@@ -196,19 +196,100 @@ fn any_bytes_from_the_peer_end_the_connection_with_a_reason_and_it_is_made_anew(
     }
 }
 
+/// The other one is back within a second, each time. What ends the connection names what both have in common.
 #[test]
 fn two_clients_with_one_id_do_not_fight() {
-    let options = Options::builder().client_id("twin");
-    let mut rig = Rig::connected(options);
+    let mut rig = Rig::connected(Options::builder().client_id("twin"));
     let mut events = rig.client.events();
-    rig.broker.disconnect("twin", ReasonCode::SessionTakenOver);
-    rig.settle();
-    let events = drain(&mut events);
-    let [Event::Failed { retry_in, failure, .. }] = &events[..] else { panic!("{events:?}") };
-    assert!(
-        *retry_in >= 15 * SECOND && failure.to_string().contains("Session taken over"),
-        "{retry_in:?}: {failure}"
-    );
+    let mut thrown_out = 0;
+    for _ in 0..3600 {
+        if rig.client.is_connected() {
+            drain(&mut events);
+            rig.broker.disconnect("twin", ReasonCode::SessionTakenOver);
+            rig.settle();
+            thrown_out += 1;
+            let events = drain(&mut events);
+            let [Event::Failed { retry_in, failure, .. }] = &events[..] else { panic!("{events:?}") };
+            let words = failure.to_string();
+            assert!(
+                words.contains("the client id \"twin\"") && words.contains("Session taken over"),
+                "{words}"
+            );
+            assert!(*retry_in >= 15 * SECOND, "{retry_in:?}");
+        }
+        rig.run_for(SECOND);
+    }
+    assert!((3600 / 32..=3600 / 15).contains(&thrown_out), "{thrown_out} times in an hour");
+}
+
+/// Lets time pass until the driver is to dial; when that is.
+#[track_caller]
+fn dials_again(driver: &mut Driver, mut now: Timestamp) -> Timestamp {
+    loop {
+        match driver.poll_io(now, &mut Output::new()) {
+            Duty::Dial(_) => return now,
+            Duty::Wait { deadline: Some(deadline), .. } => {
+                now = now.max(deadline);
+                driver.handle_timeout(now);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn no_error_of_the_network_is_final() {
+    use io::ErrorKind::{
+        AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,
+        NetworkDown, NetworkUnreachable, NotFound, Other, PermissionDenied, TimedOut, UnexpectedEof,
+    };
+    for kind in [
+        AddrNotAvailable,
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkDown,
+        NetworkUnreachable,
+        NotFound,
+        Other,
+        PermissionDenied,
+        TimedOut,
+        UnexpectedEof,
+    ] {
+        let (mut driver, mut events) = accepted();
+        driver.handle_closed(Timestamp::ZERO, Some(("reading", kind.into())));
+        let mut now = dials_again(&mut driver, Timestamp::ZERO);
+        for doing in ["resolving", "connecting", "opening"] {
+            driver.handle_dial_failed(now, doing, kind.into());
+            now = dials_again(&mut driver, now);
+        }
+        let events = drain(&mut events);
+        let failed = events.iter().filter(|event| matches!(event, Event::Failed { .. })).count();
+        assert!(failed == 4 && !events.iter().any(|event| matches!(event, Event::Offline(_))), "{events:?}");
+    }
+}
+
+/// Every day the link breaks, and mostly the broker is away for some time.
+#[test]
+fn after_ten_years_of_cuts_it_still_comes_back() {
+    const DAYS: u64 = 3653;
+    let mut rig = Rig::connected(Options::builder().keep_alive(Duration::ZERO));
+    let client = rig.client.clone();
+    let mut stream = rig.subscribe("a");
+    for day in 0..DAYS {
+        rig.run_for(24 * 3600 * SECOND);
+        assert!(client.is_connected(), "day {day}");
+        rig.dial = Dial::Fails;
+        rig.cut();
+        rig.run_for(day as u32 % 5 * 60 * SECOND);
+        rig.dial = Dial::Reaches;
+        rig.run(client.connect()).expect("it goes on trying");
+        rig.publish("a", "x", QoS::ExactlyOnce);
+        assert_eq!(rig.next(&mut stream).expect("subscribed again").text(), "x");
+    }
+    assert_eq!(client.stats().reconnects, DAYS);
 }
 
 #[test]
@@ -337,6 +418,14 @@ fn begun() -> (Driver, Events) {
     (driver, events)
 }
 
+/// The same behind its CONNACK.
+fn accepted() -> (Driver, Events) {
+    let (mut driver, events) = begun();
+    let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0][..]);
+    while driver.handle_input(Timestamp::ZERO, &mut input) > 0 {}
+    (driver, events)
+}
+
 fn failed(events: &mut Events) -> Option<Failure> {
     drain(events).into_iter().find_map(|event| match event {
         Event::Failed { failure, .. } => Some(failure),
@@ -348,9 +437,9 @@ fn failed(events: &mut Events) -> Option<Failure> {
 /// A broker that says why it goes often resets the connection too, while the client still writes.
 #[test]
 fn what_the_broker_said_counts_more_than_how_the_transport_failed() {
-    let (mut driver, mut events) = begun();
-    // CONNACK; DISCONNECT with "server shutting down".
-    let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0, 0xe0, 1, 0x8b][..]);
+    let (mut driver, mut events) = accepted();
+    // DISCONNECT with "server shutting down".
+    let mut input = BytesMut::from(&[0xe0, 1, 0x8b][..]);
     while driver.handle_input(Timestamp::ZERO, &mut input) > 0 {}
     driver.handle_closed(Timestamp::ZERO, Some(("writing", io::ErrorKind::ConnectionReset.into())));
     let failed = failed(&mut events);
@@ -367,9 +456,7 @@ fn a_write_that_failed_is_told_unless_the_peer_said_why() {
     for (read, expected) in
         [(None, "writing"), (Some(reset()), "writing"), (Some(io::Error::other("no more of you")), "reading")]
     {
-        let (mut driver, mut events) = begun();
-        let mut input = BytesMut::from(&[0x20, 3, 0, 0, 0][..]);
-        while driver.handle_input(Timestamp::ZERO, &mut input) > 0 {}
+        let (mut driver, mut events) = accepted();
         assert!(!driver.is_broken());
         driver.handle_write_failed(io::ErrorKind::BrokenPipe.into());
         assert!(driver.is_broken());

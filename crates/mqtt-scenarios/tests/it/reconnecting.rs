@@ -196,8 +196,9 @@ fn a_take_over_is_no_fight<A: Adapter>(case: &Case<A>) {
     let mut events = older.events();
     let newer = case.connect_with(case.options(&server.url()).client_id("twin"));
     let wait = events.find("the failure", |event| match event {
-        Event::Failed { failure: Failure::Disconnected(disconnect), retry_in, .. } => {
-            assert_eq!(disconnect.reason, ReasonCode::SessionTakenOver);
+        Event::Failed { failure: failure @ Failure::TakenOver { client_id, .. }, retry_in, .. } => {
+            assert!(&**client_id == "twin" && failure.to_string().contains("twin"), "{failure}");
+            assert_eq!(failure.reason(), Some(ReasonCode::SessionTakenOver));
             Some(*retry_in)
         }
         _ => None,
