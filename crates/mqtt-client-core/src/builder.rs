@@ -470,7 +470,8 @@ impl OptionsBuilder {
     /// says, of passwords and other secrets nothing.
     ///
     /// It runs on the driver, outside every lock, and must not block: what it waits for, everybody waits for. Its panic ends
-    /// the client. Without it, and without a `tracing` subscriber for packets, nothing is recorded. Default: none.
+    /// the client. Without it, and without a `tracing` subscriber for packets when the client is made, nothing is recorded.
+    /// Default: none.
     ///
     /// ```
     /// use mqtt_client_core::Options;

@@ -10,6 +10,7 @@
 //! | [`Server`] | a broker on a TCP port |
 //! | [`Fault`] | one scripted misbehaviour: lose, delay, duplicate, withhold, refuse, cut |
 //! | [`Proxy`] | a TCP proxy before any broker that cuts, refuses, stalls and dribbles |
+//! | [`DeadEnd`] | an address where connecting comes to nothing |
 //! | [`Link`] | a faulty byte stream in virtual time |
 //! | [`Clock`] | virtual time |
 //! | [`World`] | whole clients, a broker and the links between them in virtual time |
@@ -32,6 +33,7 @@
 
 mod broker;
 mod clock;
+mod dead_end;
 mod link;
 mod peer;
 mod proxy;
@@ -48,6 +50,7 @@ pub use broker::{
 #[cfg(feature = "scram")]
 pub use broker::{ScramServer, ScramVice};
 pub use clock::Clock;
+pub use dead_end::DeadEnd;
 pub use link::{CutAfter, Link, LinkConfig};
 pub use peer::{play, play_accepted};
 pub use proxy::{Dribble, Proxy, ProxyConfig};

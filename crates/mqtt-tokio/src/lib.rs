@@ -150,7 +150,8 @@
 //! ## Every packet, as a line
 //!
 //! Without payloads, unless [`packet_payload`](OptionsBuilder::packet_payload) asks for their beginning; secrets never. The same
-//! comes through `tracing`, target `mqtt::packet`, at the level TRACE.
+//! comes through `tracing`, target `mqtt::packet`, at the level TRACE, from clients that are made when a subscriber that wants it
+//! is there already: install the subscriber first.
 //!
 //! ```no_run
 //! use mqtt_tokio::Options;

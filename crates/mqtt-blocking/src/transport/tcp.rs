@@ -142,32 +142,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use mio::{Events, Poll as Selector};
-    use socket2::SockAddr;
-
-    /// An address that does not answer: the queue of its listener is full.
-    struct DeadEnd {
-        addr: SocketAddr,
-        _sockets: Vec<Socket>,
-    }
-
-    impl DeadEnd {
-        fn new() -> Self {
-            let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            let listener = socket();
-            listener.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
-            listener.listen(0).unwrap();
-            let addr = listener.local_addr().unwrap();
-            let mut sockets = vec![listener];
-            for _ in 0..4 {
-                let filler = socket();
-                filler.set_nonblocking(true).unwrap();
-                // Under way, or waiting for ever.
-                let _ = filler.connect(&addr);
-                sockets.push(filler);
-            }
-            DeadEnd { addr: addr.as_socket().unwrap(), _sockets: sockets }
-        }
-    }
+    use mqtt_testkit::DeadEnd;
 
     /// Races as the driver does: looks when something happened, or when it is time.
     fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
@@ -185,11 +160,11 @@ mod tests {
 
     #[test]
     fn a_dead_address_holds_up_a_live_one_for_a_moment() {
-        let dead = DeadEnd::new();
+        let dead = DeadEnd::new().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let live = listener.local_addr().unwrap();
         let began = Instant::now();
-        let stream = race(vec![dead.addr, live]).unwrap();
+        let stream = race(vec![dead.addr(), live]).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), live);
         assert!(began.elapsed() >= RACE_DELAY, "the first one has a start");
     }

@@ -93,33 +93,8 @@ mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};
 
-    use socket2::{Domain, SockAddr, Type};
+    use mqtt_testkit::DeadEnd;
     use tokio::time::Instant;
-
-    /// An address that does not answer: the queue of its listener is full.
-    struct DeadEnd {
-        addr: SocketAddr,
-        _sockets: Vec<socket2::Socket>,
-    }
-
-    impl DeadEnd {
-        fn new() -> Self {
-            let socket = || socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            let listener = socket();
-            listener.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).unwrap();
-            listener.listen(0).unwrap();
-            let addr = listener.local_addr().unwrap();
-            let mut sockets = vec![listener];
-            for _ in 0..4 {
-                let filler = socket();
-                filler.set_nonblocking(true).unwrap();
-                // Under way, or waiting for ever.
-                let _ = filler.connect(&addr);
-                sockets.push(filler);
-            }
-            DeadEnd { addr: addr.as_socket().unwrap(), _sockets: sockets }
-        }
-    }
 
     /// Where the race ends.
     async fn winner(addresses: Vec<SocketAddr>) -> Result<SocketAddr, DialError> {
@@ -131,11 +106,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_address_holds_up_a_live_one_for_a_moment() {
-        let dead = DeadEnd::new();
+        let dead = DeadEnd::new().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let live = listener.local_addr().unwrap();
         let began = Instant::now();
-        assert_eq!(winner(vec![dead.addr, live]).await.unwrap(), live);
+        assert_eq!(winner(vec![dead.addr(), live]).await.unwrap(), live);
         assert!(began.elapsed() >= RACE_DELAY, "the first one has a start");
     }
 

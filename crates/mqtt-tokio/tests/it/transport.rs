@@ -1,16 +1,17 @@
 //! What the sockets do: names that do not resolve, dials that hang, bytes in many or few pieces, last words.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mqtt_testkit::{BrokerConfig, Server, play_accepted};
+use mqtt_testkit::{BrokerConfig, DeadEnd, Server, play_accepted};
 use mqtt_tokio::{
-    Client, ClientError, ConnectError, Endpoint, Failure, Indeterminate, Offline, Options, PublishError, QoS,
-    ReasonCode, Reconnect,
+    Client, ClientError, ConnectError, Endpoint, Event, Failure, Indeterminate, Offline, Options,
+    PublishError, QoS, ReasonCode, Reconnect,
 };
-use socket2::{Domain, Socket, Type};
 
 use crate::soon;
 
@@ -36,22 +37,14 @@ async fn a_port_that_nobody_listens_on_is_told_as_such() {
     assert!(matches!(failure, Failure::Io { doing: "connecting", .. }), "{failure}");
 }
 
-/// A port at which connections hang: its backlog is full.
-fn hanging_port() -> (Socket, TcpStream, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
-    socket.listen(0).expect("it listens");
-    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
-    let only = TcpStream::connect(address).expect("there is room for one");
-    (socket, only, address)
-}
-
 #[tokio::test]
 async fn a_dial_that_hangs_is_abandoned_by_disconnect() {
-    let (_socket, _only, address) = hanging_port();
-    let client = Client::new(&format!("mqtt://{address}")).expect("a runtime");
+    let dead_end = DeadEnd::new().expect("a free port");
+    let client = Client::new(&dead_end.url()).expect("a runtime");
+    let mut events = client.events();
     let connecting = client.connect();
-    tokio::time::sleep(Duration::from_millis(50)).await; // The dial is under way; if not, the test still holds.
+    let event = soon("an attempt", events.recv()).await;
+    assert!(matches!(event, Some(Event::Attempt { .. })), "{event:?}");
     let began = Instant::now();
     soon("disconnecting", client.disconnect()).await;
     assert!(matches!(soon("connecting", connecting).await, Err(Offline::Disconnected)));
@@ -60,9 +53,8 @@ async fn a_dial_that_hangs_is_abandoned_by_disconnect() {
 
 #[tokio::test]
 async fn a_dial_that_hangs_ends_at_the_connect_timeout() {
-    let (_socket, _only, address) = hanging_port();
-    let options =
-        Options::builder().url(&format!("mqtt://{address}")).connect_timeout(Duration::from_millis(100));
+    let dead_end = DeadEnd::new().expect("a free port");
+    let options = Options::builder().url(&dead_end.url()).connect_timeout(Duration::from_millis(100));
     let options = options.build().expect("valid options");
     let failure = failure(soon("connecting", mqtt_tokio::connect(options)).await);
     assert!(matches!(failure, Failure::ConnectTimeout(_)), "{failure}");
@@ -191,12 +183,22 @@ async fn the_brokers_last_words_are_heard_although_writing_fails() {
 async fn a_busy_connection_is_left_with_a_disconnect_and_without_a_reset() {
     let (url, peer) = play_accepted(|mut stream| {
         let mut writer = stream.try_clone().expect("a second handle");
-        let flood = thread::spawn(move || while writer.write_all(&small_message()).is_ok() {});
-        // A slow broker: the client has left by the time it looks.
-        thread::sleep(Duration::from_millis(100));
+        let written = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&written);
+        let flood = thread::spawn(move || {
+            while writer.write_all(&small_message()).is_ok() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
         let mut last = [0; 2];
         stream.read_exact(&mut last).expect("a DISCONNECT");
         let end = stream.read(&mut [0; 1]).expect("no reset");
+        // The client has said its last word, and reads on.
+        let before = written.load(Ordering::Relaxed);
+        while written.load(Ordering::Relaxed) < before + 1000 {
+            assert!(!flood.is_finished(), "the flood met a reset");
+            thread::yield_now();
+        }
         stream.shutdown(Shutdown::Both).expect("still open");
         flood.join().expect("no panic");
         (last, end)
