@@ -52,7 +52,7 @@ impl Sleeper {
             .status();
         assert!(compiled.is_ok_and(|status| status.success()), "a C compiler is needed: apt-get install gcc");
         let process = Command::new(program)
-            .args([A::NAME, url])
+            .args([A::NAME, url, "1"])
             .env("LD_PRELOAD", &library)
             .env("HAS_SLEPT", folder.join("has_slept"))
             .stdin(Stdio::piped())

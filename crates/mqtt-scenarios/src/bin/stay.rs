@@ -1,5 +1,5 @@
-//! `stay tokio|blocking URL`: a client that connects and then does nothing, until its input ends. For a
-//! [`Sleeper`](mqtt_scenarios::Sleeper).
+//! `stay tokio|blocking URL COUNT`: so many clients that connect and then do nothing, until the input ends. For a
+//! [`Sleeper`](mqtt_scenarios::Sleeper), and for a look at the memory that they take.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -13,15 +13,17 @@ const KEEP_ALIVE: Duration = Duration::from_secs(18 * 3600);
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [Tokio::NAME, url] => stay::<Tokio>(url),
-        [Blocking::NAME, url] => stay::<Blocking>(url),
-        _ => panic!("usage: stay tokio|blocking URL"),
+        [Tokio::NAME, url, count] => stay::<Tokio>(url, count),
+        [Blocking::NAME, url, count] => stay::<Blocking>(url, count),
+        _ => panic!("usage: stay tokio|blocking URL COUNT"),
     }
 }
 
-fn stay<A: Adapter>(url: &str) {
+fn stay<A: Adapter>(url: &str, count: &str) {
+    let count: usize = count.parse().expect("COUNT is a number");
     let case = Case::<A>::start(Version::V5);
-    let _client = case.connect_with(case.options(url).keep_alive(KEEP_ALIVE));
+    let connect = |_| case.connect_with(case.options(url).keep_alive(KEEP_ALIVE));
+    let _clients: Vec<_> = (0..count).map(connect).collect();
     // However it ends, that is the end.
     let _ = io::stdin().read_to_end(&mut Vec::new());
 }

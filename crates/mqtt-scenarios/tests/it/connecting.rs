@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use mqtt_client_core::codec::ReasonCode;
+use mqtt_client_core::codec::{QoS, ReasonCode};
 use mqtt_client_core::{ClientError, ConnectError, Endpoint, Failure, Offline};
 use mqtt_scenarios::{Adapter, Case, Client, Events, PATIENCE, Peer};
 use mqtt_testkit::{BrokerConfig, Proxy, ProxyConfig, Server};
@@ -16,6 +16,7 @@ scenarios!(
     a_broker_that_hangs_up_is_named,
     a_wrong_password_is_refused_once,
     the_right_password_is_taken,
+    an_address_of_ipv6_stands_in_brackets,
     the_first_connection_is_tried_again_when_asked,
     connecting_can_be_tried_again,
     a_client_can_be_reopened,
@@ -103,6 +104,14 @@ fn the_right_password_is_taken<A: Adapter>(case: &Case<A>) {
     let server = guarded();
     let client = case.connect(&format!("mqtt://ann:secret@{}", server.addr()));
     assert!(client.is_connected());
+}
+
+fn an_address_of_ipv6_stands_in_brackets<A: Adapter>(case: &Case<A>) {
+    let server = Server::bind("[::1]:0", BrokerConfig::default()).unwrap();
+    let url = format!("mqtt://[::1]:{}", server.addr().port());
+    let client = case.connect(&url);
+    client.send("a", "x", QoS::ExactlyOnce).unwrap();
+    assert_eq!(server.url(), url);
 }
 
 fn the_first_connection_is_tried_again_when_asked<A: Adapter>(case: &Case<A>) {

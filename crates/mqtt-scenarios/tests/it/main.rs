@@ -46,6 +46,7 @@ mod interop;
 mod killing;
 mod leaving;
 mod liveness;
+mod memory;
 mod messages;
 mod negotiating;
 mod offline;
