@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use mqtt_blocking::{InvalidOptions, Options, Overflow, QoS, Reconnect, RecvError, Wait};
+use mqtt_blocking::{Client, InvalidOptions, Options, Overflow, QoS, Reconnect, RecvError, Wait};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).unwrap_or("mqtt://localhost".into());
@@ -47,12 +47,12 @@ pub(crate) fn run(options: Options, interval: Duration) -> Result<(), Box<dyn Er
         match commands.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(command) => match &*command.text() {
                 "stop" => break,
-                "measure" => next = Instant::now(),
+                "measure" => measure(&client),
                 other => println!("unknown: {other:?}"),
             },
-            // Time for a reading, with or without a connection: of those that could not be sent the latest is kept.
+            // Time for a reading, with or without a connection.
             Err(RecvError::Timeout | RecvError::Offline(mqtt_blocking::Offline::NotConnected)) => {
-                drop(client.publish("devices/7/reading", "21.5").qos(QoS::AtLeastOnce).try_enqueue());
+                measure(&client);
                 next = Instant::now() + interval;
             }
             Err(over) => return Err(over.into()),
@@ -60,4 +60,9 @@ pub(crate) fn run(options: Options, interval: Duration) -> Result<(), Box<dyn Er
     }
     client.disconnect_within(Duration::from_secs(2)).wait();
     Ok(())
+}
+
+/// Of the readings that could not be sent the latest is kept.
+fn measure(client: &Client) {
+    drop(client.publish("devices/7/reading", "21.5").qos(QoS::AtLeastOnce).try_enqueue());
 }
