@@ -46,7 +46,7 @@ pub struct TimedOut;
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it was not ready in time")
+        f.write_str("it was not ready in time, and is not waited for any more")
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{InvalidTopic, Publish, TopicName};
+use crate::codec::{Publish, TopicName};
 use crate::json_array::element;
 use crate::slots::Tag;
-use crate::{Client, Flushing, NotSent, PublishError, TopicDefaults};
+use crate::{BadTopic, Client, Flushing, NotSent, PublishError, TopicDefaults};
 
 /// When a [`CollectingPublisher`] publishes what it holds: whichever comes first.
 ///
@@ -73,7 +73,8 @@ impl CollectingPublisher {
         // A batch needs no more than a copy of it.
         let (payload, element) =
             if self.batches { (Bytes::new(), Some(element(&payload))) } else { (payload, None) };
-        let publish = TopicName::new(topic.as_ref()).map(|topic| {
+        let topic = topic.as_ref();
+        let publish = TopicName::new(topic).map_err(|why| BadTopic::new(topic, why)).map(|topic| {
             let mut publish = Publish::new(topic, payload);
             self.client.shared().defaults.apply(&mut publish);
             publish.qos = self.message.qos.unwrap_or(publish.qos);
@@ -104,7 +105,7 @@ impl Drop for CollectingPublisher {
 #[must_use = "a payload is collected only when this is awaited"]
 pub struct Collecting<'a> {
     publisher: &'a mut CollectingPublisher,
-    publish: Result<Option<Publish>, InvalidTopic>,
+    publish: Result<Option<Publish>, BadTopic>,
     /// The payload as it goes into a batch.
     element: Option<Vec<u8>>,
 }
@@ -115,7 +116,7 @@ impl Future for Collecting<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Collecting { publisher, publish, element } = &mut *self;
         match publish {
-            Err(invalid) => Poll::Ready(Err(PublishError::NotSent(NotSent::InvalidTopic(*invalid)))),
+            Err(invalid) => Poll::Ready(Err(PublishError::NotSent(NotSent::InvalidTopic(invalid.clone())))),
             Ok(publish) => publisher.client.shared().poll(context, |core, waker| {
                 core.poll_collect(publisher.collector, publish, element.as_deref(), waker)
             }),

@@ -11,7 +11,8 @@ use crate::TlsError;
 #[cfg(feature = "websocket")]
 use crate::WebSocketError;
 use crate::answer::FilterAnswer;
-use crate::codec::{Ack, Connack, Disconnect, InvalidFilter, InvalidTopic, ReasonCode, TopicFilter};
+use crate::bad_names::{BadFilter, BadTopic};
+use crate::codec::{Ack, Connack, Disconnect, ReasonCode, TopicFilter};
 use crate::error_texts::{error_conversions, error_texts};
 use crate::session::{ProtocolError, Refusal};
 use crate::store::StoreError;
@@ -284,8 +285,8 @@ pub enum Offline {
 }
 
 error_texts!(Offline {
-    Self::NotConnected => "the client is not connected";
-    Self::Disconnected => "the client was disconnected";
+    Self::NotConnected => "the client is not connected at the moment";
+    Self::Disconnected => "the client was disconnected, and does not connect by itself";
     Self::GaveUp(error) => source error, "the client gave up: {error}";
 });
 
@@ -348,7 +349,8 @@ pub enum PublishError {
 }
 
 error_texts!(PublishError {
-    Self::Rejected(ack) => "the broker rejected the message: {} (0x{:02X})", ack.reason, ack.reason as u8;
+    Self::Rejected(ack) => "the broker rejected the message, which is not sent again: {}",
+        Said(ack.reason, ack.properties.reason_string());
     Self::Indeterminate(error) => source error, "it is not known whether the message arrived: {error}";
     Self::NotSent(error) => source error, "the message was not sent: {error}";
 });
@@ -375,13 +377,15 @@ pub enum Indeterminate {
 }
 
 error_texts!(Indeterminate {
-    Self::SessionLost => "the broker lost the session";
-    Self::LinkLost => "the link broke while it was being sent";
-    Self::TimedOut => "no acknowledgement came within the time limit";
+    Self::SessionLost => "the broker lost the session; it is not sent again, for that might double it";
+    Self::LinkLost => "the link broke while it was being sent; at QoS 0 it is not sent again";
+    Self::TimedOut => "no acknowledgement came within the time limit; it goes on its way all the same";
     Self::Forbidden(error) => "it can't be sent again: {error}";
-    Self::Offline(error) => source error, "{error}";
-    Self::Kept(error) => source error, "it is kept in the store: {error}";
-    Self::Store(error) => source error, "{error}";
+    Self::Offline(error) => source error, "its acknowledgement had not come: {error}";
+    Self::Kept(error) =>
+        source error, "it is kept in the store, and goes on with the next connection: {error}";
+    Self::Store(error) =>
+        source error, "it may be in the store, and is sent by the next client that opens that: {error}";
 });
 
 /// Why a message was not sent.
@@ -389,7 +393,7 @@ error_texts!(Indeterminate {
 #[non_exhaustive]
 pub enum NotSent {
     /// Its topic name is not valid.
-    InvalidTopic(InvalidTopic),
+    InvalidTopic(BadTopic),
     /// It can't be encoded, or the broker's limits forbid it.
     Refused(Refusal),
     /// The link broke before a QoS 0 message was written.
@@ -411,14 +415,14 @@ pub enum NotSent {
 }
 
 error_texts!(NotSent {
-    Self::InvalidTopic(error) => "{error}";
+    Self::InvalidTopic(error) => source error, "{error}";
     Self::Refused(error) => "{error}";
-    Self::LinkLost => "the link was lost first";
-    Self::QueueFull => "the queue is full";
-    Self::Dropped => "dropped, because the queue is full";
-    Self::Superseded => "superseded by a newer message of the same topic";
-    Self::Expired => "it has expired";
-    Self::TimedOut => "it could not be sent within the time limit";
+    Self::LinkLost => "the link was lost first, and QoS 0 does not wait for the next";
+    Self::QueueFull => "the queue is full, and the call does not wait";
+    Self::Dropped => "the queue was full, and the overflow policy chose this message to go";
+    Self::Superseded => "a newer message of the same topic took its place";
+    Self::Expired => "its Message Expiry Interval ended first";
+    Self::TimedOut => "the time limit ended first";
     Self::Store(error) => source error, "{error}";
     Self::Offline(error) => source error, "{error}";
 });
@@ -428,7 +432,7 @@ error_texts!(NotSent {
 #[non_exhaustive]
 pub enum SubscribeError {
     /// A filter is not valid.
-    InvalidFilter(InvalidFilter),
+    InvalidFilter(BadFilter),
     /// There was no filter.
     NoFilter,
     /// Nothing was granted; each filter with its reason.
@@ -438,10 +442,10 @@ pub enum SubscribeError {
 }
 
 error_texts!(SubscribeError {
-    Self::InvalidFilter(error) => "{error}";
-    Self::NoFilter => "a subscription needs a topic filter";
+    Self::InvalidFilter(error) => source error, "{error}";
+    Self::NoFilter => "the call names no topic filter";
     Self::Refused(filters) => "no subscription was granted: {}", list(filters);
-    Self::Offline(error) => source error, "{error}";
+    Self::Offline(error) => source error, "the broker has not answered: {error}";
 });
 
 /// Why one filter of a SUBSCRIBE or UNSUBSCRIBE failed.
@@ -455,8 +459,8 @@ pub enum FilterRefused {
 }
 
 error_texts!(FilterRefused {
-    Self::ByBroker(answer) => "{}", Said(answer.reason, answer.properties.reason_string());
-    Self::BeforeSending(error) => "{error}";
+    Self::ByBroker(answer) => "refused by the broker: {}", Said(answer.reason, answer.properties.reason_string());
+    Self::BeforeSending(error) => "not sent: {error}";
 });
 
 /// A request without a response.
@@ -474,10 +478,10 @@ pub enum RequestError {
 }
 
 error_texts!(RequestError {
-    Self::TimedOut => "no response came in time";
-    Self::Publish(error) => source error, "{error}";
-    Self::NoResponses(error) => source error, "responses can't arrive: {error}";
-    Self::Offline(error) => source error, "{error}";
+    Self::TimedOut => "no response came within the time limit; one that comes later is dropped";
+    Self::Publish(error) => source error, "there is no response: {error}";
+    Self::NoResponses(error) => source error, "the request was not sent, for responses can't arrive: {error}";
+    Self::Offline(error) => source error, "there is no response: {error}";
 });
 
 /// A message that does not say where a response would go: in 5.0 it has no Response Topic, in 3.1.1 its topic does not end
@@ -503,9 +507,9 @@ pub enum RecvError {
 }
 
 error_texts!(RecvError {
-    Self::Timeout => "nothing came in time";
-    Self::Offline(error) => source error, "{error}";
-    Self::Ended => "nothing can come any more";
+    Self::Timeout => "nothing came in time; something may come later";
+    Self::Offline(error) => source error, "nothing came: {error}";
+    Self::Ended => "nothing can come any more: the filters were unsubscribed, or the client has ended";
 });
 
 error_conversions!(RecvError { Offline(Offline) });
@@ -521,7 +525,7 @@ pub enum PingError {
 }
 
 error_texts!(PingError {
-    Self::NotConnected => "the client is not connected";
+    Self::NotConnected => "the client is not connected at the moment";
     Self::LinkLost => "the connection ended before the answer came";
 });
 

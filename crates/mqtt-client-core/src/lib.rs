@@ -49,6 +49,7 @@ mod acknowledge;
 mod answer;
 mod auth;
 mod backoff;
+mod bad_names;
 mod base64;
 mod builder;
 mod callback_runner;
@@ -68,6 +69,8 @@ mod duty;
 mod effects;
 mod endpoint;
 mod error;
+#[cfg(test)]
+mod error_catalogue;
 mod error_texts;
 mod event;
 mod facade;
@@ -116,6 +119,7 @@ pub use auth::{
     AuthError, AuthExchange, AuthFailure, AuthOccasion, AuthOutcome, AuthStep, Authenticator,
     ReauthenticateError, Reauthenticating,
 };
+pub use bad_names::{BadFilter, BadTopic};
 pub use builder::OptionsBuilder;
 pub use callback_runner::{CallbackRunner, RunningCallbacks};
 pub use callbacks::{CallbackPacket, Callbacks};
@@ -178,16 +182,16 @@ pub mod exports {
     };
     pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{
-        Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator,
-        CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
-        ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
-        Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing, Indeterminate,
-        IntoFilters, IntoOptions, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
-        OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
-        PublishError, Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating, Reconnect, RecvError,
-        RequestBuilder, RequestError, Requesting, RunningCallbacks, SESSION_NEVER_EXPIRES, Scheme, Stats,
-        StoreError, Stored, SubscribeBuilder, SubscribeError, Subscribing, TcpKeepAlive, TcpOptions,
-        TopicDefaults, UnsubscribeBuilder, Unsubscribing,
+        Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator, BadFilter,
+        BadTopic, CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher,
+        Completion, ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability,
+        Endpoint, Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing,
+        Indeterminate, IntoFilters, IntoOptions, InvalidOptions, InvalidUrl, Message, NoResponseTopic,
+        NotSent, Offline, OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError,
+        PublishBuilder, PublishError, Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating,
+        Reconnect, RecvError, RequestBuilder, RequestError, Requesting, RunningCallbacks,
+        SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored, SubscribeBuilder, SubscribeError,
+        Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults, UnsubscribeBuilder, Unsubscribing,
     };
     pub use crate::{Proxy, ProxyError, contract};
     #[cfg(feature = "tls")]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{InvalidTopic, Publish, PublishProperties, QoS, TopicName};
+use crate::codec::{Publish, PublishProperties, QoS, TopicName};
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
-use crate::{Client, Delivered, NotSent, PublishError};
+use crate::{BadTopic, Client, Delivered, NotSent, PublishError};
 
 /// A message on its way into the client: [`Client::publish`] starts it, awaiting it sends it.
 ///
@@ -31,13 +31,13 @@ use crate::{Client, Delivered, NotSent, PublishError};
 #[must_use = "a message is sent only when this is awaited or enqueued"]
 pub struct PublishBuilder {
     client: Client,
-    publish: Result<Publish, InvalidTopic>,
+    publish: Result<Publish, BadTopic>,
     timeout: Option<Duration>,
 }
 
 impl PublishBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish = TopicName::new(topic).map(|topic| {
+        let publish = TopicName::new(topic).map_err(|why| BadTopic::new(topic, why)).map(|topic| {
             let mut publish = Publish::new(topic, payload);
             client.shared().defaults.apply(&mut publish);
             publish
@@ -108,7 +108,7 @@ impl PublishBuilder {
                 let asked = Asked { wait, forget, timeout: self.timeout };
                 self.client.shared().run(|core| core.publish(publish, asked))
             }
-            Err(invalid) => Admission::Failed(PublishError::NotSent(NotSent::InvalidTopic(*invalid))),
+            Err(invalid) => Admission::Failed(PublishError::NotSent(NotSent::InvalidTopic(invalid.clone()))),
         }
     }
 

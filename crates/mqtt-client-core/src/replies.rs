@@ -20,7 +20,7 @@ use crate::effects::{Effects, park};
 use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::{Message, RequestError, SubscribeError};
+use crate::{BadFilter, BadTopic, Message, RequestError, SubscribeError};
 
 /// The level of a 3.1.1 topic that makes it a request's.
 const REQUEST: &str = "request";
@@ -289,12 +289,13 @@ pub(crate) fn response_address(request: &Message) -> Option<(TopicName, Option<B
 }
 
 fn topic_name(topic: &str) -> Result<TopicName, RequestError> {
-    TopicName::new(topic).map_err(|invalid| {
-        RequestError::Publish(crate::PublishError::NotSent(crate::NotSent::InvalidTopic(invalid)))
+    TopicName::new(topic).map_err(|why| {
+        let bad = BadTopic::new(topic, why);
+        RequestError::Publish(crate::PublishError::NotSent(crate::NotSent::InvalidTopic(bad)))
     })
 }
 
 fn filter(filter: &str) -> Result<TopicFilter, RequestError> {
     TopicFilter::new(filter)
-        .map_err(|invalid| RequestError::NoResponses(SubscribeError::InvalidFilter(invalid)))
+        .map_err(|why| RequestError::NoResponses(SubscribeError::InvalidFilter(BadFilter::new(filter, why))))
 }

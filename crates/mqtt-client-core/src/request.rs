@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{InvalidTopic, Publish, PublishProperties, QoS, TopicName};
+use crate::codec::{Publish, PublishProperties, QoS, TopicName};
 use crate::slots::Tag;
-use crate::{Client, Completion, Message, NotSent, PublishBuilder, PublishError, RequestError};
+use crate::{BadTopic, Client, Completion, Message, NotSent, PublishBuilder, PublishError, RequestError};
 
 /// How long a response may take, unless the request says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,13 +46,14 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use = "a request is sent only when this is awaited"]
 pub struct RequestBuilder {
     client: Client,
-    publish: Result<Publish, InvalidTopic>,
+    publish: Result<Publish, BadTopic>,
     timeout: Duration,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
         let publish = TopicName::new(topic)
+            .map_err(|why| BadTopic::new(topic, why))
             .map(|topic| Publish { qos: QoS::AtLeastOnce, ..Publish::new(topic, payload) });
         RequestBuilder { client, publish, timeout: DEFAULT_TIMEOUT }
     }

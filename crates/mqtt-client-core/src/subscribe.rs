@@ -10,14 +10,15 @@ use std::task::{Context, Poll};
 use crate::acknowledge::Unanswered;
 use crate::client::any_granted;
 use crate::codec::{
-    InvalidFilter, QoS, RetainHandling, SubscribeFilter, SubscribeProperties, SubscriptionOptions, Text,
-    TopicFilter,
+    QoS, RetainHandling, SubscribeFilter, SubscribeProperties, SubscriptionOptions, Text, TopicFilter,
 };
 use crate::lending::Reading;
 use crate::session::InboundPublish;
 use crate::slots::Tag;
 use crate::streams::Handed;
-use crate::{Acknowledge, Client, FilterResults, Message, Offline, Qos0Overflow, RecvError, SubscribeError};
+use crate::{
+    Acknowledge, BadFilter, Client, FilterResults, Message, Offline, Qos0Overflow, RecvError, SubscribeError,
+};
 
 /// One topic filter or several: text, or [`TopicFilter`]s.
 pub trait IntoFilters {
@@ -25,41 +26,45 @@ pub trait IntoFilters {
     ///
     /// # Errors
     /// The first one that is not valid.
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter>;
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter>;
 }
 
 impl IntoFilters for &str {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
-        TopicFilter::new(self).map(|filter| vec![filter])
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
+        TopicFilter::new(self).map(|filter| vec![filter]).map_err(|why| BadFilter::new(self, why))
     }
 }
 
 impl IntoFilters for &String {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
         self.as_str().into_filters()
     }
 }
 
 impl IntoFilters for TopicFilter {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
         Ok(vec![self])
     }
 }
 
 impl IntoFilters for Vec<TopicFilter> {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
         Ok(self)
     }
 }
 
 impl<T: AsRef<str>> IntoFilters for &[T] {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
-        self.iter().map(|filter| TopicFilter::new(filter.as_ref())).collect()
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
+        let checked = |filter: &T| {
+            let filter = filter.as_ref();
+            TopicFilter::new(filter).map_err(|why| BadFilter::new(filter, why))
+        };
+        self.iter().map(checked).collect()
     }
 }
 
 impl<T: AsRef<str>, const N: usize> IntoFilters for [T; N] {
-    fn into_filters(self) -> Result<Vec<TopicFilter>, InvalidFilter> {
+    fn into_filters(self) -> Result<Vec<TopicFilter>, BadFilter> {
         self.as_slice().into_filters()
     }
 }
@@ -73,7 +78,7 @@ impl<T: AsRef<str>, const N: usize> IntoFilters for [T; N] {
 #[must_use = "a subscription is sent only when this is awaited"]
 pub struct SubscribeBuilder<S = Subscription> {
     client: Client,
-    filters: Result<Vec<TopicFilter>, InvalidFilter>,
+    filters: Result<Vec<TopicFilter>, BadFilter>,
     options: SubscriptionOptions,
     properties: SubscribeProperties,
     keep_on_drop: bool,
@@ -83,7 +88,7 @@ pub struct SubscribeBuilder<S = Subscription> {
 }
 
 impl<S: From<Subscription>> SubscribeBuilder<S> {
-    pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, InvalidFilter>) -> Self {
+    pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, BadFilter>) -> Self {
         let options = SubscriptionOptions { qos: QoS::ExactlyOnce, ..SubscriptionOptions::default() };
         SubscribeBuilder {
             client,

@@ -4,9 +4,9 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::codec::{InvalidFilter, Text, TopicFilter, UnsubscribeProperties};
+use crate::codec::{Text, TopicFilter, UnsubscribeProperties};
 use crate::slots::Tag;
-use crate::{Client, FilterResults, SubscribeError};
+use crate::{BadFilter, Client, FilterResults, SubscribeError};
 
 /// An unsubscribe on its way: [`Client::unsubscribe`] starts it, awaiting it sends it.
 ///
@@ -15,12 +15,12 @@ use crate::{Client, FilterResults, SubscribeError};
 #[must_use = "an unsubscribe is sent only when this is awaited"]
 pub struct UnsubscribeBuilder {
     client: Client,
-    filters: Result<Vec<TopicFilter>, InvalidFilter>,
+    filters: Result<Vec<TopicFilter>, BadFilter>,
     properties: UnsubscribeProperties,
 }
 
 impl UnsubscribeBuilder {
-    pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, InvalidFilter>) -> Self {
+    pub(crate) fn new(client: Client, filters: Result<Vec<TopicFilter>, BadFilter>) -> Self {
         UnsubscribeBuilder { client, filters, properties: UnsubscribeProperties::new() }
     }
 

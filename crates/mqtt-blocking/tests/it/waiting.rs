@@ -18,7 +18,8 @@ fn server() -> Server {
 fn a_wait_that_is_given_up_does_not_stop_the_attempt() {
     let server = server();
     let client = Client::new(server.url().as_str()).expect("a thread");
-    assert!(client.connect().wait_timeout(Duration::ZERO).is_err());
+    let error = client.connect().wait_timeout(Duration::ZERO).expect_err("nobody connects so fast");
+    assert_eq!(error.to_string(), "it was not ready in time, and is not waited for any more");
     soon("connecting", client.connect()).expect("accepted");
 }
 

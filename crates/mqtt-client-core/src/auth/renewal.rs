@@ -40,9 +40,9 @@ pub enum ReauthenticateError {
 error_texts!(ReauthenticateError {
     Self::Version => "MQTT 3.1.1 has no enhanced authentication";
     Self::NoAuthenticator => "the options name no authenticator";
-    Self::NotConnected => "the client is not connected";
+    Self::NotConnected => "the client is not connected at the moment; the next connection authenticates in any case";
     Self::UnderWay => "another authentication is under way";
-    Self::NotBegun(failure) => source failure, "{failure}";
+    Self::NotBegun(failure) => source failure, "nothing was sent, and the connection goes on: {failure}";
     Self::Failed(failure) => "the connection ended: {failure}";
     Self::Left => "the client was disconnected first";
 });

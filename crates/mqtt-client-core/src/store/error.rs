@@ -33,13 +33,13 @@ pub enum StoreError {
 }
 
 error_texts!(StoreError {
-    Self::Io(error) => source error, "the store: {error}";
-    Self::Locked => "the store is in use";
+    Self::Io(error) => source error, "the store can't be read or written: {error}";
+    Self::Locked => "the store is in use by another client";
     Self::Owner { stored, wanted } => "the store is that of {stored}, not of {wanted}";
     Self::Format(format) => "the store has format {format}, which is unknown, perhaps newer";
     Self::Damaged(problem) => "the store is damaged: {problem}";
     Self::Session(error) => source error, "{error}";
-    Self::Ended => "the store's thread has ended";
+    Self::Ended => "the store's thread has ended: nothing is kept any more";
 });
 
 error_conversions!(StoreError { Session(RestoreError) });

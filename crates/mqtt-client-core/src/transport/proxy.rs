@@ -128,7 +128,7 @@ error_texts!(ProxyError {
     Self::Socks(code) => "the proxy could not connect: {}", socks_text(*code);
     Self::HostTooLong => "the broker's host name is too long for SOCKS5";
     Self::Protocol(problem) => "what answers is no such proxy: {problem}";
-    Self::Hangup => "the proxy closed the connection";
+    Self::Hangup => "the proxy closed the connection before it had answered";
 });
 
 impl From<ProxyError> for io::Error {

@@ -56,10 +56,14 @@ error_texts!(WebSocketError {
     Self::NotHttp => "the server does not speak HTTP on this port";
     Self::Answer(problem) => "the server's answer to the WebSocket request: {problem}";
     Self::Hangup => "the server closed the connection during the WebSocket handshake";
-    Self::Text => "the server sent a text frame";
+    Self::Text => "the server sent a text frame over the WebSocket, where MQTT goes in binary ones";
     Self::Protocol(problem) => "the server broke the WebSocket protocol: {problem}";
-    Self::Closed { code, reason } => "the server closed the WebSocket: {code} {reason}";
+    Self::Closed { code, reason } => "the server closed the WebSocket: {}", closing_words(*code, reason);
 });
+
+fn closing_words(code: u16, reason: &str) -> String {
+    if reason.is_empty() { code.to_string() } else { format!("{code}, {}", reason.escape_debug()) }
+}
 
 impl From<WebSocketError> for io::Error {
     fn from(error: WebSocketError) -> Self {

@@ -156,7 +156,10 @@ fn before_and_after_each_reconnect() {
     let client = rig.client.clone();
     rig.run(client.disconnect());
     run(&mut rig, &mut runner);
-    assert_eq!(notes.take(), ["disconnected None the client was disconnected"]);
+    assert_eq!(
+        notes.take(),
+        ["disconnected None the client was disconnected, and does not connect by itself"]
+    );
 }
 
 #[test]

@@ -87,7 +87,10 @@ fn callbacks_end_with_the_client<A: Adapter>(case: &Case<A>) {
         told.send(event.to_string()).unwrap();
     }));
     client.stop();
-    assert_eq!(tell.recv_timeout(PATIENCE).as_deref(), Ok("offline: the client was disconnected"));
+    assert_eq!(
+        tell.recv_timeout(PATIENCE).as_deref(),
+        Ok("offline: the client was disconnected, and does not connect by itself")
+    );
     tell.recv_timeout(PATIENCE).expect_err("it is gone, with what it called");
     drop(running);
 }

@@ -47,7 +47,8 @@ fn a_message_that_cannot_be_sent_says_why<A: Adapter>(case: &Case<A>) {
     };
     for topic in ["", "a/+", "#", "a\0b"] {
         let why = not_sent(client.send(topic, "x", QoS::AtLeastOnce));
-        assert!(matches!(why, NotSent::InvalidTopic(_)), "{topic:?}: {why}");
+        assert!(matches!(&why, NotSent::InvalidTopic(bad) if bad.topic == topic), "{topic:?}: {why}");
+        assert!(why.to_string().contains(&format!("{topic:?}")), "{why}");
     }
     if case.version == Version::V311 {
         let mut properties = PublishProperties::default();

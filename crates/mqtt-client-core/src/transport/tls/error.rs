@@ -71,7 +71,7 @@ pub enum TlsError {
 }
 
 error_texts!(TlsError {
-    Self::File { path, problem } => "{}: {problem}", path.display();
+    Self::File { path, problem } => "reading {}: {problem}", path.display();
     Self::Unusable { what, problem } => "the {what}: {problem}";
     Self::KeyPasswordMissing => "the client key is encrypted, and there is no password for it";
     Self::KeyPasswordWrong => "the client key is encrypted with another password";
