@@ -116,7 +116,7 @@ fn why_a_connection_failed() {
         Failure::Protocol(_) = {
             let (violation, packet) = (Violation::SecondConnack, Some(PacketKind::Connack));
             Failure::Protocol(Box::new(ProtocolError { violation, packet }))
-        } => ["the broker broke the protocol", "CONNACK", "a second one", "MQTT-3.2.0-2"];
+        } => ["the broker broke the protocol", "CONNACK", "a second one", "3.2.0-2"];
         Failure::TakenOver { .. } = {
             let disconnect = Box::new(Disconnect::new(ReasonCode::SessionTakenOver));
             Failure::TakenOver { client_id: "sensor".into(), disconnect }

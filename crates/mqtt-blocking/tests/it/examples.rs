@@ -54,14 +54,11 @@ fn the_small_device_measures_and_obeys() {
     let device = thread::spawn(move || {
         small_device::run(options, Duration::from_secs(3600)).map_err(|error| error.to_string())
     });
-    let command = |command| {
-        let publish = boss.publish("devices/7/command", command).qos(QoS::ExactlyOnce);
-        soon("a command", publish).expect("delivered");
-    };
     readings.recv_timeout(PATIENCE).expect("the first at once");
-    command("dance");
-    command("measure");
+    for command in ["dance", "measure", "stop"] {
+        soon("a command", boss.publish("devices/7/command", command).qos(QoS::ExactlyOnce))
+            .expect("delivered");
+    }
     readings.recv_timeout(PATIENCE).expect("measured when told to");
-    command("stop"); // Which goes before a reading that is due.
     device.join().expect("no panic").expect("it ends well");
 }
