@@ -158,6 +158,7 @@ impl<T> IdTable<T> {
         if self.get(from).is_none() { Some(from) } else { self.search_free(from) }
     }
 
+    #[inline(never)]
     fn search_free(&self, from: PacketId) -> Option<PacketId> {
         let (first_page, first_cell) = place(from);
         let behind = self.free_cells(first_page) & (u64::MAX << first_cell);

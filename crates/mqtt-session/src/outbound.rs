@@ -154,6 +154,19 @@ impl Outbound {
     #[inline]
     pub(crate) fn free_id(&self, held_by_request: impl Fn(PacketId) -> bool) -> Option<PacketId> {
         let first = self.flows.next_free(self.next_id)?;
+        if held_by_request(first) || self.is_barred(first) {
+            return self.next_id_behind(first, held_by_request);
+        }
+        Some(first)
+    }
+
+    /// The same behind one that is not free, once round.
+    #[cold]
+    fn next_id_behind(
+        &self,
+        first: PacketId,
+        held_by_request: impl Fn(PacketId) -> bool,
+    ) -> Option<PacketId> {
         let mut id = first;
         while held_by_request(id) || self.is_barred(id) {
             id = self.flows.next_free(following(id))?;

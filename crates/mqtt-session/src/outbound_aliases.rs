@@ -87,6 +87,7 @@ impl OutboundAliases {
     }
 
     /// The same for a topic that is not the last one.
+    #[inline(never)]
     fn choose_anew(&mut self, topic: &[u8], may_set: impl FnOnce(NonZeroU16) -> bool) -> Naming {
         if self.index.is_empty() {
             self.index = vec![NONE; (2 * usize::from(self.maximum)).next_power_of_two().max(PLACES)];
