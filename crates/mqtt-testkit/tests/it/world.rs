@@ -281,8 +281,8 @@ fn a_client_that_is_pushed_out_waits_and_says_why() {
         Event::Failed { failure, retry_in, .. } => Some((failure, retry_in)),
         _ => None,
     });
-    let Failure::Disconnected(disconnect) = failure else { panic!("{failure:?}") };
-    assert_eq!(disconnect.reason, ReasonCode::SessionTakenOver);
+    let Failure::TakenOver { client_id, disconnect } = failure else { panic!("{failure:?}") };
+    assert_eq!((&*client_id, disconnect.reason), ("same", ReasonCode::SessionTakenOver));
     assert!(retry_in >= Duration::from_secs(10), "{retry_in:?}");
 }
 
