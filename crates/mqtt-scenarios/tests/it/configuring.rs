@@ -87,7 +87,7 @@ fn connect_says_what_was_configured<A: Adapter>(case: &Case<A>) {
     }
 }
 
-/// There is one such port.
+/// There is one such port. (`.config/nextest.toml` says so too, for tests in processes of their own.)
 static LOCALHOST_1883: Mutex<()> = Mutex::new(());
 
 fn without_arguments_it_is_localhost_1883<A: Adapter>(case: &Case<A>) {
