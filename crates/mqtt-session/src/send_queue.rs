@@ -192,13 +192,11 @@ impl SendQueue {
                 sent = Some(turn);
                 continue;
             }
-            let Some(&next) = self.next.front() else { break };
-            // Unreachable with a submission counted against the window; held anyway [MQTT-3.3.4-7].
-            if matches!(next, Next::Flow(_)) && self.charged >= self.window {
-                break;
-            }
-            self.next.pop_front();
+            let Some(next) = self.next.pop_front() else { break };
             match next {
+                // The store had it late, and this connection's window is smaller than that in which it was submitted
+                // [MQTT-3.3.4-7]. Until there is room it is in nobody's way.
+                Next::Flow(turn) if self.charged >= self.window => self.resumed.push_back(turn),
                 Next::Flow(turn) => {
                     self.send_flow(turn, outbound, wire, out, news);
                     sent = Some(turn);

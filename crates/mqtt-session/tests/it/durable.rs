@@ -1,5 +1,6 @@
 //! A durable session: what is stored, what waits for the store and what does not, and a store that fails.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtt_session::codec::{Connack, Packet, Publish, ReasonCode};
@@ -396,6 +397,30 @@ fn a_snapshot_of_what_was_not_transmitted_is_amended_before_it_is() {
         let transmitted = |record: &Record| matches!(record, Record::Publish { transmitted: true, .. });
         assert!(durable.disk.records().iter().any(transmitted));
     });
+}
+
+/// The window has become smaller meanwhile, and the store has the second one only when its turn is over.
+#[test]
+fn a_publish_that_was_stored_late_and_has_no_room_holds_up_nothing_behind_it() {
+    let mut durable = Durable::ready(V5);
+    durable.rig.publish(1, AtLeastOnce);
+    durable.store();
+    assert_eq!(durable.rig.sent(), [publish_packet(1, AtLeastOnce, 1)]);
+    durable.rig.publish(2, AtLeastOnce);
+    durable.begin();
+    durable.rig.cut();
+    let mut smaller = Connack::new(true, ReasonCode::Success);
+    smaller.properties.set_receive_maximum(NonZeroU16::MIN);
+    durable.rig.accept(smaller);
+    assert_eq!(durable.rig.sent(), [again(publish(1, AtLeastOnce, 1)).into()]);
+    durable.commit();
+    assert_eq!(durable.rig.sent(), [], "there is no room");
+    durable.rig.publish(3, AtMostOnce);
+    durable.rig.publish(4, AtMostOnce);
+    let unasked = [3, 4].map(|n| Packet::from(message(n, AtMostOnce)));
+    assert_eq!(durable.rig.sent(), unasked);
+    durable.rig.peer_ok(puback(1));
+    assert_eq!(durable.rig.sent(), [publish_packet(2, AtLeastOnce, 2)]);
 }
 
 #[test]
