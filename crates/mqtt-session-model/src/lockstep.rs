@@ -80,7 +80,7 @@ struct Lockstep {
     now: Timestamp,
     store: Store,
     has_store_failed: bool,
-    /// Whether the store has all, as the session says.
+    /// Whether the store had all when it was last asked.
     is_all_stored: bool,
     output: Output,
     /// The end of what the model has seen of the output, and of what the transport has taken, counted in bytes of the
@@ -390,7 +390,7 @@ impl Lockstep {
 
     /// The driver asks for output until nothing is due any more.
     fn poll(&mut self) {
-        let has_all = self.is_all_stored || !self.config.durable;
+        let has_all = !self.config.durable || self.is_all_stored && !self.session.has_unstored();
         self.has_heard = false;
         loop {
             let duty = self.session.poll_io(self.now, &mut self.output);
