@@ -20,7 +20,8 @@ pub(crate) struct SendQueue {
     /// How many are: those that this connection has carried and that have not ended. A resumed PUBREL counts, but
     /// is never held back, so that this may exceed the window: the test is `<`, never a difference.
     charged: usize,
-    /// Publishes of earlier connections, which go before all others, as room allows.
+    /// Publishes of earlier connections, which go before all others, as room allows; behind them those that the store had so
+    /// late that they came by way of `next`, and found no room.
     resumed: VecDeque<Turn>,
     next: VecDeque<Next>,
     /// What will be in `next` as soon as the store has the batch that it relies on.
