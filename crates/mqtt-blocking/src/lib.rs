@@ -38,14 +38,16 @@
 //! ## A message, and what became of it
 //!
 //! ```no_run
-//! use mqtt_blocking::{Delivered, PublishError, QoS, Wait};
+//! use mqtt_blocking::{Delivered, PublishFailure, QoS, Wait};
 //! # fn example(client: mqtt_blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
 //! match client.publish("door", "open").qos(QoS::AtLeastOnce).wait() {
 //!     Ok(Delivered::Acknowledged(ack)) => println!("the broker has it: {}", ack.reason),
 //!     Ok(_) => println!("on its way"), // QoS 0 has no answer.
-//!     Err(PublishError::Rejected(why)) => println!("the broker says no: {why:?}"),
-//!     Err(PublishError::NotSent(why)) => println!("nothing was sent: {why}"),
-//!     Err(error) => println!("{error}"), // It may have arrived, or not.
+//!     Err(error) => match error.failure() {
+//!         PublishFailure::Rejected(ack) => println!("{}: the broker says no: {}", error.topic(), ack.reason),
+//!         PublishFailure::NotSent(why) => println!("{}: nothing was sent: {why}", error.topic()),
+//!         _ => println!("{error}"), // It may have arrived, or not.
+//!     },
 //! }
 //! # Ok(())
 //! # }

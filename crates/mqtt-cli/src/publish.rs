@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::{ArgGroup, Args};
 use mqtt_tokio::core::codec::TopicName;
-use mqtt_tokio::{Client, Completion, Indeterminate, NotSent, Offline, PublishError, QoS};
+use mqtt_tokio::{Client, Completion, Indeterminate, NotSent, Offline, PublishError, PublishFailure, QoS};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -243,7 +243,7 @@ impl<'a> Tally<'a> {
         };
         self.failed += 1;
         self.gave_up |= matches!(offline(&error), Some(Offline::GaveUp(_)));
-        let text = error.to_string();
+        let text = error.failure().to_string();
         if text == self.last {
             self.repeated += 1;
             return;
@@ -282,9 +282,9 @@ impl<'a> Tally<'a> {
 
 /// Whether a message failed because the client is offline for good.
 fn offline(error: &PublishError) -> Option<&Offline> {
-    match error {
-        PublishError::NotSent(NotSent::Offline(offline))
-        | PublishError::Indeterminate(Indeterminate::Offline(offline)) => Some(offline),
+    match error.failure() {
+        PublishFailure::NotSent(NotSent::Offline(offline))
+        | PublishFailure::Indeterminate(Indeterminate::Offline(offline)) => Some(offline),
         _ => None,
     }
 }

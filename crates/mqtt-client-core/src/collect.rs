@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::codec::{Publish, TopicName};
 use crate::json_array::element;
 use crate::slots::Tag;
-use crate::{BadTopic, Client, Flushing, NotSent, PublishError, TopicDefaults};
+use crate::{Client, Flushing, PublishError, TopicDefaults};
 
 /// When a [`CollectingPublisher`] publishes what it holds: whichever comes first.
 ///
@@ -74,13 +74,14 @@ impl CollectingPublisher {
         let (payload, element) =
             if self.batches { (Bytes::new(), Some(element(&payload))) } else { (payload, None) };
         let topic = topic.as_ref();
-        let publish = TopicName::new(topic).map_err(|why| BadTopic::new(topic, why)).map(|topic| {
-            let mut publish = Publish::new(topic, payload);
-            self.client.shared().defaults.apply(&mut publish);
-            publish.qos = self.message.qos.unwrap_or(publish.qos);
-            publish.retain = self.message.retain.unwrap_or(publish.retain);
-            Some(publish)
-        });
+        let publish =
+            TopicName::new(topic).map_err(|why| PublishError::invalid_topic(topic, why)).map(|topic| {
+                let mut publish = Publish::new(topic, payload);
+                self.client.shared().defaults.apply(&mut publish);
+                publish.qos = self.message.qos.unwrap_or(publish.qos);
+                publish.retain = self.message.retain.unwrap_or(publish.retain);
+                Some(publish)
+            });
         Collecting { publisher: self, publish, element }
     }
 
@@ -105,7 +106,7 @@ impl Drop for CollectingPublisher {
 #[must_use = "a payload is collected only when this is awaited"]
 pub struct Collecting<'a> {
     publisher: &'a mut CollectingPublisher,
-    publish: Result<Option<Publish>, BadTopic>,
+    publish: Result<Option<Publish>, PublishError>,
     /// The payload as it goes into a batch.
     element: Option<Vec<u8>>,
 }
@@ -116,7 +117,7 @@ impl Future for Collecting<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Collecting { publisher, publish, element } = &mut *self;
         match publish {
-            Err(invalid) => Poll::Ready(Err(PublishError::NotSent(NotSent::InvalidTopic(invalid.clone())))),
+            Err(invalid) => Poll::Ready(Err(invalid.clone())),
             Ok(publish) => publisher.client.shared().poll(context, |core, waker| {
                 core.poll_collect(publisher.collector, publish, element.as_deref(), waker)
             }),

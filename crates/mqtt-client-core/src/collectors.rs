@@ -165,7 +165,7 @@ impl Core {
         let Some(message) = publish else { return Poll::Pending };
         let refused = self.refuses_publish(message.qos).or_else(|| self.cost(message).err());
         if let Some(why) = refused {
-            return Poll::Ready(Err(PublishError::NotSent(why)));
+            return Poll::Ready(Err(PublishError::new(&message.topic, why)));
         }
         let Some(collector) = self.collectors.collectors.get_mut(tag) else { return Poll::Pending };
         if let Some(last) = collector.last
@@ -207,21 +207,19 @@ impl Core {
     fn hand_out(&mut self, tag: Tag, take: impl FnOnce(&mut Collector) -> Vec<Publish>) {
         let Some(collector) = self.collectors.collectors.get_mut(tag) else { return };
         for mut publish in take(collector) {
-            let topic = publish.topic.clone();
             let asked = Asked { wait: true, forget: false, timeout: None };
-            let started = self.cost(&mut publish).and_then(|cost| {
-                self.publishing.start(publish, cost, asked, &mut self.session, &mut self.effects)
-            });
+            let started = match self.cost(&mut publish) {
+                Ok(cost) => self.publishing.start(publish, cost, asked, &mut self.session, &mut self.effects),
+                Err(why) => Err(PublishError::new(&publish.topic, why)),
+            };
             match started {
                 Ok((message, _)) => {
-                    self.publishing.let_go(message, topic);
+                    self.publishing.let_go(message);
                     if let Some(collector) = self.collectors.collectors.get_mut(tag) {
                         collector.last = Some(message);
                     }
                 }
-                Err(why) => {
-                    self.tell(Event::NotPublished { topic, error: PublishError::NotSent(why) });
-                }
+                Err(error) => self.tell(Event::NotPublished(error)),
             }
         }
     }

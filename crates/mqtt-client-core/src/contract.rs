@@ -8,9 +8,9 @@
 //! | outcome | meaning | as |
 //! | --- | --- | --- |
 //! | delivered | the broker has it, and said so; QoS 0: the transport has it | [`Delivered`](crate::Delivered) |
-//! | rejected | the broker said no (5.0), with its reason | [`PublishError::Rejected`](crate::PublishError::Rejected) |
-//! | not sent | nothing of it left: dropped, superseded, expired, over a limit, the client was left | [`PublishError::NotSent`](crate::PublishError::NotSent) |
-//! | indeterminate | something of it left, and what became of it can't be known | [`PublishError::Indeterminate`](crate::PublishError::Indeterminate) |
+//! | rejected | the broker said no (5.0), with its reason | [`PublishFailure::Rejected`](crate::PublishFailure::Rejected) |
+//! | not sent | nothing of it left: dropped, superseded, expired, over a limit, the client was left | [`PublishFailure::NotSent`](crate::PublishFailure::NotSent) |
+//! | indeterminate | something of it left, and what became of it can't be known | [`PublishFailure::Indeterminate`](crate::PublishFailure::Indeterminate) |
 //!
 //! | | QoS 0 | QoS 1 | QoS 2 |
 //! | --- | --- | --- | --- |

@@ -317,8 +317,8 @@ impl Core {
             self.report(unrestored);
             self.take_responses();
             progress |= self.publishing.pump(self.now, &mut self.session, &mut self.effects);
-            for (topic, error) in self.publishing.take_unheard() {
-                self.tell(Event::NotPublished { topic, error });
+            for error in self.publishing.take_unheard() {
+                self.tell(Event::NotPublished(error));
             }
             progress |= self.settle_link();
             if !progress {
@@ -369,8 +369,8 @@ impl Core {
         match event {
             session::Event::Message(inbound) => self.route(inbound, self.now + PAUSE),
             session::Event::Published { tag, publish, result } => {
+                self.publishing.ended(tag, &publish.topic, result, effects);
                 effects.discard(publish);
-                self.publishing.ended(tag, result, effects);
             }
             session::Event::PublishLost { tag, publish, stage } => {
                 self.publishing.lost(self.now, tag, publish, stage, effects);

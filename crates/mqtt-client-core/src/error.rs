@@ -11,12 +11,12 @@ use crate::TlsError;
 #[cfg(feature = "websocket")]
 use crate::WebSocketError;
 use crate::answer::FilterAnswer;
-use crate::bad_names::{BadFilter, BadTopic};
-use crate::codec::{Ack, Connack, Disconnect, ReasonCode, TopicFilter};
+use crate::bad_filter::BadFilter;
+use crate::codec::{Connack, Disconnect, ReasonCode, TopicFilter};
 use crate::error_texts::{error_conversions, error_texts};
 use crate::session::{ProtocolError, Refusal};
 use crate::store::StoreError;
-use crate::{AuthFailure, Endpoint, InvalidUrl, ProviderError, ProxyError};
+use crate::{AuthFailure, Endpoint, InvalidUrl, ProviderError, ProxyError, PublishError};
 
 /// Why one connection, or one attempt at it, ended. Shared by events and errors, so it is cheap to clone.
 #[derive(Clone, Debug)]
@@ -242,7 +242,7 @@ impl fmt::Display for Failure {
 }
 
 /// A reason code, and the reason string that came with it.
-struct Said<'a>(ReasonCode, Option<crate::codec::TextRef<'a>>);
+pub(crate) struct Said<'a>(pub(crate) ReasonCode, pub(crate) Option<crate::codec::TextRef<'a>>);
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -335,97 +335,6 @@ impl From<Infallible> for ClientError {
         match never {}
     }
 }
-
-/// A message that did not get its acknowledgement: exactly one of the three ways.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The broker answered with a reason code of 0x80 or above: it has not taken the message.
-    Rejected(Box<Ack>),
-    /// It was sent, and nobody knows whether it arrived: publishing it again might double it.
-    Indeterminate(Indeterminate),
-    /// Not one byte of it was sent, and none will be.
-    NotSent(NotSent),
-}
-
-error_texts!(PublishError {
-    Self::Rejected(ack) => "the broker rejected the message, which is not sent again: {}",
-        Said(ack.reason, ack.properties.reason_string());
-    Self::Indeterminate(error) => source error, "it is not known whether the message arrived: {error}";
-    Self::NotSent(error) => source error, "the message was not sent: {error}";
-});
-
-/// Why the fate of a sent message is unknown.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Indeterminate {
-    /// The broker lost the session while a QoS 2 message was under way.
-    SessionLost,
-    /// The link broke while a QoS 0 message was being written.
-    LinkLost,
-    /// The time limit of the call was over before the acknowledgement came. The message goes on its way all the same.
-    TimedOut,
-    /// The new connection's limits forbid sending it again.
-    Forbidden(Refusal),
-    /// The client went offline before the acknowledgement came.
-    Offline(Offline),
-    /// The client went offline. The message is in its store: it goes on when the client connects again, or the next one with
-    /// this store.
-    Kept(Offline),
-    /// The store failed. The message may be in it, and goes out then by the next client that opens it.
-    Store(StoreError),
-}
-
-error_texts!(Indeterminate {
-    Self::SessionLost => "the broker lost the session; it is not sent again, for that might double it";
-    Self::LinkLost => "the link broke while it was being sent; at QoS 0 it is not sent again";
-    Self::TimedOut => "no acknowledgement came within the time limit; it goes on its way all the same";
-    Self::Forbidden(error) => "it can't be sent again: {error}";
-    Self::Offline(error) => source error, "its acknowledgement had not come: {error}";
-    Self::Kept(error) =>
-        source error, "it is kept in the store, and goes on with the next connection: {error}";
-    Self::Store(error) =>
-        source error, "it may be in the store, and is sent by the next client that opens that: {error}";
-});
-
-/// Why a message was not sent.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum NotSent {
-    /// Its topic name is not valid.
-    InvalidTopic(BadTopic),
-    /// It can't be encoded, or the broker's limits forbid it.
-    Refused(Refusal),
-    /// The link broke before a QoS 0 message was written.
-    LinkLost,
-    /// The queue was full, and the call does not wait.
-    QueueFull,
-    /// The queue was full, and the overflow policy chose this message to go.
-    Dropped,
-    /// A newer message of the same topic took its place ([`Overflow::KeepLatest`](crate::Overflow::KeepLatest)).
-    Superseded,
-    /// Its Message Expiry Interval ended first.
-    Expired,
-    /// The time limit of the call was over first.
-    TimedOut,
-    /// The store has failed, and a message of QoS 1 or 2 relies on it.
-    Store(StoreError),
-    /// The client is, or went, offline.
-    Offline(Offline),
-}
-
-error_texts!(NotSent {
-    Self::InvalidTopic(error) => source error, "{error}";
-    Self::Refused(error) => "{error}";
-    Self::LinkLost => "the link was lost first, and QoS 0 does not wait for the next";
-    Self::QueueFull => "the queue is full, and the call does not wait";
-    Self::Dropped => "the queue was full, and the overflow policy chose this message to go";
-    Self::Superseded => "a newer message of the same topic took its place";
-    Self::Expired => "its Message Expiry Interval ended first";
-    Self::TimedOut => "the time limit ended first";
-    Self::Store(error) => source error, "{error}";
-    Self::Offline(error) => source error, "{error}";
-});
 
 /// No filter of a SUBSCRIBE was granted.
 #[derive(Clone, Debug)]

@@ -13,10 +13,10 @@ use crate::codec::{
 };
 use crate::session::{Fault, Key, ProtocolError, Refusal, RestoreError, Violation};
 use crate::{
-    AuthError, AuthFailure, BadFilter, BadTopic, ClientError, ConnectError, Endpoint, Event, Failure,
-    FilterAnswer, FilterRefused, Indeterminate, InvalidOptions, InvalidUrl, NoResponseTopic, NotSent,
-    Offline, OneShotError, Owner, PingError, ProviderError, ProxyError, PublishError, ReauthenticateError,
-    RecvError, RequestError, Scheme, StoreError, SubscribeError,
+    AuthError, AuthFailure, BadFilter, ClientError, ConnectError, Endpoint, Event, Failure, FilterAnswer,
+    FilterRefused, Indeterminate, InvalidOptions, InvalidUrl, NoResponseTopic, NotSent, Offline,
+    OneShotError, Owner, PingError, ProviderError, ProxyError, PublishError, PublishFailure,
+    ReauthenticateError, RecvError, RequestError, Scheme, StoreError, SubscribeError,
 };
 
 /// Checks a value of each variant: that it is one, and what its text has to say.
@@ -75,8 +75,12 @@ fn auth_failure() -> AuthFailure {
     AuthFailure { method: "SCRAM-SHA-256".into(), error: AuthError::ServerNotProven }
 }
 
-fn bad_topic() -> BadTopic {
-    BadTopic::new("room/#", InvalidTopic::Wildcard { at: 5 })
+fn not_published(failure: impl Into<PublishFailure>) -> PublishError {
+    PublishError::new(&TopicName::new("room/\"lamp\"").unwrap(), failure)
+}
+
+fn bad_topic() -> PublishError {
+    PublishError::invalid_topic("room/#", InvalidTopic::Wildcard { at: 5 })
 }
 
 fn bad_filter() -> BadFilter {
@@ -136,9 +140,9 @@ fn why_a_connection_failed() {
 #[test]
 fn what_is_no_topic_or_filter_is_told_up_to_its_hundredth_character() {
     let long = "ä".repeat(70_000);
-    let bad = BadTopic::new(&long, TopicName::new(&long).unwrap_err());
+    let bad = PublishError::invalid_topic(&long, TopicName::new(&long).unwrap_err());
     check(&bad, &["topic name", "140000 bytes", "äää\""]);
-    assert_eq!(bad.topic.chars().count(), 100);
+    assert_eq!(bad.topic().chars().count(), 100);
     let bad = BadFilter::new("\u{1b}[2J\0", TopicFilter::new("\u{1b}[2J\0").unwrap_err());
     check(&bad, &["topic filter", "U+0000", "\\u{1b}[2J\\0"]);
 }
@@ -170,17 +174,22 @@ fn why_there_is_no_connection() {
 
 #[test]
 fn why_a_message_was_not_delivered() {
-    each!(PublishError {
-        PublishError::Rejected(_) = {
+    each!(PublishFailure {
+        PublishFailure::Rejected(_) = {
             let properties = AckProperties::new().with_reason_string(&text("no such room"));
             let ack = Ack::new(AckKind::Puback, PacketId::MIN).with_reason(ReasonCode::NotAuthorized);
-            PublishError::Rejected(Box::new(Ack { properties, ..ack }))
+            PublishFailure::Rejected(Ack { properties, ..ack })
         } => ["the broker rejected the message", "not sent again", "Not authorized", "0x87", "no such room"];
-        PublishError::Indeterminate(_) = PublishError::Indeterminate(Indeterminate::SessionLost) =>
+        PublishFailure::Indeterminate(_) = Indeterminate::SessionLost.into() =>
             ["not known whether the message arrived", "lost the session"];
-        PublishError::NotSent(_) = PublishError::NotSent(NotSent::QueueFull) =>
+        PublishFailure::NotSent(_) = NotSent::QueueFull.into() =>
             ["the message was not sent", "queue is full"];
     });
+    check(
+        &not_published(Indeterminate::TimedOut),
+        &["publishing to \"room/\\\"lamp\\\"\"", "not known whether the message arrived", "time limit"],
+    );
+    check(&bad_topic(), &["publishing to \"room/#\"", "the message was not sent", "wildcard", "byte 5"]);
     each!(Indeterminate {
         Indeterminate::SessionLost = Indeterminate::SessionLost => ["lost the session", "not sent again"];
         Indeterminate::LinkLost = Indeterminate::LinkLost => ["link broke", "not sent again"];
@@ -195,7 +204,8 @@ fn why_a_message_was_not_delivered() {
             ["may be in the store", "the next client", "out of sockets"];
     });
     each!(NotSent {
-        NotSent::InvalidTopic(_) = NotSent::InvalidTopic(bad_topic()) => ["\"room/#\"", "wildcard", "byte 5"];
+        NotSent::InvalidTopic(_) = NotSent::InvalidTopic(InvalidTopic::Wildcard { at: 5 }) =>
+            ["wildcard", "byte 5"];
         NotSent::Refused(_) = NotSent::Refused(refusal()) => ["51 bytes", "50"];
         NotSent::LinkLost = NotSent::LinkLost => ["link was lost", "QoS 0"];
         NotSent::QueueFull = NotSent::QueueFull => ["queue is full", "does not wait"];
@@ -241,8 +251,8 @@ fn why_nothing_is_received() {
     });
     each!(RequestError {
         RequestError::TimedOut = RequestError::TimedOut => ["no response", "time limit", "dropped"];
-        RequestError::Publish(_) = RequestError::Publish(PublishError::NotSent(NotSent::Expired)) =>
-            ["no response", "was not sent", "Message Expiry Interval"];
+        RequestError::Publish(_) = RequestError::Publish(not_published(NotSent::Expired)) =>
+            ["no response", "publishing to \"room", "was not sent", "Message Expiry Interval"];
         RequestError::NoResponses(_) = RequestError::NoResponses(SubscribeError::InvalidFilter(bad_filter())) =>
             ["request was not sent", "responses can't arrive", "\"room/#/lamp\""];
         RequestError::Offline(_) = RequestError::Offline(gave_up()) =>
@@ -250,8 +260,7 @@ fn why_nothing_is_received() {
     });
     each!(OneShotError {
         OneShotError::Client(_) = gave_up().into() => ["gave up", "broker.example"];
-        OneShotError::Publish(_) = PublishError::NotSent(NotSent::InvalidTopic(bad_topic())).into() =>
-            ["was not sent", "\"room/#\""];
+        OneShotError::Publish(_) = bad_topic().into() => ["was not sent", "publishing to \"room/#\""];
         OneShotError::Subscribe(_) = SubscribeError::NoFilter.into() => ["no topic filter"];
         OneShotError::Receive(_) = RecvError::Timeout.into() => ["nothing came in time"];
     });

@@ -2,6 +2,14 @@
 //!
 //! A derive macro would do the same; it takes six crates to build.
 
+/// How many characters are kept of text that is not what it was given for: it may be anything, and of any length.
+const KEPT: usize = 100;
+
+/// What an error says of such text.
+pub(crate) fn beginning(text: &str) -> &str {
+    text.char_indices().nth(KEPT).map_or(text, |(end, _)| &text[..end])
+}
+
 /// `Display` and `Error`. A line is `pattern => "text";`, and after the text what it needs besides what the pattern binds;
 /// `pattern => source name, "text";` where something else is the cause.
 macro_rules! error_texts {

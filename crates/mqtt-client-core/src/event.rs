@@ -5,7 +5,7 @@ use std::fmt;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::codec::{TopicFilter, TopicName};
+use crate::codec::TopicFilter;
 use crate::effects::{Effects, park};
 use crate::slots::{Slots, Tag};
 use crate::store::StoreError;
@@ -68,12 +68,7 @@ pub enum Event {
     StoreFailed(StoreError),
     /// A message whose outcome nobody can wait for came to nothing: a [`CollectingPublisher`](crate::CollectingPublisher)
     /// published it, or an earlier client did, and a [store](crate::OptionsBuilder::store) brought it back.
-    NotPublished {
-        /// Its topic.
-        topic: TopicName,
-        /// What became of it.
-        error: PublishError,
-    },
+    NotPublished(PublishError),
     /// One of the [`Callbacks`](crate::Callbacks) panicked, with these words.
     CallbackPanicked(String),
     /// There is no connection, and none is tried until `connect` is called.
@@ -103,7 +98,7 @@ impl fmt::Display for Event {
                 write!(f, "disconnected with {unread_bytes} bytes of messages unread")
             }
             Event::StoreFailed(error) => write!(f, "the session is not kept any more: {error}"),
-            Event::NotPublished { topic, error } => write!(f, "publishing to {}: {error}", topic.as_str()),
+            Event::NotPublished(error) => error.fmt(f),
             Event::CallbackPanicked(what) => write!(f, "a callback panicked: {what}"),
             Event::Offline(offline) => write!(f, "offline: {offline}"),
             Event::Missed(count) => write!(f, "{count} events were not read in time"),

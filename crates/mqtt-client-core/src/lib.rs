@@ -49,7 +49,7 @@ mod acknowledge;
 mod answer;
 mod auth;
 mod backoff;
-mod bad_names;
+mod bad_filter;
 mod base64;
 mod builder;
 mod callback_runner;
@@ -89,6 +89,7 @@ mod overflow;
 mod packet_watch;
 mod provider;
 mod publish;
+mod publish_error;
 mod publishing;
 mod reconnect;
 mod replies;
@@ -119,7 +120,7 @@ pub use auth::{
     AuthError, AuthExchange, AuthFailure, AuthOccasion, AuthOutcome, AuthStep, Authenticator,
     ReauthenticateError, Reauthenticating,
 };
-pub use bad_names::{BadFilter, BadTopic};
+pub use bad_filter::BadFilter;
 pub use builder::OptionsBuilder;
 pub use callback_runner::{CallbackRunner, RunningCallbacks};
 pub use callbacks::{CallbackPacket, Callbacks};
@@ -132,8 +133,8 @@ pub use driver::Driver;
 pub use duty::Duty;
 pub use endpoint::{DEFAULT_PORT, Endpoint, InvalidUrl, Scheme};
 pub use error::{
-    ClientError, ConnectError, Failure, FilterRefused, Indeterminate, InvalidOptions, NoResponseTopic,
-    NotSent, Offline, PingError, PublishError, RecvError, RequestError, SubscribeError,
+    ClientError, ConnectError, Failure, FilterRefused, InvalidOptions, NoResponseTopic, Offline, PingError,
+    RecvError, RequestError, SubscribeError,
 };
 pub use event::Event;
 pub use flush::Flushing;
@@ -143,6 +144,7 @@ pub use options::{IntoOptions, Options, SESSION_NEVER_EXPIRES};
 pub use overflow::{Overflow, Qos0Overflow};
 pub use provider::{Attempt, Preparation, Preparing, ProviderError};
 pub use publish::{Completion, Enqueueing, PublishBuilder, Publishing};
+pub use publish_error::{Indeterminate, NotSent, PublishError, PublishFailure};
 pub use publishing::Delivered;
 pub use reconnect::Reconnect;
 pub use report::{DisconnectReport, Stats};
@@ -183,12 +185,12 @@ pub mod exports {
     pub use crate::session::{Direction, PacketLine, PacketTrace, PayloadStart};
     pub use crate::{
         Acknowledge, Attempt, AuthError, AuthExchange, AuthFailure, AuthOccasion, Authenticator, BadFilter,
-        BadTopic, CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher,
-        Completion, ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability,
-        Endpoint, Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing,
-        Indeterminate, IntoFilters, IntoOptions, InvalidOptions, InvalidUrl, Message, NoResponseTopic,
-        NotSent, Offline, OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError,
-        PublishBuilder, PublishError, Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating,
+        CallbackPacket, Callbacks, ClientError, Collect, Collecting, CollectingPublisher, Completion,
+        ConnectError, Connecting, Delivered, DisconnectReport, Disconnecting, Durability, Endpoint,
+        Enqueueing, Event, Failure, FilterAnswer, FilterRefused, FilterResults, Flushing, Indeterminate,
+        IntoFilters, IntoOptions, InvalidOptions, InvalidUrl, Message, NoResponseTopic, NotSent, Offline,
+        OneShotError, Options, OptionsBuilder, Overflow, PingError, Pinging, ProviderError, PublishBuilder,
+        PublishError, PublishFailure, Publishing, Qos0Overflow, ReauthenticateError, Reauthenticating,
         Reconnect, RecvError, RequestBuilder, RequestError, Requesting, RunningCallbacks,
         SESSION_NEVER_EXPIRES, Scheme, Stats, StoreError, Stored, SubscribeBuilder, SubscribeError,
         Subscribing, TcpKeepAlive, TcpOptions, TopicDefaults, UnsubscribeBuilder, Unsubscribing,

@@ -398,7 +398,8 @@ impl Core {
         self.drain = None;
         self.link = Link::Offline(Some(offline.clone()));
         self.publishing.handle_time(self.now, &mut self.effects);
-        self.not_sent.extend(self.publishing.end_all(self.options.version, &offline, &mut self.effects));
+        let (version, effects) = (self.options.version, &mut self.effects);
+        self.not_sent.extend(self.publishing.end_all(version, &offline, &self.session, effects));
         self.not_sent.extend(self.collectors.take_all());
         self.subscriptions.end_all(&offline, &mut self.effects);
         self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);

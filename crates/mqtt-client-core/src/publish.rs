@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::codec::{Publish, PublishProperties, QoS, TopicName};
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
-use crate::{BadTopic, Client, Delivered, NotSent, PublishError};
+use crate::{Client, Delivered, PublishError};
 
 /// A message on its way into the client: [`Client::publish`] starts it, awaiting it sends it.
 ///
@@ -31,17 +31,18 @@ use crate::{BadTopic, Client, Delivered, NotSent, PublishError};
 #[must_use = "a message is sent only when this is awaited or enqueued"]
 pub struct PublishBuilder {
     client: Client,
-    publish: Result<Publish, BadTopic>,
+    publish: Result<Publish, PublishError>,
     timeout: Option<Duration>,
 }
 
 impl PublishBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish = TopicName::new(topic).map_err(|why| BadTopic::new(topic, why)).map(|topic| {
-            let mut publish = Publish::new(topic, payload);
-            client.shared().defaults.apply(&mut publish);
-            publish
-        });
+        let publish =
+            TopicName::new(topic).map_err(|why| PublishError::invalid_topic(topic, why)).map(|topic| {
+                let mut publish = Publish::new(topic, payload);
+                client.shared().defaults.apply(&mut publish);
+                publish
+            });
         PublishBuilder { client, publish, timeout: None }
     }
 
@@ -68,10 +69,10 @@ impl PublishBuilder {
 
     /// How long the message may take to its end; default: for ever.
     ///
-    /// When the time is up before anything of it was sent, it is taken back ([`NotSent::TimedOut`]), a message of QoS 0 too
-    /// whose call has long returned. One that was sent goes on, but the call ends
+    /// When the time is up before anything of it was sent, it is taken back ([`NotSent::TimedOut`](crate::NotSent::TimedOut)),
+    /// a message of QoS 0 too whose call has long returned. One that was sent goes on, but the call ends
     /// ([`Indeterminate::TimedOut`](crate::Indeterminate::TimedOut)). A Message Expiry Interval among the properties (5.0)
-    /// takes a message back likewise ([`NotSent::Expired`]), and is counted down while the message waits.
+    /// takes a message back likewise ([`NotSent::Expired`](crate::NotSent::Expired)), and is counted down while the message waits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -85,7 +86,7 @@ impl PublishBuilder {
     /// Enqueues the message if there is room for it now, or as the overflow policy says ([`Overflow`](crate::Overflow)).
     ///
     /// # Errors
-    /// [`PublishError::NotSent`]: the queue is full, the client is offline for good, or the message can't be encoded.
+    /// [`PublishFailure::NotSent`](crate::PublishFailure::NotSent): the queue is full, the client is offline for good, or the message can't be encoded.
     pub fn try_enqueue(self) -> Result<Completion, PublishError> {
         self.start(false)
     }
@@ -108,7 +109,7 @@ impl PublishBuilder {
                 let asked = Asked { wait, forget, timeout: self.timeout };
                 self.client.shared().run(|core| core.publish(publish, asked))
             }
-            Err(invalid) => Admission::Failed(PublishError::NotSent(NotSent::InvalidTopic(invalid.clone()))),
+            Err(invalid) => Admission::Failed(invalid.clone()),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::slots::{Slots, Tag};
 use crate::store::FIRST_PLACE;
 use crate::time_limits::{Limit, TimeLimits};
 use crate::unasked::Unasked;
-use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError};
+use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError, PublishFailure};
 
 mod full;
 mod kept;
@@ -23,7 +23,7 @@ mod plain;
 mod slot;
 mod time;
 
-use slot::{Outcome, Slot, SlotStage};
+use slot::{Outcome, Rare, Slot, SlotStage};
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ pub(crate) struct Publishing {
     flushes: Slots<Flush>,
     pub(crate) counts: Counts,
     /// Bad ends of which nobody asks.
-    unheard: Vec<(TopicName, PublishError)>,
+    unheard: Vec<PublishError>,
 }
 
 /// What is published anew after the broker has lost the session, of what had been sent in it.
@@ -136,12 +136,13 @@ impl Publishing {
         Asked { wait, forget, timeout }: Asked,
         session: &mut Session,
         effects: &mut Effects,
-    ) -> Result<(Tag, bool), NotSent> {
+    ) -> Result<(Tag, bool), PublishError> {
         let full = !self.outbox.has_room(cost);
         if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
             self.counts.refused += 1;
+            let error = PublishError::new(&publish.topic, NotSent::QueueFull);
             effects.discard(publish);
-            return Err(NotSent::QueueFull);
+            return Err(error);
         }
         let place = self.next_place;
         self.next_place += 1;
@@ -152,10 +153,11 @@ impl Publishing {
             epoch: self.epochs.begin(),
             stage: SlotStage::Handed,
             waker: None,
-            rare: None,
+            rare: timeout.map(|_| Rare::limited(&publish.topic)),
             brief: forget && timeout.is_none() && self.is_plain(&publish),
             kept,
             detached: false,
+            unheard: false,
         });
         if let Some(seconds) = publish.properties.message_expiry_interval() {
             self.limits.begin(tag, Limit::Expiry, Duration::from_secs(seconds.into()));
@@ -224,23 +226,23 @@ impl Publishing {
             },
             SlotStage::GivenUp(error) if error.is_some() => {
                 slot.detached = true;
-                error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(*error)))
+                error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
             }
             _ => park(&mut slot.waker, waker),
         }
     }
 
     /// Nobody will ever ask for the outcome: a bad one becomes an event.
-    pub(crate) fn let_go(&mut self, tag: Tag, topic: TopicName) {
+    pub(crate) fn let_go(&mut self, tag: Tag) {
         match self.slots.get_mut(tag) {
             Some(Slot { stage: SlotStage::Ended(_), .. }) => {
                 if let Some(Slot { stage: SlotStage::Ended(Outcome::Failed(error)), .. }) =
                     self.slots.remove(tag)
                 {
-                    self.unheard.push((topic, *error));
+                    self.unheard.push(error);
                 }
             }
-            Some(slot) => slot.let_go(topic),
+            Some(slot) => slot.let_go(),
             None => {}
         }
     }
@@ -254,10 +256,10 @@ impl Publishing {
             SlotStage::Ended(_) => drop(self.slots.remove(tag)),
             SlotStage::Waiting(key) => {
                 slot.detached = true;
-                if let Some(entry) = self.outbox.remove(key) {
-                    effects.discard(entry.publish);
+                if let Some(Entry { publish, .. }) = self.outbox.remove(key) {
+                    self.fail(tag, &publish.topic, NotSent::TimedOut, effects);
+                    effects.discard(publish);
                 }
-                self.fail(tag, PublishError::NotSent(NotSent::TimedOut), effects);
                 return true;
             }
         }
@@ -318,27 +320,25 @@ impl Publishing {
                 self.put_back(tag, Entry { owner, place, cost, publish, sent });
                 return false;
             }
+            self.fail(tag, &publish.topic, NotSent::Refused(refusal), effects);
             effects.discard(publish);
-            self.fail(tag, PublishError::NotSent(NotSent::Refused(refusal)), effects);
         }
         true
     }
 
-    /// The session's word on a message.
-    pub(crate) fn ended(&mut self, tag: Tag, end: PublishEnd, effects: &mut Effects) {
-        let outcome = match end {
-            PublishEnd::Acknowledged(ack) => Outcome::Acknowledged(ack),
-            PublishEnd::Written => Outcome::Written,
+    /// The session's word on a message of that topic.
+    pub(crate) fn ended(&mut self, tag: Tag, topic: &TopicName, end: PublishEnd, effects: &mut Effects) {
+        let failure: PublishFailure = match end {
+            PublishEnd::Acknowledged(ack) => return self.end(tag, Outcome::Acknowledged(ack), effects),
+            PublishEnd::Written => return self.end(tag, Outcome::Written, effects),
             PublishEnd::Expired => {
                 self.counts.expired += 1;
-                PublishError::NotSent(NotSent::Expired).into()
+                NotSent::Expired.into()
             }
-            PublishEnd::Refused(ack) => PublishError::Rejected(Box::new(ack.into())).into(),
-            PublishEnd::Forbidden(refusal) => {
-                PublishError::Indeterminate(Indeterminate::Forbidden(refusal)).into()
-            }
+            PublishEnd::Refused(ack) => PublishFailure::Rejected(ack.into()),
+            PublishEnd::Forbidden(refusal) => Indeterminate::Forbidden(refusal).into(),
         };
-        self.end(tag, outcome, effects);
+        self.fail(tag, topic, failure, effects);
     }
 
     /// The session let go of a message. By default QoS 1 is sent anew, and so is QoS 2 as long as it had not been sent: a
@@ -369,14 +369,14 @@ impl Publishing {
             return;
         }
         self.counts.lost += u64::from(publish.qos == QoS::AtMostOnce);
-        let error = match (publish.qos, stage) {
-            (QoS::AtMostOnce, Stage::Unsent) => PublishError::NotSent(NotSent::LinkLost),
-            (QoS::AtMostOnce, _) => PublishError::Indeterminate(Indeterminate::LinkLost),
-            (_, Stage::Unsent) => PublishError::NotSent(NotSent::Expired),
-            _ => PublishError::Indeterminate(Indeterminate::SessionLost),
+        let failure: PublishFailure = match (publish.qos, stage) {
+            (QoS::AtMostOnce, Stage::Unsent) => NotSent::LinkLost.into(),
+            (QoS::AtMostOnce, _) => Indeterminate::LinkLost.into(),
+            (_, Stage::Unsent) => NotSent::Expired.into(),
+            _ => Indeterminate::SessionLost.into(),
         };
+        self.fail(tag, &publish.topic, failure, effects);
         effects.discard(publish);
-        self.fail(tag, error, effects);
     }
 
     /// What the session lost goes out again before anything newer.
@@ -392,32 +392,35 @@ impl Publishing {
         &mut self,
         version: Version,
         offline: &Offline,
+        session: &Session,
         effects: &mut Effects,
     ) -> Vec<Publish> {
         let mut not_sent = Vec::new();
-        let indeterminate = || PublishError::Indeterminate(Indeterminate::Offline(offline.clone()));
+        let kept = || Indeterminate::Kept(offline.clone());
+        let unknown = || Indeterminate::Offline(offline.clone());
         self.replay_lost();
         self.unlinked(version, effects);
         for key in self.outbox.keys() {
-            if self.outbox.get(key).is_some_and(|entry| self.goes_on(entry.owner)) {
+            if let Some(Entry { owner: Owner::Slot(tag), publish, .. }) = self.outbox.get(key)
+                && self.goes_on(*tag)
+            {
+                self.leave(*tag, PublishError::new(&publish.topic, kept()), effects);
                 continue;
             }
             let Some(Entry { owner, cost, publish, sent, .. }) = self.outbox.remove(key) else { continue };
             if sent {
+                self.end_queued(owner, cost, &publish.topic, unknown(), effects);
                 effects.discard(publish);
-                self.end_queued(owner, cost, indeterminate(), effects);
             } else {
-                let not = PublishError::NotSent(NotSent::Offline(offline.clone()));
-                self.end_queued(owner, cost, not, effects);
+                self.end_queued(owner, cost, &publish.topic, NotSent::Offline(offline.clone()), effects);
                 not_sent.push(publish);
             }
         }
-        for tag in self.open() {
-            if self.goes_on(Owner::Slot(tag)) {
-                let kept = PublishError::Indeterminate(Indeterminate::Kept(offline.clone()));
-                self.leave(tag, kept, effects);
+        for (tag, publish) in session.publishes() {
+            if self.goes_on(tag) {
+                self.leave(tag, PublishError::new(&publish.topic, kept()), effects);
             } else {
-                self.fail(tag, indeterminate(), effects);
+                self.fail(tag, &publish.topic, unknown(), effects);
             }
         }
         not_sent
@@ -460,12 +463,6 @@ impl Publishing {
         self.outbox.is_empty() && self.pending() == 0
     }
 
-    /// All that have not ended.
-    fn open(&mut self) -> Vec<Tag> {
-        let open = self.slots.iter_mut().filter(|(_, slot)| !matches!(slot.stage, SlotStage::Ended(_)));
-        open.map(|(tag, _)| tag).collect()
-    }
-
     fn push(&mut self, tag: Tag, entry: Entry) {
         let key = self.outbox.push(entry);
         self.set_stage(tag, SlotStage::Waiting(key));
@@ -483,15 +480,29 @@ impl Publishing {
     }
 
     /// An admitted message that was taken off the queue has come to a bad end.
-    fn end_queued(&mut self, owner: Owner, cost: usize, error: PublishError, effects: &mut Effects) {
+    fn end_queued(
+        &mut self,
+        owner: Owner,
+        cost: usize,
+        topic: &TopicName,
+        failure: impl Into<PublishFailure>,
+        effects: &mut Effects,
+    ) {
         match owner {
-            Owner::Slot(tag) => self.fail(tag, error, effects),
+            Owner::Slot(tag) => self.fail(tag, topic, failure, effects),
             Owner::Nobody(epoch) => self.end_unasked(epoch, cost, effects),
         }
     }
 
-    fn fail(&mut self, tag: Tag, error: PublishError, effects: &mut Effects) {
-        self.end(tag, error.into(), effects);
+    /// A message of that topic has come to a bad end.
+    fn fail(
+        &mut self,
+        tag: Tag,
+        topic: &TopicName,
+        failure: impl Into<PublishFailure>,
+        effects: &mut Effects,
+    ) {
+        self.end(tag, PublishError::new(topic, failure).into(), effects);
     }
 
     /// Idempotent for a tag; a stale one is ignored.
@@ -513,10 +524,10 @@ impl Publishing {
                 effects.wake(&mut slot.waker);
             }
             told => {
-                if let Some(Slot { rare: Some(rare), .. }) = self.slots.remove(tag)
-                    && let (Some(topic), Some(Outcome::Failed(error))) = (rare.unheard, told)
+                if let Some(Slot { unheard: true, .. }) = self.slots.remove(tag)
+                    && let Some(Outcome::Failed(error)) = told
                 {
-                    self.unheard.push((topic, *error));
+                    self.unheard.push(error);
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::effects::{Effects, park};
 use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::{BadFilter, BadTopic, Message, RequestError, SubscribeError};
+use crate::{BadFilter, Message, PublishError, RequestError, SubscribeError};
 
 /// The level of a 3.1.1 topic that makes it a request's.
 const REQUEST: &str = "request";
@@ -289,10 +289,7 @@ pub(crate) fn response_address(request: &Message) -> Option<(TopicName, Option<B
 }
 
 fn topic_name(topic: &str) -> Result<TopicName, RequestError> {
-    TopicName::new(topic).map_err(|why| {
-        let bad = BadTopic::new(topic, why);
-        RequestError::Publish(crate::PublishError::NotSent(crate::NotSent::InvalidTopic(bad)))
-    })
+    TopicName::new(topic).map_err(|why| RequestError::Publish(PublishError::invalid_topic(topic, why)))
 }
 
 fn filter(filter: &str) -> Result<TopicFilter, RequestError> {

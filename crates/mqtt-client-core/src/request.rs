@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::codec::{Publish, PublishProperties, QoS, TopicName};
 use crate::slots::Tag;
-use crate::{BadTopic, Client, Completion, Message, NotSent, PublishBuilder, PublishError, RequestError};
+use crate::{Client, Completion, Message, PublishBuilder, PublishError, PublishFailure, RequestError};
 
 /// How long a response may take, unless the request says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,14 +46,14 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[must_use = "a request is sent only when this is awaited"]
 pub struct RequestBuilder {
     client: Client,
-    publish: Result<Publish, BadTopic>,
+    publish: Result<Publish, PublishError>,
     timeout: Duration,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
         let publish = TopicName::new(topic)
-            .map_err(|why| BadTopic::new(topic, why))
+            .map_err(|why| PublishError::invalid_topic(topic, why))
             .map(|topic| Publish { qos: QoS::AtLeastOnce, ..Publish::new(topic, payload) });
         RequestBuilder { client, publish, timeout: DEFAULT_TIMEOUT }
     }
@@ -82,9 +82,7 @@ impl RequestBuilder {
 
     fn start(self) -> Result<Stage, RequestError> {
         let RequestBuilder { client, publish, timeout } = self;
-        let mut publish = publish.map_err(|invalid| {
-            RequestError::Publish(PublishError::NotSent(NotSent::InvalidTopic(invalid)))
-        })?;
+        let mut publish = publish.map_err(RequestError::Publish)?;
         let tag = client.shared().run(|core| core.begin_request(&mut publish, timeout))?;
         let open = Open { client, tag };
         Ok(Stage::Path { open, publish: Box::new(publish), timeout })
@@ -168,8 +166,11 @@ impl Future for Requesting {
                 }
                 Stage::Sending { open, mut completion } => match Pin::new(&mut completion).poll(context) {
                     // What may have arrived may be answered.
-                    Poll::Ready(Ok(_) | Err(PublishError::Indeterminate(_))) => Stage::Sent { open },
-                    Poll::Ready(Err(error)) => Stage::Failed(RequestError::Publish(error)),
+                    Poll::Ready(Ok(_)) => Stage::Sent { open },
+                    Poll::Ready(Err(error)) => match error.failure() {
+                        PublishFailure::Indeterminate(_) => Stage::Sent { open },
+                        _ => Stage::Failed(RequestError::Publish(error)),
+                    },
                     Poll::Pending => {
                         let response = open.poll(context);
                         if response.is_pending() {

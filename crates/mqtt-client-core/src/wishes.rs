@@ -32,13 +32,13 @@ pub(crate) struct PingSlot {
 impl Core {
     /// Takes a message on its way. What is left in `publish` is the caller's to drop, without the lock.
     pub(crate) fn publish(&mut self, publish: &mut Publish, asked: Asked) -> Admission {
-        let not_sent = |why| Admission::Failed(PublishError::NotSent(why));
+        let not_sent = |publish: &Publish, why| Admission::Failed(PublishError::new(&publish.topic, why));
         if let Some(why) = self.refuses_publish(publish.qos) {
-            return not_sent(why);
+            return not_sent(publish, why);
         }
         let cost = match self.cost(publish) {
             Ok(cost) => cost,
-            Err(why) => return not_sent(why),
+            Err(why) => return not_sent(publish, why),
         };
         self.gathering.published();
         // Behind others that wait, it waits too, and the driver has nothing to do that it does not know of.
@@ -50,12 +50,12 @@ impl Core {
             if is_first {
                 self.attend();
             }
-            return sent.map_or_else(not_sent, |()| Admission::Queued);
+            return sent.map_or_else(Admission::Failed, |()| Admission::Queued);
         }
         let publish = taken(publish);
         let (session, effects) = (&mut self.session, &mut self.effects);
         match self.publishing.start(publish, cost, asked, session, effects) {
-            Err(why) => not_sent(why),
+            Err(error) => Admission::Failed(error),
             Ok((tag, handed)) => {
                 let moved = handed || self.publishing.pump(self.now, session, effects);
                 if moved || self.publishing.has_fresh_limits() || self.keeping.is_some() {

@@ -70,6 +70,11 @@ impl HeldPublishes {
         self.places[place.index()].publish.as_ref().expect(GOOD)
     }
 
+    /// All of them, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Tag, &Publish)> {
+        self.places.iter().filter_map(|held| Some((held.tag, held.publish.as_ref()?)))
+    }
+
     /// Whose publish it is.
     #[inline]
     pub(crate) fn tag(&self, place: Place) -> Tag {
@@ -156,6 +161,18 @@ mod tests {
         assert_eq!(publishes.hold(3, publish()).0, one);
         assert_eq!(publishes.give_back(two).0, 2);
         assert_eq!(publishes.give_back(one).0, 3);
+    }
+
+    #[test]
+    fn all_that_is_held_is_found_with_its_tag() {
+        let mut publishes = HeldPublishes::new();
+        let places = [1, 2, 3].map(|tag| publishes.hold(tag, publish()).0);
+        publishes.give_back(places[1]);
+        let tags = |publishes: &HeldPublishes| publishes.iter().map(|(tag, _)| tag).collect::<Vec<_>>();
+        assert_eq!(tags(&publishes), [1, 3]);
+        publishes.give_back(places[0]);
+        publishes.give_back(places[2]);
+        assert_eq!(tags(&publishes), []);
     }
 
     #[test]

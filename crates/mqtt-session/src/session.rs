@@ -12,7 +12,7 @@ use crate::news::News;
 use crate::wire::expressible;
 use crate::{
     Batch, Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase, ProtocolError,
-    Record, Refusal, Rejected, RestoreError, Timestamp, Token,
+    Record, Refusal, Rejected, RestoreError, Tag, Timestamp, Token,
 };
 
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
@@ -391,6 +391,12 @@ impl Session {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.kept.outbound.len()
+    }
+
+    /// All publishes that were submitted and have not been given back by an event, with their tags; in no order that means
+    /// anything, and in time that grows with their number.
+    pub fn publishes(&self) -> impl Iterator<Item = (Tag, &Publish)> {
+        self.kept.outbound.held.iter()
     }
 
     /// How many inbound messages the application has yet to acknowledge.

@@ -38,14 +38,16 @@
 //! ## A message, and what became of it
 //!
 //! ```no_run
-//! use mqtt_tokio::{Delivered, PublishError, QoS};
+//! use mqtt_tokio::{Delivered, PublishFailure, QoS};
 //! # async fn example(client: mqtt_tokio::Client) -> Result<(), Box<dyn std::error::Error>> {
 //! match client.publish("door", "open").qos(QoS::AtLeastOnce).await {
 //!     Ok(Delivered::Acknowledged(ack)) => println!("the broker has it: {}", ack.reason),
 //!     Ok(_) => println!("on its way"), // QoS 0 has no answer.
-//!     Err(PublishError::Rejected(why)) => println!("the broker says no: {why:?}"),
-//!     Err(PublishError::NotSent(why)) => println!("nothing was sent: {why}"),
-//!     Err(error) => println!("{error}"), // It may have arrived, or not.
+//!     Err(error) => match error.failure() {
+//!         PublishFailure::Rejected(ack) => println!("{}: the broker says no: {}", error.topic(), ack.reason),
+//!         PublishFailure::NotSent(why) => println!("{}: nothing was sent: {why}", error.topic()),
+//!         _ => println!("{error}"), // It may have arrived, or not.
+//!     },
 //! }
 //! # Ok(())
 //! # }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mqtt_blocking::{Client, ConnectError, Event, Failure, Offline, Options, PublishError, QoS, Wait};
+use mqtt_blocking::{Client, ConnectError, Event, Failure, Offline, Options, PublishFailure, QoS, Wait};
 use mqtt_testkit::{BrokerConfig, Server, play_accepted};
 
 use crate::{PATIENCE, soon};
@@ -30,9 +30,9 @@ fn a_panic_on_the_thread_ends_every_call_and_stream() {
     fatal.store(true, Ordering::Relaxed);
     let ping = client.ping();
 
-    let published = soon("publish", publishing);
+    let published = soon("publish", publishing).expect_err("the driver has ended");
     assert!(
-        matches!(published, Err(PublishError::Indeterminate(_) | PublishError::NotSent(_))),
+        matches!(published.failure(), PublishFailure::Indeterminate(_) | PublishFailure::NotSent(_)),
         "{published:?}"
     );
     assert!(soon("subscribe", subscribing).is_err());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mqtt_blocking::{
     Client, ClientError, ConnectError, Endpoint, Event, Failure, Indeterminate, Offline, Options,
-    PublishError, QoS, ReasonCode, Reconnect, Wait,
+    PublishFailure, QoS, ReasonCode, Reconnect, Wait,
 };
 use mqtt_testkit::{BrokerConfig, DeadEnd, Server, play_accepted};
 
@@ -161,8 +161,8 @@ fn the_brokers_last_words_are_heard_although_writing_fails() {
     let options = Options::builder().url(&url).reconnect(Reconnect::never()).build().expect("valid options");
     let client = mqtt_blocking::connect(options).expect("accepted");
     let publishing = client.publish("a", vec![0; 10 << 20]).qos(QoS::AtLeastOnce);
-    match soon("publishing", publishing) {
-        Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::GaveUp(error)))) => {
+    match soon("publishing", publishing).expect_err("cut off").failure() {
+        PublishFailure::Indeterminate(Indeterminate::Offline(Offline::GaveUp(error))) => {
             assert!(
                 matches!(&error.failure, Failure::Disconnected(packet) if packet.reason == ReasonCode::ServerShuttingDown),
                 "{error}"

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use mqtt_blocking::{Client, Offline, Options, PublishError, QoS, RecvError, TimedOut, Wait};
+use mqtt_blocking::{Client, Offline, Options, PublishFailure, QoS, RecvError, TimedOut, Wait};
 use mqtt_testkit::{BrokerConfig, Server};
 
 use crate::soon;
@@ -31,7 +31,8 @@ fn a_publish_whose_wait_is_given_up_is_taken_back_only_before_its_admission() {
     assert!(matches!(first.wait_timeout(MOMENT), Err(TimedOut)));
     assert_eq!(client.stats().pending_publishes, 1, "it was admitted");
     assert!(matches!(client.publish("a", "2").enqueue().wait_timeout(MOMENT), Err(TimedOut)));
-    assert!(matches!(client.publish("a", "3").try_enqueue(), Err(PublishError::NotSent(_))));
+    let full = client.publish("a", "3").try_enqueue().expect_err("no room");
+    assert!(matches!(full.failure(), PublishFailure::NotSent(_)), "{full:?}");
     assert_eq!(client.stats().pending_publishes, 1);
 }
 

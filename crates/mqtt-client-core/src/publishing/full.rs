@@ -27,9 +27,9 @@ impl Publishing {
         }
         let entry = Entry { place, ..entry };
         let Some(Entry { owner, cost, publish, .. }) = self.outbox.replace(older, entry) else { return };
-        effects.discard(publish);
         self.counts.superseded += 1;
-        self.end_queued(owner, cost, PublishError::NotSent(NotSent::Superseded), effects);
+        self.end_queued(owner, cost, &publish.topic, NotSent::Superseded, effects);
+        effects.discard(publish);
         self.set_stage(tag, SlotStage::Admitted(older));
         while self.outbox.is_over() {
             let oldest = self.outbox.oldest_unsent(Some(older)).unwrap_or(older);
@@ -42,18 +42,19 @@ impl Publishing {
 
     fn drop_queued(&mut self, key: Key, effects: &mut Effects) {
         if let Some(Entry { owner, cost, publish, .. }) = self.outbox.remove(key) {
-            effects.discard(publish);
             self.counts.dropped += 1;
-            self.end_queued(owner, cost, PublishError::NotSent(NotSent::Dropped), effects);
+            self.end_queued(owner, cost, &publish.topic, NotSent::Dropped, effects);
+            effects.discard(publish);
         }
     }
 
     /// Drops a message that was neither queued nor charged.
     pub(super) fn drop_unqueued(&mut self, tag: Tag, entry: Entry, effects: &mut Effects) {
+        let error = PublishError::new(&entry.publish.topic, NotSent::Dropped);
         effects.discard(entry.publish);
         self.counts.dropped += 1;
         let Some(slot) = self.slots.get_mut(tag) else { return };
-        slot.stage = SlotStage::Ended(PublishError::NotSent(NotSent::Dropped).into());
+        slot.stage = SlotStage::Ended(error.into());
         let epoch = slot.epoch;
         self.end_epoch(epoch, 1, effects);
     }

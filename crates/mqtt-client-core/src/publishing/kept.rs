@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{Publishing, Slot, SlotStage};
-use crate::codec::{Publish, QoS, TopicName, Version};
+use crate::codec::{Publish, QoS, Version};
 use crate::effects::Effects;
 use crate::flush::NO_EPOCH;
 use crate::outbox::{Entry, Owner, cost_of};
-use crate::session::Timestamp;
+use crate::session::{Session, Timestamp};
 use crate::slots::Tag;
 use crate::store::{FIRST_PLACE, Operation, Queued, StoreError};
 use crate::time_limits::Limit;
-use crate::{Indeterminate, NotSent, PublishError};
+use crate::{Indeterminate, NotSent, PublishError, PublishFailure};
 
 impl Publishing {
     /// From now on messages are kept. A store holds these, in the order of their places, and `sent` more that are in the
@@ -78,18 +78,18 @@ impl Publishing {
         });
     }
 
-    /// What came to a bad end without anybody to ask for it, with its topic.
-    pub(crate) fn take_unheard(&mut self) -> Vec<(TopicName, PublishError)> {
+    /// What came to a bad end without anybody to ask for it.
+    pub(crate) fn take_unheard(&mut self) -> Vec<PublishError> {
         std::mem::take(&mut self.unheard)
     }
 
     /// How many messages go on although the client is offline.
-    pub(crate) fn kept(&mut self) -> usize {
-        self.open().into_iter().filter(|tag| self.goes_on(Owner::Slot(*tag))).count()
+    pub(crate) fn kept(&self) -> usize {
+        self.slots.iter().filter(|(_, slot)| slot.goes_on()).count()
     }
 
     /// The store is of no use any more: whatever it was to keep ends. What it may hold may yet be sent by another client.
-    pub(crate) fn store_failed(&mut self, error: &StoreError, effects: &mut Effects) {
+    pub(crate) fn store_failed(&mut self, error: &StoreError, session: &Session, effects: &mut Effects) {
         self.replay_lost();
         let Some(journal) = self.outbox.stop_keeping() else { return };
         for key in self.outbox.keys() {
@@ -97,27 +97,24 @@ impl Publishing {
                 && let Some(Entry { owner: Owner::Slot(tag), place, sent, publish, .. }) =
                     self.outbox.remove(key)
             {
-                effects.discard(publish);
-                let why = match sent || journal.may_be_stored(place) {
-                    true => PublishError::Indeterminate(Indeterminate::Store(error.clone())),
-                    false => PublishError::NotSent(NotSent::Store(error.clone())),
+                let failure: PublishFailure = match sent || journal.may_be_stored(place) {
+                    true => Indeterminate::Store(error.clone()).into(),
+                    false => NotSent::Store(error.clone()).into(),
                 };
-                self.fail(tag, why, effects);
+                self.fail(tag, &publish.topic, failure, effects);
+                effects.discard(publish);
             }
         }
-        for tag in self.open() {
-            if self.slots.get(tag).is_some_and(|slot| slot.kept) {
-                let why = PublishError::Indeterminate(Indeterminate::Store(error.clone()));
-                self.fail(tag, why, effects);
+        for (tag, publish) in session.publishes() {
+            if self.goes_on(tag) {
+                self.fail(tag, &publish.topic, Indeterminate::Store(error.clone()), effects);
             }
         }
     }
 
     /// Whether the message does not end with the connection: a store keeps it.
-    pub(super) fn goes_on(&self, owner: Owner) -> bool {
-        let Owner::Slot(tag) = owner else { return false };
-        let stays = |slot: &Slot| !matches!(slot.stage, SlotStage::Waiting(_) | SlotStage::Ended(_));
-        self.slots.get(tag).is_some_and(|slot| slot.kept && stays(slot))
+    pub(super) fn goes_on(&self, tag: Tag) -> bool {
+        self.slots.get(tag).is_some_and(Slot::goes_on)
     }
 
     /// The caller is told how it stands; the message itself goes on, and nobody waits for it.
@@ -149,13 +146,11 @@ impl Publishing {
             waker: None,
             rare: None,
             detached: true,
+            unheard: true,
             epoch: NO_EPOCH,
         });
-        if let Some(slot) = self.slots.get_mut(tag) {
-            slot.let_go(publish.topic.clone());
-            if let Some(at) = expires {
-                self.limits.watch(tag, Limit::Expiry, at, slot.ends());
-            }
+        if let (Some(slot), Some(at)) = (self.slots.get_mut(tag), expires) {
+            self.limits.watch(tag, Limit::Expiry, at, slot.ends());
         }
         self.next_place = place + 1;
         Ok(tag)

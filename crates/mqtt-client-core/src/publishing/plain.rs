@@ -8,7 +8,7 @@ use crate::linked::Key;
 use crate::outbox::{Bounds, Entry, Owner, cost_of};
 use crate::session::{Refusal, Session};
 use crate::unasked::Share;
-use crate::{NotSent, Overflow};
+use crate::{NotSent, Overflow, PublishError};
 
 impl Publishing {
     /// Takes a message of which nobody asks more than its admission, if it is admitted at once, and nothing but the loss of the
@@ -18,7 +18,7 @@ impl Publishing {
         publish: &mut Publish,
         cost: usize,
         session: &mut Session,
-    ) -> Option<Result<(), NotSent>> {
+    ) -> Option<Result<(), PublishError>> {
         if !self.is_plain(publish) || !self.outbox.has_room(cost) {
             return None;
         }
@@ -31,7 +31,9 @@ impl Publishing {
                     return Some(Ok(()));
                 }
                 Err(refusal) if passes_with_time(&refusal) => {}
-                Err(refusal) => return Some(Err(NotSent::Refused(refusal))),
+                Err(refusal) => {
+                    return Some(Err(PublishError::new(&publish.topic, NotSent::Refused(refusal))));
+                }
             }
         }
         let owner = Owner::Nobody(self.epochs.begin());

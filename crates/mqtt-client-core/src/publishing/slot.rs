@@ -25,13 +25,15 @@ pub(super) struct Slot {
     pub(super) kept: bool,
     /// Nobody asks for the outcome any more.
     pub(super) detached: bool,
+    /// Nobody ever could: a bad one becomes an event.
+    pub(super) unheard: bool,
 }
 
 /// What few messages have.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
-    /// Its topic, if there is nobody who could ask for the outcome: a bad one becomes an event.
-    pub(super) unheard: Option<TopicName>,
+    /// Its topic, if its caller's time may be up while the session has the message.
+    pub(super) topic: Option<TopicName>,
     /// What the caller is told although the message goes on, kept by the store.
     pub(super) early: Option<PublishError>,
     /// When its time is up.
@@ -47,7 +49,7 @@ pub(super) enum SlotStage {
     /// In the session, or lost with it and to be sent anew.
     Handed,
     /// In the session still, but the caller's time is up: what to say until that is asked for.
-    GivenUp(Option<Box<PublishError>>),
+    GivenUp(Option<PublishError>),
     Ended(Outcome),
 }
 
@@ -57,7 +59,14 @@ pub(super) enum Outcome {
     Queued,
     Written,
     Acknowledged(LastAck),
-    Failed(Box<PublishError>),
+    Failed(PublishError),
+}
+
+impl Rare {
+    /// What a message has whose caller has given it a time limit.
+    pub(super) fn limited(topic: &TopicName) -> Box<Self> {
+        Box::new(Rare { topic: Some(topic.clone()), ..Rare::default() })
+    }
 }
 
 impl Slot {
@@ -76,9 +85,14 @@ impl Slot {
     }
 
     /// Nobody will ask: a bad end becomes an event.
-    pub(super) fn let_go(&mut self, topic: TopicName) {
+    pub(super) fn let_go(&mut self) {
         self.detached = true;
-        self.rare().unheard = Some(topic);
+        self.unheard = true;
+    }
+
+    /// Whether the message does not end with the connection: a store keeps it.
+    pub(super) fn goes_on(&self) -> bool {
+        self.kept && !matches!(self.stage, SlotStage::Waiting(_) | SlotStage::Ended(_))
     }
 
     /// How it ends for whoever asks, of which the slot is to remember no more.
@@ -97,23 +111,31 @@ impl Outcome {
             Self::Queued => Ok(Delivered::Queued),
             Self::Written => Ok(Delivered::Written),
             Self::Acknowledged(ack) => Ok(Delivered::Acknowledged(ack.into())),
-            Self::Failed(error) => Err(*error),
+            Self::Failed(error) => Err(error),
         }
     }
 }
 
 impl From<PublishError> for Outcome {
     fn from(error: PublishError) -> Self {
-        Self::Failed(Box::new(error))
+        Self::Failed(error)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publishing::Admission;
 
     #[test]
     fn what_every_message_has_takes_little_room() {
-        assert!(size_of::<Slot>() <= 88, "{} bytes", size_of::<Slot>());
+        assert!(size_of::<Slot>() <= 72, "{} bytes", size_of::<Slot>());
+    }
+
+    /// What may go wrong takes no room where it goes well.
+    #[test]
+    fn a_result_is_no_larger_than_an_acknowledgement() {
+        assert_eq!(size_of::<PublishResult>(), size_of::<Delivered>());
+        assert!(size_of::<Admission>() <= 16, "{} bytes", size_of::<Admission>());
     }
 }

@@ -7,7 +7,7 @@ use crate::outbox::Entry;
 use crate::session::Timestamp;
 use crate::slots::Tag;
 use crate::time_limits::Limit;
-use crate::{Indeterminate, NotSent, PublishError};
+use crate::{Indeterminate, NotSent, PublishError, PublishFailure};
 
 impl Publishing {
     /// What time alone changes.
@@ -40,23 +40,25 @@ impl Publishing {
         match (&slot.stage, limit) {
             (&(SlotStage::Waiting(key) | SlotStage::Admitted(key)), _) => {
                 let Some(Entry { publish, sent, .. }) = self.outbox.remove(key) else { return };
-                effects.discard(publish);
-                let error = match limit {
-                    _ if sent => PublishError::Indeterminate(Indeterminate::SessionLost),
+                let failure: PublishFailure = match limit {
+                    _ if sent => Indeterminate::SessionLost.into(),
                     Limit::Expiry => {
                         self.counts.expired += 1;
-                        PublishError::NotSent(NotSent::Expired)
+                        NotSent::Expired.into()
                     }
                     Limit::Timeout => {
                         self.counts.timed_out += 1;
-                        PublishError::NotSent(NotSent::TimedOut)
+                        NotSent::TimedOut.into()
                     }
                 };
-                self.fail(tag, error, effects);
+                self.fail(tag, &publish.topic, failure, effects);
+                effects.discard(publish);
             }
             (SlotStage::Handed, Limit::Timeout) => {
-                let error = Box::new(PublishError::Indeterminate(Indeterminate::TimedOut));
-                slot.stage = SlotStage::GivenUp((!slot.detached).then_some(error));
+                let topic = slot.rare.as_ref().and_then(|rare| rare.topic.as_ref());
+                let error = topic.filter(|_| !slot.detached);
+                let error = error.map(|topic| PublishError::new(topic, Indeterminate::TimedOut));
+                slot.stage = SlotStage::GivenUp(error);
                 effects.wake(&mut slot.waker);
             }
             // The session counts it down from now on; `lost` looks at the end once more.

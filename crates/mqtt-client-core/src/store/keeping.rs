@@ -196,7 +196,7 @@ impl Core {
     /// What relies on the store ends here; the rest goes on without it.
     fn store_failed(&mut self, error: StoreError) {
         self.session.handle_store_failed(self.now);
-        self.publishing.store_failed(&error, &mut self.effects);
+        self.publishing.store_failed(&error, &self.session, &mut self.effects);
         if let Some(keeping) = &mut self.keeping {
             keeping.failed = Some(error.clone());
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use mqtt_client_core::codec::{Connack, Disconnect, Packet, PacketKind, QoS, ReasonCode, Text, Version};
 use mqtt_client_core::{
     Delivered, Endpoint, Event, Failure, InvalidOptions, NotSent, Offline, Options, OptionsBuilder,
-    PublishError, Reconnect, SESSION_NEVER_EXPIRES, SubscribeError,
+    PublishError, PublishFailure, Reconnect, SESSION_NEVER_EXPIRES, SubscribeError,
 };
 use mqtt_testkit::{BrokerConfig, Fault};
 
-use crate::rig::{Rig, drain};
+use crate::rig::{Rig, drain, failure};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -108,8 +108,8 @@ fn a_redirect_is_an_error_otherwise() {
     let mut rig = redirected(Rig::new(Options::builder()), ReasonCode::UseAnotherServer, true);
     let client = rig.client.clone();
     assert_eq!(hosts(&rig), ["localhost"]);
-    match rig.run(client.publish("a", "x")) {
-        Err(PublishError::NotSent(NotSent::Offline(Offline::GaveUp(error)))) => {
+    match failure("a", &rig.run(client.publish("a", "x"))) {
+        PublishFailure::NotSent(NotSent::Offline(Offline::GaveUp(error))) => {
             assert!(matches!(error.failure, Failure::Refused(_)), "{error}");
         }
         other => panic!("{other:?}"),
@@ -198,7 +198,7 @@ fn calls_while_offline_fail_at_once_if_told_so() {
     let mut rig = Rig::new(Options::builder().wait_for_connection(false));
     let client = rig.client.clone();
     let not_connected = |outcome: &Result<_, PublishError>| {
-        matches!(outcome, Err(PublishError::NotSent(NotSent::Offline(Offline::NotConnected))))
+        matches!(failure("a", outcome), PublishFailure::NotSent(NotSent::Offline(Offline::NotConnected)))
     };
     assert!(not_connected(&rig.run(client.publish("a", "x"))));
     let subscribed = rig.run(client.subscribe::<mqtt_client_core::Subscription>("a"));

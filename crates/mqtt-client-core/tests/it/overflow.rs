@@ -4,11 +4,12 @@ use std::future::IntoFuture;
 
 use mqtt_client_core::codec::{PacketKind, QoS};
 use mqtt_client_core::{
-    Completion, Delivered, NotSent, Options, OptionsBuilder, Overflow, PublishError, Subscription,
+    Completion, Delivered, NotSent, Options, OptionsBuilder, Overflow, PublishError, PublishFailure,
+    Subscription,
 };
 use mqtt_testkit::Fault;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, failure};
 
 const ALL: [Overflow; 5] =
     [Overflow::Block, Overflow::Refuse, Overflow::DropNewest, Overflow::DropOldest, Overflow::KeepLatest];
@@ -18,12 +19,14 @@ fn options(overflow: Overflow, messages: usize) -> OptionsBuilder {
 }
 
 /// How a message ended, in a word.
-fn word(result: &Result<Delivered, PublishError>) -> &'static str {
-    match result {
-        Ok(_) => "delivered",
-        Err(PublishError::NotSent(NotSent::Dropped)) => "dropped",
-        Err(PublishError::NotSent(NotSent::Superseded)) => "superseded",
-        Err(PublishError::NotSent(NotSent::QueueFull)) => "refused",
+fn word(topic: &str, result: &Result<Delivered, PublishError>) -> &'static str {
+    if result.is_ok() {
+        return "delivered";
+    }
+    match failure(topic, result) {
+        PublishFailure::NotSent(NotSent::Dropped) => "dropped",
+        PublishFailure::NotSent(NotSent::Superseded) => "superseded",
+        PublishFailure::NotSent(NotSent::QueueFull) => "refused",
         other => panic!("unexpected: {other:?}"),
     }
 }
@@ -51,8 +54,8 @@ fn published(
         .collect();
     rig.run(client.connect()).expect("connected");
     let mut stream = rig.run(subscribing).expect("granted");
-    let words = started.into_iter().map(|started| word(&started.and_then(|completion| rig.run(completion))));
-    let words = words.collect();
+    let ended = started.into_iter().map(|started| started.and_then(|completion| rig.run(completion)));
+    let words = messages.iter().zip(ended).map(|((topic, _), ended)| word(topic, &ended)).collect();
     (payloads(&mut rig, &mut stream), words, rig)
 }
 
@@ -116,9 +119,13 @@ fn what_was_sent_is_neither_dropped_nor_superseded() {
         rig.settle();
         assert_eq!(client.stats().in_flight, 2, "{overflow:?}");
         let new = publish("3");
-        assert_eq!(word(&rig.run(new)), "dropped", "{overflow:?}: there is nothing else to drop");
+        assert_eq!(word("a", &rig.run(new)), "dropped", "{overflow:?}: there is nothing else to drop");
         rig.cut();
-        assert_eq!((word(&rig.run(sent)), word(&rig.run(other))), ("delivered", "delivered"), "{overflow:?}");
+        assert_eq!(
+            (word("a", &rig.run(sent)), word("a", &rig.run(other))),
+            ("delivered", "delivered"),
+            "{overflow:?}"
+        );
     }
 }
 

@@ -4,10 +4,10 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use mqtt_client_core::codec::{AckKind, PacketKind, PublishProperties, QoS, ReasonCode, Text, Version};
-use mqtt_client_core::{Delivered, Indeterminate, NotSent, Offline, Options, OptionsBuilder, PublishError};
+use mqtt_client_core::{Delivered, Indeterminate, NotSent, Offline, Options, OptionsBuilder, PublishFailure};
 use mqtt_testkit::Fault;
 
-use crate::rig::{Dial, Rig};
+use crate::rig::{Dial, Rig, failure};
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -50,8 +50,8 @@ fn a_refusal_by_the_broker_is_never_reported_as_success() {
         let mut rig = Rig::connected(Options::builder());
         rig.broker.inject(Fault::received(PacketKind::Publish).refuse(ReasonCode::QuotaExceeded));
         let client = rig.client.clone();
-        match rig.run(client.publish("a", "x").qos(qos)) {
-            Err(PublishError::Rejected(ack)) => assert_eq!(ack.reason, ReasonCode::QuotaExceeded),
+        match failure("a", &rig.run(client.publish("a", "x").qos(qos))) {
+            PublishFailure::Rejected(ack) => assert_eq!(ack.reason, ReasonCode::QuotaExceeded),
             other => panic!("{qos:?} ended as {other:?}"),
         }
         // The connection and the window are none the worse for it.
@@ -65,16 +65,15 @@ fn what_can_not_be_encoded_is_refused_at_the_call() {
     let mut rig = Rig::connected(Options::builder().version(Version::V311));
     let client = rig.client.clone();
     for topic in ["", "a/#", "a/+/b", "nul\0"] {
-        match rig.run(client.publish(topic, "x")) {
-            Err(PublishError::NotSent(NotSent::InvalidTopic(bad))) => assert_eq!(bad.topic, topic),
-            other => panic!("{topic:?}: {other:?}"),
-        }
+        let outcome = rig.run(client.publish(topic, "x"));
+        let why = failure(topic, &outcome);
+        assert!(matches!(why, PublishFailure::NotSent(NotSent::InvalidTopic(_))), "{topic:?}: {why:?}");
     }
     let mut properties = PublishProperties::default();
     properties.set_content_type(&Text::try_from("text/plain").expect("text"));
     let outcome = rig.run(client.publish("a", "x").properties(properties));
     assert!(
-        matches!(outcome, Err(PublishError::NotSent(NotSent::Refused(_)))),
+        matches!(failure("a", &outcome), PublishFailure::NotSent(NotSent::Refused(_))),
         "3.1.1 has no properties: {outcome:?}"
     );
 }
@@ -100,7 +99,7 @@ fn the_queue_is_bounded_and_says_so() {
     let held: Vec<_> =
         (0..3).map(|_| client.publish("a", "x").qos(QoS::AtLeastOnce).try_enqueue().expect("room")).collect();
     let full = client.publish("a", "x").try_enqueue();
-    assert!(matches!(full, Err(PublishError::NotSent(NotSent::QueueFull))), "{full:?}");
+    assert!(matches!(failure("a", &full), PublishFailure::NotSent(NotSent::QueueFull)), "{full:?}");
     // One that may wait is admitted in its turn, and one that is dropped while it waits was never sent.
     let mut waiting = client.publish("a", "waits").qos(QoS::AtLeastOnce).enqueue();
     let mut given_up = client.publish("a", "given up").qos(QoS::AtLeastOnce).enqueue();
@@ -139,7 +138,7 @@ fn after_session_loss_qos_1_is_published_anew_and_sent_qos_2_is_indeterminate() 
         assert!(matches!(rig.run(once), Ok(Delivered::Acknowledged(_))), "{version}");
         let lost = rig.run(exactly);
         assert!(
-            matches!(lost, Err(PublishError::Indeterminate(Indeterminate::SessionLost))),
+            matches!(failure("a", &lost), PublishFailure::Indeterminate(Indeterminate::SessionLost)),
             "{version}: {lost:?}"
         );
     }
@@ -177,19 +176,56 @@ fn going_offline_ends_every_message_with_its_reason() {
     assert_eq!(report.not_sent.iter().map(|publish| &publish.payload[..]).collect::<Vec<_>>(), [b"2"]);
     let sent = rig.run(sent);
     assert!(
-        matches!(sent, Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::Disconnected)))),
+        matches!(
+            failure("a", &sent),
+            PublishFailure::Indeterminate(Indeterminate::Offline(Offline::Disconnected))
+        ),
         "{sent:?}"
     );
     let queued = rig.run(queued);
     assert!(
-        matches!(queued, Err(PublishError::NotSent(NotSent::Offline(Offline::Disconnected)))),
+        matches!(failure("a", &queued), PublishFailure::NotSent(NotSent::Offline(Offline::Disconnected))),
         "{queued:?}"
     );
     let late = rig.run(client.publish("a", "3"));
     assert!(
-        matches!(late, Err(PublishError::NotSent(NotSent::Offline(_)))),
+        matches!(failure("a", &late), PublishFailure::NotSent(NotSent::Offline(_))),
         "a call after disconnect fails at once"
     );
+}
+
+/// Whether the session has it, the queue has it, or the store goes on with it.
+#[test]
+fn each_message_of_many_is_named_by_its_own_topic() {
+    for (qos, timeout) in [
+        (QoS::AtMostOnce, None),
+        (QoS::AtLeastOnce, None),
+        (QoS::ExactlyOnce, None),
+        (QoS::ExactlyOnce, Some(Duration::from_secs(1))),
+    ] {
+        let mut rig = Rig::connected(Options::builder().max_in_flight(4));
+        rig.mtu = 0;
+        let client = rig.client.clone();
+        let started: Vec<_> = (0..10)
+            .map(|number| {
+                let topic = format!("room/{number}");
+                let publish = client.publish(&topic, "x").qos(qos);
+                let publish = match timeout {
+                    Some(timeout) => publish.timeout(timeout),
+                    None => publish,
+                };
+                (topic, publish.try_enqueue().expect("room"))
+            })
+            .collect();
+        if timeout.is_some() {
+            rig.run_for(Duration::from_secs(2));
+        } else {
+            rig.run(client.disconnect_within(Duration::ZERO));
+        }
+        for (topic, completion) in started {
+            failure(&topic, &rig.run(completion));
+        }
+    }
 }
 
 /// mosquitto 2.0.11 ends the connection of a 3.1.1 client at its 21st unacknowledged QoS 2 message.
@@ -218,8 +254,8 @@ fn a_message_too_large_for_the_broker_fails_alone() {
     let client = rig.client.clone();
     rig.run(client.connect()).expect("connected");
     let outcome = rig.run(client.publish("a", vec![0; 2000]).qos(QoS::AtLeastOnce));
-    match outcome {
-        Err(PublishError::NotSent(NotSent::Refused(refusal))) => {
+    match failure("a", &outcome) {
+        PublishFailure::NotSent(NotSent::Refused(refusal)) => {
             assert!(refusal.to_string().contains("1000"), "{refusal}");
         }
         other => panic!("{other:?}"),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mqtt_client_core::codec::{InvalidTopic, PacketKind, QoS, ReasonCode, Version};
 use mqtt_client_core::{
-    Message, NoResponseTopic, NotSent, Offline, Options, PublishError, RequestError, Requesting,
-    SubscribeError, Subscription,
+    Message, NoResponseTopic, NotSent, Offline, Options, PublishError, PublishFailure, RequestError,
+    Requesting, SubscribeError, Subscription,
 };
 use mqtt_testkit::{BrokerConfig, Fault};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, failure};
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 const SECOND: Duration = Duration::from_secs(1);
@@ -116,14 +116,24 @@ fn a_request_that_is_not_delivered_fails_at_once() {
     rig.broker.inject(Fault::received(PacketKind::Publish).refuse(ReasonCode::QuotaExceeded));
     let client = rig.client.clone();
     let outcome = rig.run(client.request("add", "1"));
-    assert!(matches!(outcome, Err(RequestError::Publish(PublishError::Rejected(_)))), "{outcome:?}");
-    let outcome = rig.run(client.request("a/#", "1"));
-    match outcome {
-        Err(RequestError::Publish(PublishError::NotSent(NotSent::InvalidTopic(bad)))) => {
-            assert_eq!((bad.topic.as_str(), bad.why), ("a/#", InvalidTopic::Wildcard { at: 2 }));
+    let rejected = not_published(outcome);
+    assert!(matches!(failure("add", &rejected), PublishFailure::Rejected(_)), "{rejected:?}");
+    let bad = not_published(rig.run(client.request("a/#", "1")));
+    match failure("a/#", &bad) {
+        PublishFailure::NotSent(NotSent::InvalidTopic(why)) => {
+            assert_eq!(*why, InvalidTopic::Wildcard { at: 2 });
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// The outcome of a request's publish. What the request says of it names the topic, once.
+#[track_caller]
+fn not_published(outcome: Result<Message, RequestError>) -> Result<(), PublishError> {
+    let Err(RequestError::Publish(error)) = &outcome else { panic!("{outcome:?}") };
+    let text = outcome.as_ref().expect_err("it failed").to_string();
+    assert_eq!(text, format!("there is no response: {error}"));
+    Err(error.clone())
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Nearer to the driver than the testkit's `World`: no time passes on the way, the transport can be jammed to the byte, bytes
 //! that no broker sends can be slipped in, and what is not sent yet can be seen.
 
+use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::io;
 use std::pin::pin;
@@ -16,7 +17,7 @@ use mqtt_client_core::codec::{Connect, PacketId, Publish, QoS, Text, TopicName, 
 use mqtt_client_core::session::{Output, Timestamp};
 use mqtt_client_core::{
     AuthStep, Client, Driver, Duty, Endpoint, Event, Events, Message, Options, OptionsBuilder, Preparing,
-    Subscription,
+    PublishError, PublishFailure, Subscription,
 };
 use mqtt_testkit::{Broker, BrokerConfig, ConnDuty, ConnId};
 
@@ -413,6 +414,15 @@ fn no_chance(bytes: &mut [u8]) -> io::Result<()> {
 
 fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
+}
+
+/// What became of a message that came to nothing. The error's text names the topic, once.
+#[track_caller]
+pub(crate) fn failure<'a, T: Debug>(topic: &str, outcome: &'a Result<T, PublishError>) -> &'a PublishFailure {
+    let error = outcome.as_ref().expect_err("it comes to nothing");
+    let named = format!("{topic:?}");
+    assert!(error.topic() == topic && error.to_string().matches(&named).count() == 1, "{error:?}: {error}");
+    error.failure()
 }
 
 /// What a listener has not read yet.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mqtt_client_core::codec::{Disconnect, PacketKind, QoS, ReasonCode, Text};
-use mqtt_client_core::{Collect, Indeterminate, NotSent, Offline, Options, PublishError};
+use mqtt_client_core::{Collect, Indeterminate, NotSent, Offline, Options, PublishFailure};
 use mqtt_testkit::{BrokerConfig, Fault};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, failure};
 
 #[test]
 fn stop_brings_out_what_is_on_its_way_and_ends_the_driver() {
@@ -21,7 +21,7 @@ fn stop_brings_out_what_is_on_its_way_and_ends_the_driver() {
     assert!(rig.stopped, "although there are handles");
     assert!(matches!(rig.run(client.connect()), Err(Offline::Disconnected)));
     let refused = rig.run(client.publish("a", "3"));
-    assert!(matches!(refused, Err(PublishError::NotSent(NotSent::Offline(_)))), "{refused:?}");
+    assert!(matches!(failure("a", &refused), PublishFailure::NotSent(NotSent::Offline(_))), "{refused:?}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn leaving_takes_as_long_as_is_said() {
             assert_eq!(rig.stopped, stop);
             let outcome = rig.run(completion);
             assert!(
-                matches!(outcome, Err(PublishError::Indeterminate(Indeterminate::Offline(_)))),
+                matches!(failure("a", &outcome), PublishFailure::Indeterminate(Indeterminate::Offline(_))),
                 "{outcome:?}"
             );
             assert_eq!(rig.broker.violations(), [], "it said goodbye");

@@ -9,9 +9,11 @@ use std::time::Duration;
 use mqtt_client_core::codec::{QoS, Version};
 use mqtt_client_core::{
     Acknowledge, Client, Delivered, Durability, Event, Indeterminate, InvalidOptions, Message, NotSent,
-    Options, OptionsBuilder, PublishError, SESSION_NEVER_EXPIRES, StoreError, Subscription,
+    Options, OptionsBuilder, PublishFailure, SESSION_NEVER_EXPIRES, StoreError, Subscription,
 };
 use mqtt_testkit::{BrokerConfig, MemoryStore, StoreFault, World};
+
+use crate::rig::failure;
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 const COUNT: usize = 8;
@@ -237,7 +239,10 @@ fn store_fails(version: Version, fault: StoreFault, commit: u64) -> bool {
         assert_eq!(client.stats().pending_publishes, 0, "{context}: everything has ended");
         assert!(matches!(world.run(client.stored()), Err(StoreError::Io(_))), "{context}");
         let refused = world.run(client.publish("t", "100").qos(QoS::ExactlyOnce));
-        assert!(matches!(refused, Err(PublishError::NotSent(NotSent::Store(_)))), "{context}: {refused:?}");
+        assert!(
+            matches!(failure("t", &refused), PublishFailure::NotSent(NotSent::Store(_))),
+            "{context}: {refused:?}"
+        );
         let written = world.run(client.publish("t", "101"));
         assert!(matches!(written, Ok(Delivered::Queued)), "{context}: QoS 0 goes on: {written:?}");
         world.run_for(LONG);
@@ -298,11 +303,11 @@ fn what_a_store_brought_back_and_the_broker_forgot_is_told() {
         world.run(client.connect()).expect("the broker accepts");
         world.run_for(LONG);
         let mut told = crate::rig::drain(&mut events);
-        told.retain(|event| matches!(event, Event::NotPublished { .. }));
-        let lost = PublishError::Indeterminate(Indeterminate::SessionLost);
+        told.retain(|event| matches!(event, Event::NotPublished(_)));
+        let lost = PublishFailure::Indeterminate(Indeterminate::SessionLost);
         assert_eq!(
             told.iter().map(Event::to_string).collect::<Vec<_>>(),
-            [format!("publishing to once: {lost}")]
+            [format!("publishing to \"once\": {lost}")]
         );
         assert_eq!(client.stats().pending_publishes, 0, "{version}");
         assert!(store.records() <= 2, "{version}: {store:?}");
@@ -321,8 +326,11 @@ fn messages_outlive_a_disconnect_in_the_store() {
     let report = world.run(client.disconnect());
     assert_eq!((report.kept, report.not_sent.len()), (1, 1));
     let outcome = world.run(kept);
-    assert!(matches!(outcome, Err(PublishError::Indeterminate(Indeterminate::Kept(_)))), "{outcome:?}");
-    assert!(matches!(world.run(lost), Err(PublishError::NotSent(_))));
+    assert!(
+        matches!(failure("t", &outcome), PublishFailure::Indeterminate(Indeterminate::Kept(_))),
+        "{outcome:?}"
+    );
+    assert!(matches!(failure("t", &world.run(lost)), PublishFailure::NotSent(_)));
     world.run(client.flush());
 
     world.run(client.connect()).expect("the same client goes on");

@@ -4,10 +4,10 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use mqtt_client_core::codec::{PacketKind, PublishProperties, QoS};
-use mqtt_client_core::{Delivered, Indeterminate, NotSent, Options, PublishError, Reconnect};
+use mqtt_client_core::{Delivered, Indeterminate, NotSent, Options, PublishFailure, Reconnect};
 use mqtt_testkit::Fault;
 
-use crate::rig::{Dial, Rig};
+use crate::rig::{Dial, Rig, failure};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,10 @@ fn a_publish_that_can_not_be_sent_in_time_is_taken_back() {
         let completion = publish.try_enqueue().expect("room");
         let start = rig.now;
         let outcome = rig.run(completion);
-        assert!(matches!(outcome, Err(PublishError::NotSent(NotSent::TimedOut))), "{qos:?}: {outcome:?}");
+        assert!(
+            matches!(failure("a", &outcome), PublishFailure::NotSent(NotSent::TimedOut)),
+            "{qos:?}: {outcome:?}"
+        );
         assert_eq!(rig.now.saturating_since(start), SECOND * 5, "{qos:?}");
         rig.dial = Dial::Reaches;
         rig.run(client.connect()).expect("connected");
@@ -54,7 +57,7 @@ fn a_limit_covers_the_wait_for_admission_too() {
     let held = client.publish("a", "1").qos(QoS::AtLeastOnce).try_enqueue().expect("room");
     let start = rig.now;
     let outcome = rig.run(client.publish("a", "2").timeout(SECOND));
-    assert!(matches!(outcome, Err(PublishError::NotSent(NotSent::TimedOut))), "{outcome:?}");
+    assert!(matches!(failure("a", &outcome), PublishFailure::NotSent(NotSent::TimedOut)), "{outcome:?}");
     assert_eq!(rig.now.saturating_since(start), SECOND, "without any connection to wake the driver");
     rig.run(client.connect()).expect("connected");
     assert!(matches!(rig.run(held), Ok(Delivered::Acknowledged(_))));
@@ -67,7 +70,10 @@ fn a_sent_message_goes_on_when_its_callers_time_is_up() {
     rig.broker.inject(Fault::sent(PacketKind::Puback).withhold());
     let client = rig.client.clone();
     let outcome = rig.run(client.publish("a", "x").qos(QoS::AtLeastOnce).timeout(SECOND));
-    assert!(matches!(outcome, Err(PublishError::Indeterminate(Indeterminate::TimedOut))), "{outcome:?}");
+    assert!(
+        matches!(failure("a", &outcome), PublishFailure::Indeterminate(Indeterminate::TimedOut)),
+        "{outcome:?}"
+    );
     assert!(rig.ready(&mut stream).is_some(), "it had arrived");
     assert_eq!(client.stats().pending_publishes, 1, "its memory is counted until it ends");
     rig.cut();
@@ -97,7 +103,7 @@ fn a_message_expires_in_the_queue_and_its_interval_is_counted_down() {
     });
     let start = rig.now;
     let outcome = rig.run(short);
-    assert!(matches!(outcome, Err(PublishError::NotSent(NotSent::Expired))), "{outcome:?}");
+    assert!(matches!(failure("a", &outcome), PublishFailure::NotSent(NotSent::Expired)), "{outcome:?}");
     assert_eq!(rig.now.saturating_since(start), SECOND * 30);
     assert_eq!(client.stats().expired_publishes, 1);
     rig.run_for(Duration::from_millis(70_500));
@@ -163,7 +169,7 @@ fn after_session_loss_the_options_say_what_is_published_anew() {
         match anew {
             true => assert!(matches!(outcome, Ok(Delivered::Acknowledged(_))), "{qos:?}: {outcome:?}"),
             false => assert!(
-                matches!(outcome, Err(PublishError::Indeterminate(Indeterminate::SessionLost))),
+                matches!(failure("a", &outcome), PublishFailure::Indeterminate(Indeterminate::SessionLost)),
                 "{qos:?}: {outcome:?}"
             ),
         }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use mqtt_client_core::codec::{Disconnect, PacketKind, QoS};
 use mqtt_client_core::{
-    Acknowledge, Collect, Indeterminate, Message, NotSent, Offline, PingError, PublishError,
+    Acknowledge, Collect, Indeterminate, Message, NotSent, Offline, PingError, PublishError, PublishFailure,
     ReauthenticateError, RecvError, RequestError, SubscribeError,
 };
-use mqtt_scenarios::{Adapter, Case, Client, Events, Next, Subscription, until};
+use mqtt_scenarios::{Adapter, Case, Client, Events, Next, Subscription, failure, until};
 use mqtt_testkit::{BrokerConfig, Fault, Server};
 
 scenarios!(
@@ -35,38 +35,57 @@ fn outcome<T, E: Debug + ToString>(result: Result<T, E>) -> Outcome {
     result.map(drop).map_err(|error| (format!("{error:?}"), error.to_string()))
 }
 
+/// The same of a publish, whose error names its topic.
+#[track_caller]
+fn published<T: Debug>(topic: &str, result: Result<T, PublishError>) -> Outcome {
+    failure(topic, &result);
+    result.map(drop).map_err(|error| (format!("{:?}", error.failure()), error.to_string()))
+}
+
+/// Where the response to a request goes, in either version's terms.
+fn response_topic(request: &Message) -> String {
+    let named = request.properties().response_topic().map(|topic| topic.as_str().to_owned());
+    named.unwrap_or_else(|| request.topic().replace("/request/", "/response/"))
+}
+
 /// What needs a connection now or later, and what it fails with.
 fn failing<C: Client>() -> [(&'static str, FailingCall<C>, String); 13] {
     let offline = || Offline::Disconnected;
-    let not_sent = || format!("{:?}", PublishError::NotSent(NotSent::Offline(offline())));
+    let not_sent = || format!("{:?}", PublishFailure::NotSent(NotSent::Offline(offline())));
     let not_asked = || format!("{:?}", SubscribeError::Offline(offline()));
     [
-        ("publish", |client, _| outcome(client.send("a", "x", QoS::AtMostOnce)), not_sent()),
-        ("publish, QoS 2", |client, _| outcome(client.send("a", "x", QoS::ExactlyOnce)), not_sent()),
+        ("publish", |client, _| published("a", client.send("a", "x", QoS::AtMostOnce)), not_sent()),
+        ("publish, QoS 2", |client, _| published("a", client.send("a", "x", QoS::ExactlyOnce)), not_sent()),
         (
             "publish with a time limit",
-            |client, _| outcome(client.wait(client.publish("a", "x").timeout(LONG))),
+            |client, _| published("a", client.wait(client.publish("a", "x").timeout(LONG))),
             not_sent(),
         ),
         (
             "enqueue",
-            |client, _| outcome(client.wait(client.publish("a", "x").qos(QoS::AtLeastOnce).enqueue())),
+            |client, _| published("a", client.wait(client.publish("a", "x").qos(QoS::AtLeastOnce).enqueue())),
             not_sent(),
         ),
-        ("try_enqueue", |client, _| outcome(client.publish("a", "x").try_enqueue()), not_sent()),
+        ("try_enqueue", |client, _| published("a", client.publish("a", "x").try_enqueue()), not_sent()),
         (
             "respond",
-            |client, request| outcome(client.wait(client.respond(request, "x").unwrap())),
+            |client, request| {
+                published(&response_topic(request), client.wait(client.respond(request, "x").unwrap()))
+            },
             not_sent(),
         ),
         (
             "batch_publisher",
-            |client, _| outcome(client.wait(client.batch_publisher(Collect::default()).publish("a", "x"))),
+            |client, _| {
+                published("a", client.wait(client.batch_publisher(Collect::default()).publish("a", "x")))
+            },
             not_sent(),
         ),
         (
             "queue_publisher",
-            |client, _| outcome(client.wait(client.queue_publisher(Collect::default()).publish("a", "x"))),
+            |client, _| {
+                published("a", client.wait(client.queue_publisher(Collect::default()).publish("a", "x")))
+            },
             not_sent(),
         ),
         (
@@ -226,8 +245,8 @@ fn what_was_under_way_ends_with_disconnect<A: Adapter>(case: &Case<A>) {
         assert!(matches!(asking.join().unwrap(), Err(RequestError::Offline(Offline::Disconnected))));
         assert!(matches!(listening.join().unwrap(), Next::Ended));
         flushing.join().unwrap();
-        match client.wait(completion) {
-            Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::Disconnected))) => {}
+        match failure("b", &client.wait(completion)) {
+            PublishFailure::Indeterminate(Indeterminate::Offline(Offline::Disconnected)) => {}
             other => panic!("{other:?}"),
         }
         assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use mqtt_client_core::codec::{PacketKind, QoS};
-use mqtt_client_core::{Collect, Completion, Event, Indeterminate, NotSent, Offline, PublishError};
-use mqtt_scenarios::{Adapter, Case, Client, Events, PATIENCE, Subscription, until};
+use mqtt_client_core::{Collect, Completion, Event, Indeterminate, NotSent, Offline, PublishFailure};
+use mqtt_scenarios::{Adapter, Case, Client, Events, PATIENCE, Subscription, failure, until};
 use mqtt_testkit::{BrokerConfig, Fault, Proxy, ProxyConfig, Server};
 
 scenarios!(
@@ -75,8 +75,8 @@ fn disconnect_gives_back_what_was_not_sent<A: Adapter>(case: &Case<A>) {
     let texts: Vec<_> = report.not_sent.iter().map(|publish| &publish.payload[..]).collect();
     assert_eq!(texts, [b"1", b"2", b"3"]);
     for completion in completions {
-        match client.wait(completion) {
-            Err(PublishError::NotSent(NotSent::Offline(Offline::Disconnected))) => {}
+        match failure("back", &client.wait(completion)) {
+            PublishFailure::NotSent(NotSent::Offline(Offline::Disconnected)) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -95,8 +95,8 @@ fn disconnect_does_not_wait_for_ever<A: Adapter>(case: &Case<A>) {
         assert_eq!(leave(&client).not_sent, [], "it was sent; whether it arrived is not known");
         let waited = started.elapsed();
         assert!((Duration::from_millis(190)..PATIENCE / 4).contains(&waited), "{waited:?}");
-        match client.wait(completion) {
-            Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::Disconnected))) => {}
+        match failure("a", &client.wait(completion)) {
+            PublishFailure::Indeterminate(Indeterminate::Offline(Offline::Disconnected)) => {}
             other => panic!("{other:?}"),
         }
         until("goodbye", || has_said_goodbye(&server));

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use mqtt_client_core::codec::{PacketKind, PublishProperties, QoS, WillProperties};
 use mqtt_client_core::session::Refusal;
-use mqtt_client_core::{FilterRefused, NotSent, PublishError, Reconnect, SubscribeError};
-use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription, until};
+use mqtt_client_core::{
+    Delivered, FilterRefused, NotSent, PublishError, PublishFailure, Reconnect, SubscribeError,
+};
+use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription, failure, until};
 use mqtt_testkit::{BrokerConfig, Proxy, ProxyConfig, Server};
 
 scenarios!(only 5.0:
@@ -56,8 +58,8 @@ fn what_the_broker_does_not_do_fails_that_call_alone<A: Adapter>(case: &Case<A>)
         ..BrokerConfig::default()
     });
     let client = case.connect(&server.url());
-    let refusal = |outcome: Result<_, PublishError>| match outcome {
-        Err(PublishError::NotSent(NotSent::Refused(refusal))) => refusal,
+    let refusal = |outcome: Result<Delivered, PublishError>| match failure("a", &outcome) {
+        PublishFailure::NotSent(NotSent::Refused(refusal)) => refusal.clone(),
         other => panic!("{other:?}"),
     };
     let qos_2 = refusal(client.send("a", "x", QoS::ExactlyOnce));
@@ -102,8 +104,8 @@ fn a_message_expires_while_it_waits_for_the_connection<A: Adapter>(case: &Case<A
         client.publish("a", seconds.to_string()).qos(QoS::AtLeastOnce).properties(properties)
     };
     let (soon, late) = (expiring(1).try_enqueue().unwrap(), expiring(100).try_enqueue().unwrap());
-    match client.wait(soon) {
-        Err(PublishError::NotSent(NotSent::Expired)) => {}
+    match failure("a", &client.wait(soon)) {
+        PublishFailure::NotSent(NotSent::Expired) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(client.stats().expired_publishes, 1);

@@ -5,8 +5,8 @@ use mqtt_client_core::codec::{
     SubackProperties, SubscribeProperties, Text, TopicName, Unsuback, UnsubackProperties,
     UnsubscribeProperties, Version,
 };
-use mqtt_client_core::{Acknowledge, Delivered, FilterRefused, PublishError, SubscribeError};
-use mqtt_scenarios::{Adapter, Bed, Case, Client, Peer, PeerLink, Subscription};
+use mqtt_client_core::{Acknowledge, Delivered, FilterRefused, PublishFailure, SubscribeError};
+use mqtt_scenarios::{Adapter, Bed, Case, Client, Peer, PeerLink, Subscription, failure};
 
 scenarios!(what_3_1_1_can_not_say_is_refused_by_name, an_answer_by_hand_is_explained_where_that_can_be_said,);
 
@@ -169,8 +169,8 @@ fn what_the_broker_adds_to_its_answers_is_told<A: Adapter>(case: &Case<A>) {
         }
         let publishing = scope.spawn(|| client.send("a", "x", QoS::AtLeastOnce));
         answer_publish(&mut link, ReasonCode::QuotaExceeded, puback.clone());
-        match publishing.join().unwrap() {
-            Err(PublishError::Rejected(ack)) => assert_eq!(ack.properties, puback),
+        match failure("a", &publishing.join().unwrap()) {
+            PublishFailure::Rejected(ack) => assert_eq!(ack.properties, puback),
             other => panic!("{other:?}"),
         }
     });

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mqtt_client_core::codec::{PacketKind, QoS, ReasonCode, TopicFilter, Version};
 use mqtt_client_core::session::Direction;
-use mqtt_client_core::{Delivered, Event, Failure, Indeterminate, PublishError, Reconnect};
-use mqtt_scenarios::{Adapter, Bed, Case, Client, Events, Mosquitto, Next, Subscription, until};
+use mqtt_client_core::{Delivered, Event, Failure, Indeterminate, PublishFailure, Reconnect};
+use mqtt_scenarios::{Adapter, Bed, Case, Client, Events, Mosquitto, Next, Subscription, failure, until};
 use mqtt_testkit::{BrokerConfig, Fault, Server};
 
 scenarios!(
@@ -154,8 +154,8 @@ fn a_sent_qos2_message_of_a_lost_session_is_indeterminate<A: Adapter>(case: &Cas
     server.with_broker(|broker| {
         broker.inject(Fault::received(PacketKind::Publish).cut_before());
     });
-    match client.send("a", "once", QoS::ExactlyOnce) {
-        Err(PublishError::Indeterminate(Indeterminate::SessionLost)) => {}
+    match failure("a", &client.send("a", "once", QoS::ExactlyOnce)) {
+        PublishFailure::Indeterminate(Indeterminate::SessionLost) => {}
         other => panic!("{other:?}"),
     }
     // QoS 1 goes out anew.

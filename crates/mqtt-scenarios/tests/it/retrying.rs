@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mqtt_client_core::codec::QoS;
-use mqtt_client_core::{Event, NotSent, Offline, PublishError, Reconnect, RecvError, SubscribeError};
-use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription};
+use mqtt_client_core::{Event, NotSent, Offline, PublishFailure, Reconnect, RecvError, SubscribeError};
+use mqtt_scenarios::{Adapter, Case, Client, Events, Subscription, failure};
 use mqtt_testkit::{BrokerConfig, Proxy, ProxyConfig, Server};
 
 scenarios!(
@@ -68,9 +68,9 @@ fn reconnecting_ends_after_so_many_tries_and_fails_whoever_waits<A: Adapter>(cas
             proxy.refuse(true);
             proxy.cut();
             assert_eq!(attempts_until_it_gives_up(&mut events), tries);
-            match publishing.join().unwrap() {
-                Err(PublishError::NotSent(NotSent::Offline(Offline::GaveUp(_)))) => {}
-                Err(PublishError::Indeterminate(why)) => {
+            match failure("a", &publishing.join().unwrap()) {
+                PublishFailure::NotSent(NotSent::Offline(Offline::GaveUp(_))) => {}
+                PublishFailure::Indeterminate(why) => {
                     assert!(why.to_string().contains("gave up"), "{why}");
                 }
                 other => panic!("{other:?}"),
@@ -82,8 +82,8 @@ fn reconnecting_ends_after_so_many_tries_and_fails_whoever_waits<A: Adapter>(cas
         });
         // Who comes later is told the same at once.
         assert!(matches!(
-            client.send("a", "x", QoS::AtMostOnce),
-            Err(PublishError::NotSent(NotSent::Offline(Offline::GaveUp(_))))
+            failure("a", &client.send("a", "x", QoS::AtMostOnce)),
+            PublishFailure::NotSent(NotSent::Offline(Offline::GaveUp(_)))
         ));
         assert!(matches!(client.subscribe("c").map(drop), Err(SubscribeError::Offline(Offline::GaveUp(_)))));
         assert!(client.ping().is_err());
@@ -110,8 +110,8 @@ fn calls_fail_at_once_while_offline_if_told_so<A: Adapter>(case: &Case<A>) {
     proxy.cut();
     events.failure();
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        match client.send("a", "x", qos) {
-            Err(PublishError::NotSent(NotSent::Offline(Offline::NotConnected))) => {}
+        match failure("a", &client.send("a", "x", qos)) {
+            PublishFailure::NotSent(NotSent::Offline(Offline::NotConnected)) => {}
             other => panic!("{qos:?}: {other:?}"),
         }
     }

@@ -3,7 +3,7 @@
 use std::thread;
 
 use mqtt_testkit::{BrokerConfig, Server, play_accepted};
-use mqtt_tokio::{Client, ConnectError, Event, Failure, Offline, Options, PublishError, QoS};
+use mqtt_tokio::{Client, ConnectError, Event, Failure, Offline, Options, PublishFailure, QoS};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::soon;
@@ -31,10 +31,8 @@ fn the_end_of_the_runtime_ends_every_call_and_stream() {
         let ping = client.ping();
         theirs.shutdown_background();
 
-        assert!(matches!(
-            soon("publish", publishing).await,
-            Err(PublishError::Indeterminate(_) | PublishError::NotSent(_))
-        ));
+        let published = soon("publish", publishing).await.expect_err("the driver has ended");
+        assert!(matches!(published.failure(), PublishFailure::Indeterminate(_) | PublishFailure::NotSent(_)));
         assert!(soon("subscribe", subscribing).await.is_err());
         assert!(soon("ping", ping).await.is_err());
         while let Some(event) = soon("events", events.recv()).await {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
 use mqtt_testkit::{BrokerConfig, Server};
-use mqtt_tokio::{Client, Options, PublishError, QoS};
+use mqtt_tokio::{Client, Options, PublishFailure, QoS};
 
 use crate::soon;
 
@@ -47,7 +47,8 @@ async fn a_publish_that_is_dropped_before_admission_is_taken_back() {
     let first = client.publish("a", "1").qos(QoS::AtLeastOnce).try_enqueue().expect("there is room");
     let mut second = Box::pin(client.publish("a", "2").enqueue());
     assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(matches!(client.publish("a", "3").try_enqueue(), Err(PublishError::NotSent(_))));
+    let full = client.publish("a", "3").try_enqueue().expect_err("no room");
+    assert!(matches!(full.failure(), PublishFailure::NotSent(_)), "{full:?}");
     drop(second);
     assert_eq!(client.stats().pending_publishes, 1);
     drop(first);

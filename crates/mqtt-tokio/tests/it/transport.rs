@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mqtt_testkit::{BrokerConfig, DeadEnd, Server, play_accepted};
 use mqtt_tokio::{
     Client, ClientError, ConnectError, Endpoint, Event, Failure, Indeterminate, Offline, Options,
-    PublishError, QoS, ReasonCode, Reconnect,
+    PublishFailure, QoS, ReasonCode, Reconnect,
 };
 
 use crate::soon;
@@ -165,8 +165,8 @@ async fn the_brokers_last_words_are_heard_although_writing_fails() {
     let options = Options::builder().url(&url).reconnect(Reconnect::never()).build().expect("valid options");
     let client = soon("connecting", mqtt_tokio::connect(options)).await.expect("accepted");
     let publishing = client.publish("a", vec![0; 10 << 20]).qos(QoS::AtLeastOnce);
-    match soon("publishing", publishing).await {
-        Err(PublishError::Indeterminate(Indeterminate::Offline(Offline::GaveUp(error)))) => {
+    match soon("publishing", publishing).await.expect_err("cut off").failure() {
+        PublishFailure::Indeterminate(Indeterminate::Offline(Offline::GaveUp(error))) => {
             assert!(
                 matches!(&error.failure, Failure::Disconnected(packet) if packet.reason == ReasonCode::ServerShuttingDown),
                 "{error}"
