@@ -1,15 +1,17 @@
 //! After `disconnect` no call hangs: whatever needs a connection fails at once, and says why.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mqtt_client_core::codec::{Disconnect, PacketKind, QoS};
+use mqtt_client_core::codec::{Disconnect, PacketKind, QoS, Version};
 use mqtt_client_core::{
-    Acknowledge, Collect, Indeterminate, Message, NotSent, Offline, PingError, PublishError, PublishFailure,
-    ReauthenticateError, RecvError, RequestError, SubscribeError,
+    Acknowledge, Collect, Indeterminate, Message, NotSent, Offline, OptionsBuilder, PingError, PublishError,
+    PublishFailure, ReauthenticateError, RecvError, RequestError, Scram, SubscribeError,
 };
+use mqtt_scenarios::secrets::{PASSWORD, USER};
 use mqtt_scenarios::{Adapter, Case, Client, Events, Next, Subscription, failure, until};
-use mqtt_testkit::{BrokerConfig, Fault, Server};
+use mqtt_testkit::{AuthMethod, BrokerConfig, Fault, ScramServer, Server};
 
 scenarios!(
     a_call_fails_at_once_while_the_client_leaves,
@@ -129,7 +131,17 @@ fn at_once<T>(name: &str, call: impl FnOnce() -> T) -> T {
 }
 
 fn server() -> Server {
-    Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap()
+    let authentication: Option<Arc<dyn AuthMethod>> = Some(Arc::new(ScramServer::new([(USER, PASSWORD)])));
+    Server::bind("127.0.0.1:0", BrokerConfig { authentication, ..BrokerConfig::default() }).unwrap()
+}
+
+/// Of a client that could authenticate anew, where the version knows that.
+fn options<A: Adapter>(case: &Case<A>, server: &Server) -> OptionsBuilder {
+    let options = case.options(&server.url());
+    match case.version {
+        Version::V311 => options,
+        Version::V5 => options.authenticator(Scram::sha256(USER, PASSWORD).unwrap()),
+    }
 }
 
 /// A message that can be responded to.
@@ -146,18 +158,18 @@ fn request<C: Client>(client: &C, requests: &mut C::Subscription) -> Message {
 
 /// Each call fails as it should, at once, and says that the client is not connected.
 #[track_caller]
-fn check_failing<C: Client>(client: &C, request: &Message) {
+fn check_failing<C: Client>(version: Version, client: &C, request: &Message) {
     for (name, call, expected) in failing::<C>() {
         let (error, text) = at_once(name, || call(client, request)).expect_err(name);
         assert_eq!(error, expected, "{name}");
         assert!(text.contains("disconnected") || text.contains("not connected"), "{name}: {text}");
     }
-    // Its own reasons come first: 3.1.1 has no such thing, and these options name no authenticator.
+    // 3.1.1 has no such thing, connected or not.
     let refused = at_once("reauthenticate", || client.reauthenticate());
-    assert!(
-        matches!(refused, Err(ReauthenticateError::Version | ReauthenticateError::NoAuthenticator)),
-        "{refused:?}"
-    );
+    match version {
+        Version::V311 => assert!(matches!(refused, Err(ReauthenticateError::Version)), "{refused:?}"),
+        Version::V5 => assert!(matches!(refused, Err(ReauthenticateError::NotConnected)), "{refused:?}"),
+    }
 }
 
 #[track_caller]
@@ -169,14 +181,14 @@ fn check_idle<C: Client>(client: &C) {
 
 fn a_call_fails_at_once_while_the_client_leaves<A: Adapter>(case: &Case<A>) {
     let server = server();
-    let client = case.connect_with(case.options(&server.url()).drain_timeout(LONG));
+    let client = case.connect_with(options(case, &server).drain_timeout(LONG));
     let request = request(&client, &mut client.subscribe("ask/#").unwrap());
     server.with_broker(|broker| broker.inject(Fault::sent(PacketKind::Puback).lose()));
     let unacknowledged = client.publish("a", "x").qos(QoS::AtLeastOnce).try_enqueue().unwrap();
     std::thread::scope(|scope| {
         let leaving = scope.spawn(|| client.disconnect());
         until("it leaves", || client.subscribe("b").is_err());
-        check_failing(&client, &request);
+        check_failing(case.version, &client, &request);
         for connecting in [A::Client::connect, A::Client::reconnect, A::Client::reconnect_clean] {
             let connected = at_once("connect", || connecting(&client));
             assert!(matches!(connected, Err(Offline::Disconnected)), "{connected:?}");
@@ -190,20 +202,20 @@ fn a_call_fails_at_once_while_the_client_leaves<A: Adapter>(case: &Case<A>) {
 
 fn a_call_fails_at_once_after_disconnect<A: Adapter>(case: &Case<A>) {
     let server = server();
-    let client = case.connect(&server.url());
+    let client = case.connect_with(options(case, &server));
     let request = request(&client, &mut client.subscribe("ask/#").unwrap());
     client.disconnect();
-    check_failing(&client, &request);
+    check_failing(case.version, &client, &request);
     check_idle(&client);
 }
 
 fn a_call_fails_at_once_after_stop<A: Adapter>(case: &Case<A>) {
     let server = server();
-    let client = case.connect(&server.url());
+    let client = case.connect_with(options(case, &server));
     let request = request(&client, &mut client.subscribe("ask/#").unwrap());
     let mut events = client.events();
     client.stop();
-    check_failing(&client, &request);
+    check_failing(case.version, &client, &request);
     check_idle(&client);
     client.stop();
     at_once("the listener", || while events.next_within(AT_ONCE).is_some() {});
