@@ -91,12 +91,12 @@ impl Driver {
                 Duty::Prepare(preparation) => self.prepare(preparation),
                 Duty::Authenticate(step) => self.authenticate(step),
                 Duty::Dial(endpoint) => self.dial(endpoint),
-                Duty::Wait { deadline, read } => {
+                Duty::Wait { deadline, read, turns } => {
                     // Something told to the core may have changed its mind: it is asked again before the thread sleeps.
                     // Mostly there is nothing more then, so that a look at what happens comes every other time.
                     let moved = self.go_on() | self.write() | (read && self.read());
                     looked = !moved || !looked;
-                    if looked && self.look(moved, deadline).is_err() {
+                    if looked && self.look(moved, deadline, turns).is_err() {
                         return; // No events, no client: the core tells everybody who waits.
                     }
                     if deadline.is_some_and(|deadline| deadline <= self.now()) {
@@ -130,10 +130,16 @@ impl Driver {
         [deadline, next_step].into_iter().flatten().min()
     }
 
-    /// Notes what has happened; sleeps until something does, unless something has `moved`.
-    fn look(&mut self, moved: bool, deadline: Option<Timestamp>) -> io::Result<()> {
+    /// Notes what has happened; sleeps until something does, unless something has `moved` or does while others have `turns`.
+    fn look(&mut self, moved: bool, deadline: Option<Timestamp>, turns: u8) -> io::Result<()> {
         if moved {
             return self.poll(Some(Duration::ZERO)).map(drop);
+        }
+        for _ in 0..turns {
+            thread::yield_now();
+            if self.poll(Some(Duration::ZERO))? {
+                return Ok(());
+            }
         }
         let first = |patience: &Duration| self.until(deadline).is_none_or(|until| *patience < until);
         if let Some(patience) = self.patience().filter(first) {

@@ -9,13 +9,14 @@ use bytes::BytesMut;
 
 use crate::auth::Authentication;
 use crate::backoff::{Backoff, SplitMix64};
-use crate::codec::{Connack, Publish, Text};
+use crate::codec::{Connack, Publish, QoS, Text};
 use crate::collectors::Collectors;
 use crate::credentials::Credentials;
 use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
 use crate::gathering::Gathering;
+use crate::lingering::Lingering;
 use crate::link::{Drain, Link};
 use crate::packet_watch::PacketWatches;
 use crate::publishing::Publishing;
@@ -94,6 +95,7 @@ pub(crate) struct Core {
     /// The driver sleeps until it is woken.
     parked: bool,
     pub(crate) gathering: Gathering,
+    pub(crate) lingering: Lingering,
     pub(crate) effects: Effects,
     pub(crate) news: Vec<Event>,
 }
@@ -159,6 +161,7 @@ impl Core {
             attention: false,
             parked: false,
             gathering: Gathering::default(),
+            lingering: Lingering::default(),
             effects: Effects::default(),
             news: Vec::new(),
             options,
@@ -207,6 +210,7 @@ impl Core {
         // A protocol error latches in the session, which closes the connection and names it in its last event.
         let consumed = self.take_input(input);
         self.bytes_received += consumed as u64;
+        self.lingering.answered(now);
         self.pump();
         consumed
     }
@@ -215,6 +219,7 @@ impl Core {
         self.facts(now);
         self.bytes_sent += bytes as u64;
         self.gathering.wrote();
+        self.lingering.wrote(now);
         self.session.handle_written(now, bytes);
         self.publishing.written(self.session.written(), &mut self.effects);
         self.pump();
@@ -275,10 +280,13 @@ impl Core {
         // Whatever was asked up to now is looked at here.
         self.attention = false;
         let duty = self.link_duty(out);
-        if self.gathering.look(out.len()) && matches!(duty, Duty::Wait { .. }) {
+        let waits = matches!(duty, Duty::Wait { .. });
+        let arrived = self.publishing.count_arrivals();
+        let grows = self.gathering.look(out.len(), arrived) && self.session.publish_room() > 0;
+        if waits && (grows || !self.publishing.may_sleep(&self.session)) {
             return Duty::Gather;
         }
-        self.parked = matches!(duty, Duty::Wait { .. });
+        self.parked = waits;
         duty
     }
 
@@ -322,8 +330,12 @@ impl Core {
             }
             progress |= self.settle_link();
             if !progress {
-                return;
+                break;
             }
+        }
+        match self.refuses_publish(QoS::AtLeastOnce) {
+            None => self.publishing.lend(self.options.version),
+            Some(_) => self.publishing.close_intake(),
         }
     }
 
@@ -358,7 +370,9 @@ impl Core {
 
     fn facts(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        self.parked = false;
+        if mem::take(&mut self.parked) {
+            self.publishing.awake();
+        }
         self.collectors_timeout();
         self.publishing.handle_time(self.now, &mut self.effects);
         self.replies.handle_time(self.now, &mut self.effects);

@@ -20,6 +20,9 @@ use crate::{
     TransportOptions,
 };
 
+/// So many more turns have others after one in which output has grown: each look takes the lock, and is in their way.
+const TURNS: u8 = 15;
+
 /// Tells the core facts, and asks it for duties. One driver belongs to one client; dropping it ends the client.
 ///
 /// Time is the caller's: timestamps count from an epoch of its own and do not go back. None of the methods blocks.
@@ -33,6 +36,8 @@ pub struct Driver {
     storing: Option<Storing>,
     /// Why the transport takes nothing any more.
     broken: Option<io::Error>,
+    /// Turns that others have before the next look.
+    turns: u8,
 }
 
 impl Driver {
@@ -67,7 +72,16 @@ impl Driver {
         let storing = store.map(|store| Storing::new(Arc::clone(&shared), store));
         Ok((
             client,
-            Driver { shared, log, transport, trace, effects: Effects::default(), storing, broken: None },
+            Driver {
+                shared,
+                log,
+                transport,
+                trace,
+                effects: Effects::default(),
+                storing,
+                broken: None,
+                turns: 0,
+            },
         ))
     }
 
@@ -145,7 +159,15 @@ impl Driver {
 
     /// What to do next. Appends what is to be written to `out`.
     pub fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
-        self.run(|core| core.poll_io(now, out))
+        if self.turns > 0 {
+            self.turns -= 1;
+            return Duty::Gather;
+        }
+        let duty = self.run(|core| core.poll_io(now, out));
+        if matches!(duty, Duty::Gather) {
+            self.turns = TURNS;
+        }
+        duty
     }
 
     /// One step under the lock, then the news it made: the log lines, and the packet hook.

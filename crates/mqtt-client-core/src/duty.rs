@@ -24,6 +24,9 @@ pub enum Duty {
         deadline: Option<Timestamp>,
         /// Whether input is wanted now. It never stays unwanted for longer than the deadline says.
         read: bool,
+        /// How often to look whether there is any of that, giving others a turn in between ([`std::thread::yield_now`]), before
+        /// sleeping: input is about to come.
+        turns: u8,
     },
     /// More output is about to come: give others a turn ([`std::thread::yield_now`]), and ask again before writing. It is not
     /// said without an end.

@@ -10,7 +10,7 @@ const ENOUGH: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Gathering {
     /// Messages that were published since the last look.
-    published: u32,
+    published: usize,
     /// The output's length then.
     seen: usize,
 }
@@ -26,10 +26,10 @@ impl Gathering {
         self.seen = 0;
     }
 
-    /// The driver looks at the output, which has this length. Whether it should look once more before it writes: several
-    /// messages have come since the last look, and made it longer.
-    pub(crate) fn look(&mut self, len: usize) -> bool {
-        let grows = len > self.seen && self.published > 1;
+    /// The driver looks at the output, which has this length, and so many messages more have `arrived`. Whether it should look
+    /// once more before it writes: several messages have come since the last look, and made it longer.
+    pub(crate) fn look(&mut self, len: usize, arrived: usize) -> bool {
+        let grows = len > self.seen && self.published + arrived > 1;
         (self.seen, self.published) = (len, 0);
         grows && len < ENOUGH
     }
@@ -40,11 +40,11 @@ mod tests {
     use super::*;
 
     /// The looks' lengths, and how many messages came before each: what the last one says.
-    fn last(looks: &[(u32, usize)]) -> bool {
+    fn last(looks: &[(usize, usize)]) -> bool {
         let mut gathering = Gathering::default();
         let looked = looks.iter().map(|&(published, len)| {
-            (0..published).for_each(|_| gathering.published());
-            gathering.look(len)
+            (0..published.min(1)).for_each(|_| gathering.published());
+            gathering.look(len, published.saturating_sub(1))
         });
         looked.last().expect("some looks")
     }
@@ -62,9 +62,9 @@ mod tests {
     #[test]
     fn what_was_written_is_no_part_of_the_next_look() {
         let mut gathering = Gathering::default();
-        gathering.look(5000);
+        gathering.look(5000, 0);
         gathering.wrote();
         (0..2).for_each(|_| gathering.published());
-        assert!(gathering.look(200));
+        assert!(gathering.look(200, 0));
     }
 }

@@ -31,7 +31,7 @@
 //! let mut output = Output::new();
 //!
 //! let now = Timestamp::ZERO;
-//! assert_eq!(driver.poll_io(now, &mut output), Duty::Wait { deadline: None, read: false });
+//! assert_eq!(driver.poll_io(now, &mut output), Duty::Wait { deadline: None, read: false, turns: 0 });
 //! let connecting = client.connect();
 //! assert!(matches!(driver.poll_io(now, &mut output), Duty::Dial(endpoint) if endpoint.port() == 1883));
 //! driver.handle_dialed(now + Duration::from_millis(2));
@@ -76,8 +76,10 @@ mod event;
 mod facade;
 mod flush;
 mod gathering;
+mod intake;
 mod json_array;
 mod lending;
+mod lingering;
 mod link;
 mod linked;
 mod log;

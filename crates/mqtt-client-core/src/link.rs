@@ -306,6 +306,7 @@ impl Core {
             (ReasonCode::UnsupportedProtocolVersion, _) if !self.was_connected => {
                 let Some(config) = self.options.fall_back.take() else { return false };
                 self.options.version = config.version;
+                self.publishing.close_intake();
                 self.session = Session::new(config);
                 true
             }
@@ -479,8 +480,12 @@ impl Core {
                 Duty::Close
             }
             Link::Offline(Some(_)) if self.abandoned || self.stopping => Duty::Stop,
-            Link::Offline(_) | Link::Backlogged => Duty::Wait { deadline: self.earliest([]), read: false },
-            Link::Backoff { until } => Duty::Wait { deadline: self.earliest([Some(until)]), read: false },
+            Link::Offline(_) | Link::Backlogged => {
+                Duty::Wait { deadline: self.earliest([]), read: false, turns: 0 }
+            }
+            Link::Backoff { until } => {
+                Duty::Wait { deadline: self.earliest([Some(until)]), read: false, turns: 0 }
+            }
             Link::Dial => {
                 let deadline = self.now + self.options.connect_timeout;
                 self.failure = None;
@@ -503,7 +508,7 @@ impl Core {
             }
             Link::Prepared { deadline } => self.approach(deadline),
             Link::Preparing { deadline } | Link::Authenticating { deadline } | Link::Dialing { deadline } => {
-                Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false }
+                Duty::Wait { deadline: self.earliest([Some(deadline)]), read: false, turns: 0 }
             }
             Link::Handshake { .. } | Link::Up { .. } | Link::Leaving { .. } => {
                 let handshake = match self.link {
@@ -516,7 +521,8 @@ impl Core {
                         let paused = self.paused_until();
                         let deadlines = [deadline.map(|deadline| deadline.at), handshake, paused];
                         let read = paused.is_none() && !self.holds_handshake();
-                        Duty::Wait { deadline: self.earliest(deadlines), read }
+                        let turns = if out.is_empty() { self.lingering.turns() } else { 0 };
+                        Duty::Wait { deadline: self.earliest(deadlines), read, turns }
                     }
                 }
             }

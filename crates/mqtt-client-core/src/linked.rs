@@ -64,6 +64,15 @@ impl<T> LinkedQueue<T> {
         key
     }
 
+    /// In front of the entry with that key, which is in the queue.
+    pub(crate) fn insert_before(&mut self, key: Key, value: T) -> Key {
+        let before = self.nodes.get(key).and_then(|node| node.before);
+        let inserted = self.nodes.insert(Node { value, before, behind: Some(key) });
+        *self.behind_or_front(before) = Some(inserted);
+        *self.before_or_back(Some(key)) = Some(inserted);
+        inserted
+    }
+
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         let Node { value, before, behind } = self.nodes.try_remove(key)?;
         *self.behind_or_front(before) = behind;
@@ -113,8 +122,12 @@ mod tests {
         let mut model: Vec<(Key, u32)> = Vec::new();
         let mut random = crate::backoff::SplitMix64(7);
         for value in 0..20_000_u32 {
-            match random.next() % 5 {
+            match random.next() % 6 {
                 0 => model.insert(0, (queue.push_front(value), value)),
+                3 if !model.is_empty() => {
+                    let at = random.next() as usize % model.len();
+                    model.insert(at, (queue.insert_before(model[at].0, value), value));
+                }
                 1 | 2 => model.push((queue.push_back(value), value)),
                 _ if model.is_empty() => {}
                 _ => {

@@ -24,6 +24,22 @@ pub(crate) struct Bounds {
     pub(crate) bytes: usize,
 }
 
+impl Bounds {
+    pub(crate) const NONE: Bounds = Bounds { messages: 0, bytes: 0 };
+
+    /// One more message, of this cost.
+    pub(crate) fn add(&mut self, cost: usize) {
+        self.messages += 1;
+        self.bytes += cost;
+    }
+
+    /// One message less, of this cost.
+    pub(crate) fn take(&mut self, cost: usize) {
+        self.messages -= 1;
+        self.bytes -= cost;
+    }
+}
+
 /// First come, first served: one queue, of which a prefix is admitted and the rest waits for room.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -33,6 +49,8 @@ pub(crate) struct Outbox {
     waiting: Option<Key>,
     /// Of all that is admitted and has not ended.
     used: Bounds,
+    /// Room that others admit messages to, until the [loan ends](Self::end_loan).
+    lent: Bounds,
     /// Where the one message of each topic is that was never sent, if there is to be but one.
     latest: Option<BTreeMap<TopicName, Key>>,
     /// With a store: what it has yet to hear of those of QoS 1 and 2 that are admitted, by their places.
@@ -49,6 +67,19 @@ pub(crate) struct Entry {
     pub(crate) publish: Publish,
     /// It was sent in a session that the broker has lost: it may have arrived.
     pub(crate) sent: bool,
+    /// Nobody asks any more; its slot does not say so yet.
+    pub(crate) let_go: bool,
+}
+
+impl Entry {
+    /// One that has no place yet.
+    pub(crate) fn new(owner: Owner, cost: usize, publish: Publish) -> Self {
+        Entry { owner, place: 0, cost, publish, sent: false, let_go: false }
+    }
+
+    pub(crate) fn is_of(&self, tag: Tag) -> bool {
+        matches!(self.owner, Owner::Slot(owner) if owner == tag)
+    }
 }
 
 /// Who is told what becomes of a message.
@@ -66,7 +97,8 @@ impl Outbox {
             bounds,
             queue: LinkedQueue::new(),
             waiting: None,
-            used: Bounds { messages: 0, bytes: 0 },
+            used: Bounds::NONE,
+            lent: Bounds::NONE,
             latest: one_per_topic.then(BTreeMap::new),
             journal: None,
         }
@@ -107,7 +139,8 @@ impl Outbox {
         journal.take(batch, put, Operation::Unqueue);
     }
 
-    /// Whether a publish of this cost would be admitted at once. One message always fits into an empty outbox.
+    /// Whether a publish of this cost would be admitted at once, where nothing is lent. One message always fits into an empty
+    /// outbox.
     pub(crate) fn has_room(&self, cost: usize) -> bool {
         self.waiting.is_none() && self.fits(cost)
     }
@@ -235,8 +268,52 @@ impl Outbox {
 
     /// A message is admitted without being queued.
     pub(crate) fn charge(&mut self, cost: usize) {
-        self.used.messages += 1;
-        self.used.bytes += cost;
+        self.used.add(cost);
+    }
+
+    /// Lends others room for so many messages at most, and all of the bytes that are left. None if none is left, while messages
+    /// wait here, or where more becomes of each: it is stored, or compared with those before it.
+    pub(crate) fn lend(&mut self, messages: usize) -> Option<Bounds> {
+        if self.waiting.is_some() || self.latest.is_some() || self.journal.is_some() {
+            return None;
+        }
+        let free = |bound: usize, used: usize, lent: usize| bound.saturating_sub(used).saturating_sub(lent);
+        let room = Bounds {
+            messages: free(self.bounds.messages, self.used.messages, self.lent.messages).min(messages),
+            bytes: free(self.bounds.bytes, self.used.bytes, self.lent.bytes),
+        };
+        if room.messages == 0 {
+            return None;
+        }
+        self.lent.messages += room.messages;
+        self.lent.bytes += room.bytes;
+        Some(room)
+    }
+
+    /// What is lent and not used yet, for all that is known.
+    pub(crate) fn lent(&self) -> Bounds {
+        self.lent
+    }
+
+    /// Messages were admitted to lent room.
+    pub(crate) fn charge_lent(&mut self, admitted: Bounds) {
+        self.used.messages += admitted.messages;
+        self.used.bytes += admitted.bytes;
+        self.lent.messages -= admitted.messages;
+        self.lent.bytes -= admitted.bytes;
+    }
+
+    /// Nothing is lent any more.
+    pub(crate) fn end_loan(&mut self) {
+        self.lent = Bounds::NONE;
+    }
+
+    /// Queues an admitted and charged message behind the other admitted ones.
+    pub(crate) fn insert_admitted(&mut self, entry: Entry) -> Key {
+        match self.waiting {
+            Some(waiting) => self.queue.insert_before(waiting, entry),
+            None => self.queue.push_back(entry),
+        }
     }
 
     /// A charged message has ended.
@@ -285,9 +362,8 @@ impl Outbox {
     }
 
     fn fits(&self, cost: usize) -> bool {
-        self.used.messages == 0
-            || (self.used.messages < self.bounds.messages
-                && self.used.bytes.saturating_add(cost) <= self.bounds.bytes)
+        let [messages, bytes] = [self.used.messages + self.lent.messages, self.used.bytes + self.lent.bytes];
+        messages == 0 || (messages < self.bounds.messages && bytes.saturating_add(cost) <= self.bounds.bytes)
     }
 }
 
@@ -307,7 +383,7 @@ mod tests {
         publish.qos = QoS::AtLeastOnce;
         let tag = Slots::new().insert(());
         let cost = cost_of(payload);
-        Entry { owner: Owner::Slot(tag), place: 0, cost, publish, sent: false }
+        Entry::new(Owner::Slot(tag), cost, publish)
     }
 
     fn admit_all(outbox: &mut Outbox) -> usize {
@@ -332,6 +408,25 @@ mod tests {
             outbox.release(cost);
             assert_eq!(admit_all(&mut outbox), 1);
         }
+    }
+
+    #[test]
+    fn no_more_is_lent_than_is_left() {
+        let cost = entry(100).cost;
+        let mut outbox = outbox(5, 10 * cost);
+        outbox.push_admitted(entry(100));
+        let lent = |outbox: &mut Outbox, wanted| outbox.lend(wanted).map(|room| (room.messages, room.bytes));
+        assert_eq!(lent(&mut outbox, 3), Some((3, 9 * cost)));
+        assert_eq!(lent(&mut outbox, 3), Some((1, 0)), "the bytes are gone");
+        assert_eq!(lent(&mut outbox, 3), None);
+        outbox.charge_lent(Bounds { messages: 4, bytes: 4 * cost });
+        outbox.release(cost);
+        assert_eq!(lent(&mut outbox, 3), Some((1, cost)));
+        outbox.end_loan();
+        assert_eq!((outbox.used().messages, outbox.has_room(6 * cost)), (4, true));
+        assert!(!outbox.has_room(6 * cost + 1));
+        outbox.push(entry(1000));
+        assert_eq!(lent(&mut outbox, 3), None, "what waits comes first");
     }
 
     #[test]

@@ -106,8 +106,14 @@ impl PublishBuilder {
     fn submit(&mut self, wait: bool, forget: bool) -> Admission {
         match &mut self.publish {
             Ok(publish) => {
+                let shared = self.client.shared();
+                if self.timeout.is_none()
+                    && let Some(tag) = shared.enter(publish)
+                {
+                    return Admission::Admitted(tag);
+                }
                 let asked = Asked { wait, forget, timeout: self.timeout };
-                self.client.shared().run(|core| core.publish(publish, asked))
+                shared.run(|core| core.publish(publish, asked))
             }
             Err(invalid) => Admission::Failed(invalid.clone()),
         }
@@ -247,8 +253,10 @@ impl Future for Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        if let Some(tag) = self.tag {
-            self.client.shared().run(|core| core.detach_publish(tag));
+        match self.tag {
+            Some(tag) if self.admitted => self.client.shared().let_go(tag),
+            Some(tag) => self.client.shared().run(|core| core.detach_publish(tag)),
+            None => {}
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::codec::{Ack, Publish, QoS, TopicName, Version};
 use crate::effects::{Effects, park};
 use crate::flush::{Epoch, Epochs, NO_EPOCH};
+use crate::intake::needs_only_room;
 use crate::outbox::{Entry, Outbox, Owner};
 use crate::session::{Command, PublishEnd, Refusal, Session, Stage, Timestamp};
 use crate::slots::{Slots, Tag};
@@ -18,11 +19,13 @@ use crate::unasked::Unasked;
 use crate::{Indeterminate, NotSent, Offline, Options, Overflow, PublishError, PublishFailure};
 
 mod full;
+mod inbox;
 mod kept;
 mod plain;
 mod slot;
 mod time;
 
+use inbox::Inbox;
 use slot::{Outcome, Rare, Slot, SlotStage};
 
 /// What is known of a message that went well.
@@ -50,6 +53,7 @@ pub(crate) struct Publishing {
     republish: Republish,
     slots: Slots<Slot>,
     outbox: Outbox,
+    inbox: Inbox,
     /// The place of the next message in the queue.
     next_place: u64,
     unasked: Unasked,
@@ -116,6 +120,7 @@ impl Publishing {
             republish: options.republish,
             slots: Slots::new(),
             outbox: Outbox::new(options.bounds, options.overflow == Overflow::KeepLatest),
+            inbox: Inbox::default(),
             next_place: FIRST_PLACE,
             unasked: Unasked::default(),
             replay: Vec::new(),
@@ -137,6 +142,7 @@ impl Publishing {
         session: &mut Session,
         effects: &mut Effects,
     ) -> Result<(Tag, bool), PublishError> {
+        self.close_intake();
         let full = !self.outbox.has_room(cost);
         if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
             self.counts.refused += 1;
@@ -144,20 +150,22 @@ impl Publishing {
             effects.discard(publish);
             return Err(error);
         }
+        let kept = self.outbox.keeps(publish.qos);
+        self.inbox.wanted = timeout.is_none() && needs_only_room(&publish);
+        if !self.inbox.wanted || full && self.overflow == Overflow::DropOldest {
+            self.settle_arrivals();
+        }
         let place = self.next_place;
         self.next_place += 1;
-        let kept = self.outbox.keeps(publish.qos);
         let tag = self.slots.insert(Slot {
             cost,
             place,
             epoch: self.epochs.begin(),
             stage: SlotStage::Handed,
-            waker: None,
             rare: timeout.map(|_| Rare::limited(&publish.topic)),
             brief: forget && timeout.is_none() && self.is_plain(&publish),
             kept,
-            detached: false,
-            unheard: false,
+            ..Slot::reserved()
         });
         if let Some(seconds) = publish.properties.message_expiry_interval() {
             self.limits.begin(tag, Limit::Expiry, Duration::from_secs(seconds.into()));
@@ -166,7 +174,7 @@ impl Publishing {
             self.limits.begin(tag, Limit::Timeout, timeout);
         }
         let its_turn = !full && !kept && self.has_handed_over_all();
-        let entry = Entry { owner: Owner::Slot(tag), place, cost, publish, sent: false };
+        let entry = Entry { place, ..Entry::new(Owner::Slot(tag), cost, publish) };
         if its_turn && takes(session, entry.publish.qos) {
             self.outbox.charge(cost);
             return Ok((tag, self.hand_over(tag, entry, session, effects)));
@@ -180,6 +188,10 @@ impl Publishing {
                 None => self.push(tag, entry),
             },
             _ if full => self.push(tag, entry),
+            _ if !self.inbox.entries.is_empty() => {
+                self.outbox.charge(cost);
+                self.arrive(tag, entry);
+            }
             _ => {
                 let key = self.outbox.push_admitted(entry);
                 self.set_stage(tag, SlotStage::Admitted(key));
@@ -252,7 +264,9 @@ impl Publishing {
     pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) -> bool {
         let Some(slot) = self.slots.get_mut(tag) else { return false };
         match slot.stage {
-            SlotStage::Admitted(_) | SlotStage::Handed | SlotStage::GivenUp(_) => slot.detached = true,
+            SlotStage::Admitted(_) | SlotStage::Entered | SlotStage::Handed | SlotStage::GivenUp(_) => {
+                slot.detached = true;
+            }
             SlotStage::Ended(_) => drop(self.slots.remove(tag)),
             SlotStage::Waiting(key) => {
                 slot.detached = true;
@@ -268,15 +282,23 @@ impl Publishing {
 
     /// Admits what there is room for, and hands the session what it takes now. Returns whether it took anything.
     pub(crate) fn pump(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
+        self.take_arrivals();
         let mut progress = false;
         loop {
             progress |= self.unasked.pump(session);
             while let Some(key) = self.outbox.admit() {
                 self.admitted(key, session, effects);
             }
-            let first = self.outbox.front().filter(|_| self.unasked.are_all_sent());
-            let is_taken = first.is_some_and(|entry| takes(session, entry.publish.qos));
-            if !is_taken || !self.hand_over_next(now, session, effects) {
+            if !self.unasked.are_all_sent() {
+                return progress;
+            }
+            let moved = match self.outbox.front() {
+                Some(first) => {
+                    takes(session, first.publish.qos) && self.hand_over_next(now, session, effects)
+                }
+                None => self.hand_over_arrivals(session, effects),
+            };
+            if !moved {
                 return progress;
             }
             progress = true;
@@ -312,12 +334,12 @@ impl Publishing {
 
     /// Hands the session a message that is charged. Returns whether it was taken, or came to its end.
     fn hand_over(&mut self, tag: Tag, entry: Entry, session: &mut Session, effects: &mut Effects) -> bool {
-        let Entry { owner, place, cost, publish, sent } = entry;
+        let Entry { owner, place, cost, publish, sent, let_go } = entry;
         if let Err(rejected) = session.submit(Command::Publish { tag, publish }) {
             let refusal = rejected.refusal;
             let Command::Publish { publish, .. } = rejected.value else { return true };
             if passes_with_time(&refusal) {
-                self.put_back(tag, Entry { owner, place, cost, publish, sent });
+                self.put_back(tag, Entry { owner, place, cost, publish, sent, let_go });
                 return false;
             }
             self.fail(tag, &publish.topic, NotSent::Refused(refusal), effects);
@@ -365,7 +387,7 @@ impl Publishing {
         {
             let owner = Owner::Slot(tag);
             let (place, cost) = (slot.place, slot.cost);
-            self.replay.push((tag, Entry { owner, place, cost, publish, sent: !unsent }));
+            self.replay.push((tag, Entry { place, sent: !unsent, ..Entry::new(owner, cost, publish) }));
             return;
         }
         self.counts.lost += u64::from(publish.qos == QoS::AtMostOnce);
@@ -398,6 +420,8 @@ impl Publishing {
         let mut not_sent = Vec::new();
         let kept = || Indeterminate::Kept(offline.clone());
         let unknown = || Indeterminate::Offline(offline.clone());
+        self.close_intake();
+        self.settle_arrivals();
         self.replay_lost();
         self.unlinked(version, effects);
         for key in self.outbox.keys() {
@@ -428,6 +452,7 @@ impl Publishing {
 
     /// Starts to wait for all that was published before.
     pub(crate) fn flush(&mut self) -> Tag {
+        self.settle_arrivals();
         let epoch = self.epochs.close();
         self.flushes.insert(Flush { epoch, waker: None })
     }
@@ -445,7 +470,7 @@ impl Publishing {
 
     /// Messages that the session has not been given yet, admitted or not.
     pub(crate) fn queued(&self) -> usize {
-        self.outbox.len() + self.unasked.waiting()
+        self.outbox.len() + self.inbox.entries.len() + self.unasked.waiting()
     }
 
     /// Admitted messages that have not ended.

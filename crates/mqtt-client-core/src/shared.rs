@@ -3,14 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::codec::Publish;
 use crate::core::Core;
 use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
+use crate::intake::Intake;
+use crate::slots::Tag;
 use crate::store::Gate;
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
     core: Mutex<Core>,
+    intake: Arc<Intake>,
     /// Wakes the driver.
     driver: Waker,
     /// What a message has that does not say.
@@ -22,12 +26,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
         let defaults = core.options.publish_defaults.clone();
-        Arc::new(Shared { core: Mutex::new(core), driver, defaults, gate: Gate::default() })
+        let intake = core.publishing.intake();
+        Arc::new(Shared { core: Mutex::new(core), intake, driver, defaults, gate: Gate::default() })
     }
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
     pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.lock();
+        core.take_arrivals();
         let result = step(&mut core);
         let effects = core.effects.take();
         self.unlock(core);
@@ -37,7 +43,21 @@ impl Shared {
         result
     }
 
-    /// The same with memory that is kept from one step to the next.
+    /// Admits a message without the lock, if it needs nothing but room and there is room.
+    pub(crate) fn enter(&self, publish: &mut Publish) -> Option<Tag> {
+        let entered = self.intake.enter(publish)?;
+        if entered.calls_driver {
+            self.driver.wake_by_ref();
+        }
+        Some(entered.tag)
+    }
+
+    /// Nobody will ask what became of an admitted message.
+    pub(crate) fn let_go(&self, tag: Tag) {
+        self.intake.let_go(tag);
+    }
+
+    /// A step of the driver's, with memory that is kept from one to the next.
     pub(crate) fn run_with<T>(&self, effects: &mut Effects, step: impl FnOnce(&mut Core) -> T) -> T {
         let mut core = self.lock();
         std::mem::swap(&mut core.effects, effects);

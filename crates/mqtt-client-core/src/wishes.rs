@@ -61,8 +61,19 @@ impl Core {
                 if moved || self.publishing.has_fresh_limits() || self.keeping.is_some() {
                     self.attend();
                 }
+                self.publishing.lend(self.options.version);
                 self.publishing.admission(tag, asked.forget)
             }
+        }
+    }
+
+    /// Takes what was published without this lock, before whatever is asked now.
+    #[inline]
+    pub(crate) fn take_arrivals(&mut self) {
+        if self.publishing.has_arrivals()
+            && self.publishing.pump(self.now, &mut self.session, &mut self.effects)
+        {
+            self.attend();
         }
     }
 

@@ -16,6 +16,7 @@ use mqtt_client_core::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking, yield_now};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -114,8 +115,8 @@ impl Driver {
                     let options = Arc::clone(self.core.transport());
                     self.link = Link::Dialing(dial(endpoint, options, self.connector.clone()));
                 }
-                Duty::Wait { deadline, read } => {
-                    let ready = self.wait(wake, deadline, read).await;
+                Duty::Wait { deadline, read, turns } => {
+                    let ready = self.wait(wake, deadline, read, turns).await;
                     self.tell(ready);
                 }
                 Duty::Gather => yield_now().await,
@@ -133,47 +134,67 @@ impl Driver {
         Timestamp::ZERO + self.epoch.elapsed()
     }
 
-    /// Waits until anything can go on.
-    async fn wait(&mut self, wake: &Notify, deadline: Option<Timestamp>, read: bool) -> Ready {
+    /// Waits until anything can go on. Others have so many turns before this task sleeps.
+    async fn wait(&mut self, wake: &Notify, deadline: Option<Timestamp>, read: bool, turns: u8) -> Ready {
         let deadline =
             deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
         let mut notified = pin!(wake.notified());
+        for _ in 0..turns {
+            let ready =
+                poll_fn(|context| Poll::Ready(self.look(context, notified.as_mut(), deadline, read))).await;
+            if ready.is_any() {
+                return ready;
+            }
+            yield_now().await;
+        }
         poll_fn(|context| {
-            let mut confirm_at = None;
-            let mut ready = Ready {
-                woken: notified.as_mut().poll(context).is_ready(),
-                due: deadline.is_some_and(|deadline| deadline <= Instant::now()),
-                ..Ready::default()
-            };
-            if let Some(step) = &mut self.authenticating {
-                ready.authenticated = done(Pin::new(step).poll(context)).map(Result::ok);
-            }
-            match &mut self.link {
-                Link::Down => {}
-                Link::Preparing(provider) => {
-                    let joined = done(provider.poll_join_next(context));
-                    ready.prepared = joined.map(|joined| joined.and_then(Result::ok));
-                }
-                Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
-                Link::Up(connection) => {
-                    if read {
-                        ready.read = done(connection.poll_read(context, &mut self.input));
-                    }
-                    if !self.core.is_broken() {
-                        ready.written = done(connection.poll_write(context, &self.output));
-                    }
-                    if !ready.is_any() {
-                        confirm_at = connection.confirm();
-                    }
-                }
-            }
+            let mut ready = self.look(context, notified.as_mut(), deadline, read);
             if !ready.is_any() {
+                let confirm_at = match &mut self.link {
+                    Link::Up(connection) => connection.confirm(),
+                    _ => None,
+                };
                 let next = deadline.into_iter().chain(confirm_at).min();
                 ready.due = next.is_some_and(|next| self.poll_sleep(context, next).is_ready());
             }
             if ready.is_any() { Poll::Ready(ready) } else { Poll::Pending }
         })
         .await
+    }
+
+    /// What can go on now.
+    fn look(
+        &mut self,
+        context: &mut Context<'_>,
+        notified: Pin<&mut Notified<'_>>,
+        deadline: Option<Instant>,
+        read: bool,
+    ) -> Ready {
+        let mut ready = Ready {
+            woken: notified.poll(context).is_ready(),
+            due: deadline.is_some_and(|deadline| deadline <= Instant::now()),
+            ..Ready::default()
+        };
+        if let Some(step) = &mut self.authenticating {
+            ready.authenticated = done(Pin::new(step).poll(context)).map(Result::ok);
+        }
+        match &mut self.link {
+            Link::Down => {}
+            Link::Preparing(provider) => {
+                let joined = done(provider.poll_join_next(context));
+                ready.prepared = joined.map(|joined| joined.and_then(Result::ok));
+            }
+            Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
+            Link::Up(connection) => {
+                if read {
+                    ready.read = done(connection.poll_read(context, &mut self.input));
+                }
+                if !self.core.is_broken() {
+                    ready.written = done(connection.poll_write(context, &self.output));
+                }
+            }
+        }
+        ready
     }
 
     /// Ready at the deadline, which moves with nearly every packet, mostly to a later time; the timer is then left where it is,

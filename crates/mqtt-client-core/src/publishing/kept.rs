@@ -49,7 +49,7 @@ impl Publishing {
         let tag = self.restore_slot(version, place, &publish, expires)?;
         if let Some(slot) = self.slots.get_mut(tag) {
             let owner = Owner::Slot(tag);
-            let entry = Entry { owner, place, cost: slot.cost, publish, sent };
+            let entry = Entry { place, sent, ..Entry::new(owner, slot.cost, publish) };
             slot.stage = SlotStage::Admitted(self.outbox.restore(entry));
         }
         Ok(())

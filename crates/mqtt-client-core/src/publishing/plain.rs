@@ -19,6 +19,9 @@ impl Publishing {
         cost: usize,
         session: &mut Session,
     ) -> Option<Result<(), PublishError>> {
+        self.inbox.wanted = false;
+        self.close_intake();
+        self.settle_arrivals();
         if !self.is_plain(publish) || !self.outbox.has_room(cost) {
             return None;
         }
@@ -37,13 +40,13 @@ impl Publishing {
             }
         }
         let owner = Owner::Nobody(self.epochs.begin());
-        self.outbox.push_admitted(Entry { owner, place: 0, cost, publish: taken(publish), sent: false });
+        self.outbox.push_admitted(Entry::new(owner, cost, taken(publish)));
         Some(Ok(()))
     }
 
     /// Whether no message waits for the session.
     pub(crate) fn has_handed_over_all(&self) -> bool {
-        self.unasked.are_all_sent() && self.outbox.is_empty()
+        self.unasked.are_all_sent() && self.outbox.is_empty() && self.inbox.entries.is_empty()
     }
 
     /// The transport has so many bytes of the connection.
@@ -67,7 +70,7 @@ impl Publishing {
                 let cost = publish.encoded_len(version).map_or(0, cost_of);
                 let owner = Owner::Nobody(share.epoch);
                 self.outbox.charge(cost);
-                self.outbox.push_front(Entry { owner, place: 0, cost, publish, sent: false });
+                self.outbox.push_front(Entry::new(owner, cost, publish));
             }
         }
     }
@@ -87,7 +90,9 @@ impl Publishing {
             if let Some(entry) = self.outbox.remove(key) {
                 effects.discard(entry.publish);
             }
+            return;
         }
+        self.admit_behind_arrivals(tag, key);
     }
 
     /// Whether a message can go without a slot once it is admitted.

@@ -46,6 +46,8 @@ pub(super) enum SlotStage {
     Waiting(Key),
     /// Queued here, and charged.
     Admitted(Key),
+    /// Come in by the intake, or to come: charged, and on its way.
+    Entered,
     /// In the session, or lost with it and to be sent anew.
     Handed,
     /// In the session still, but the caller's time is up: what to say until that is asked for.

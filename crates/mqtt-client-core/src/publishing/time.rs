@@ -63,7 +63,7 @@ impl Publishing {
             }
             // The session counts it down from now on; `lost` looks at the end once more.
             (SlotStage::Handed, Limit::Expiry) => {}
-            (SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
+            (SlotStage::Entered | SlotStage::GivenUp(_) | SlotStage::Ended(_), _) => {}
         }
     }
 }

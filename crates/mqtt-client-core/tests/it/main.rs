@@ -8,6 +8,7 @@ mod configuration;
 mod connecting;
 mod defaults;
 mod destinations;
+mod entering;
 mod figures;
 mod lagging;
 mod lending;

@@ -329,7 +329,7 @@ impl Rig {
                 (self.stopped, self.deadline) = (true, None);
                 false
             }
-            Duty::Wait { deadline, read } => {
+            Duty::Wait { deadline, read, .. } => {
                 (self.deadline, self.read) = (deadline, read);
                 if let Some(preparing) = &mut self.preparing
                     && let Poll::Ready(answer) = preparing.as_mut().poll(&mut context())

@@ -102,7 +102,7 @@ impl Station {
         }
         used = true;
         match driver.poll_io(now, &mut self.output) {
-            Duty::Wait { deadline, read } => {
+            Duty::Wait { deadline, read, .. } => {
                 self.deadline = deadline;
                 self.reading = read;
             }

@@ -1,0 +1,220 @@
+//! Messages that came in by the [`Intake`]: admitted without the core's lock, and on their way to the session.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use super::{Publishing, Slot, SlotStage, takes};
+use crate::codec::{QoS, Version};
+use crate::effects::Effects;
+use crate::flush::NO_EPOCH;
+use crate::intake::Intake;
+use crate::linked::Key;
+use crate::outbox::{Bounds, Entry, Owner};
+use crate::session::Session;
+use crate::slots::Tag;
+
+/// So many messages may come in before the core lends more room.
+const LOAN: usize = 1024;
+
+/// They come behind all that the outbox has admitted, and before what waits there for room.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    pub(super) intake: Arc<Intake>,
+    pub(super) entries: VecDeque<Entry>,
+    /// Kept for its memory.
+    let_go: Vec<Tag>,
+    /// Tags whose slots are made, to be lent.
+    tags: Vec<Tag>,
+    /// Whether the door is open.
+    open: bool,
+    /// Whether those who publish would use it.
+    pub(super) wanted: bool,
+    /// How many have come since the driver asked.
+    came: usize,
+}
+
+impl Publishing {
+    /// What the handles share.
+    pub(crate) fn intake(&self) -> Arc<Intake> {
+        Arc::clone(&self.inbox.intake)
+    }
+
+    /// Opens the door to messages that need nothing but room, where that is of use.
+    pub(crate) fn lend(&mut self, version: Version) {
+        let Inbox { intake, tags, open, wanted: true, .. } = &mut self.inbox else { return };
+        let wanted = LOAN - self.outbox.lent().messages.min(LOAN);
+        if *open && wanted < LOAN / 4 {
+            return;
+        }
+        let Some(room) = self.outbox.lend(wanted) else { return };
+        let slots = &mut self.slots;
+        let tags = (0..room.messages).map(|_| tags.pop().unwrap_or_else(|| slots.insert(Slot::reserved())));
+        intake.lend(version, room, tags);
+        *open = true;
+    }
+
+    /// Closes the door. What has come in by it is admitted.
+    pub(crate) fn close_intake(&mut self) {
+        let Inbox { intake, entries, let_go, tags, open, .. } = &mut self.inbox;
+        if mem::take(open) {
+            let admitted = intake.close(entries, let_go, tags);
+            self.arrived(admitted);
+            self.outbox.end_loan();
+        }
+    }
+
+    /// Whether something has come in by the door.
+    #[inline]
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.inbox.intake.is_filled()
+    }
+
+    /// Takes it.
+    pub(crate) fn take_arrivals(&mut self) {
+        if self.has_arrivals() {
+            let Inbox { intake, entries, let_go, .. } = &mut self.inbox;
+            entries.shrink_to(LOAN);
+            let admitted = intake.empty(entries, let_go);
+            self.arrived(admitted);
+        }
+    }
+
+    /// How many have come since this was asked the last time.
+    pub(crate) fn count_arrivals(&mut self) -> usize {
+        mem::take(&mut self.inbox.came)
+    }
+
+    /// Whether the driver may sleep: it is called should a message come that could be sent at once, and none is there now.
+    pub(crate) fn may_sleep(&self, session: &Session) -> bool {
+        let sends = self.inbox.open && self.has_handed_over_all() && takes(session, QoS::AtLeastOnce);
+        !sends || self.inbox.intake.call_driver(true)
+    }
+
+    /// The driver is awake.
+    pub(crate) fn awake(&self) {
+        if self.inbox.open {
+            self.inbox.intake.call_driver(false);
+        }
+    }
+
+    /// Hands the session what came by the door, as much as it takes. Returns whether it took any, or any came to its end.
+    pub(super) fn hand_over_arrivals(&mut self, session: &mut Session, effects: &mut Effects) -> bool {
+        let mut progress = false;
+        while let Some(entry) = self.inbox.entries.front()
+            && takes(session, entry.publish.qos)
+            && let Some(entry) = self.inbox.entries.pop_front()
+            && let Owner::Slot(tag) = entry.owner
+        {
+            self.begin(tag, &entry, SlotStage::Handed);
+            if !self.hand_over(tag, entry, session, effects) {
+                break;
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    /// A message has come otherwise, and is charged: behind those that came by the door.
+    pub(super) fn arrive(&mut self, tag: Tag, entry: Entry) {
+        self.set_stage(tag, SlotStage::Entered);
+        self.inbox.entries.push_back(entry);
+    }
+
+    /// A message that waited for room has it. While others that came by the door are before it, it goes with them.
+    pub(super) fn admit_behind_arrivals(&mut self, tag: Tag, key: Key) {
+        if !self.inbox.entries.is_empty()
+            && let Some(entry) = self.outbox.remove(key)
+        {
+            self.arrive(tag, entry);
+        }
+    }
+
+    /// Has what came by the door wait where everything does, in its place: to be called before anything that could come
+    /// before it there.
+    pub(super) fn settle_arrivals(&mut self) {
+        self.take_arrivals();
+        while let Some(mut entry) = self.inbox.entries.pop_front() {
+            let Owner::Slot(tag) = entry.owner else { continue };
+            entry.place = self.begin(tag, &entry, SlotStage::Entered);
+            let key = self.outbox.insert_admitted(entry);
+            self.set_stage(tag, SlotStage::Admitted(key));
+        }
+    }
+
+    /// A message is where its slot is needed, which has stood for any so far. Returns its place.
+    fn begin(&mut self, tag: Tag, entry: &Entry, stage: SlotStage) -> u64 {
+        let Some(slot) = self.slots.get_mut(tag) else { return entry.place };
+        if slot.epoch == NO_EPOCH {
+            slot.epoch = self.epochs.begin();
+            slot.cost = entry.cost;
+            slot.place = self.next_place;
+            self.next_place += 1;
+        }
+        slot.detached |= entry.let_go;
+        slot.stage = stage;
+        slot.place
+    }
+
+    /// Messages have come that were admitted to lent room, and nobody asks any more of some.
+    fn arrived(&mut self, admitted: Bounds) {
+        self.inbox.came += admitted.messages;
+        self.outbox.charge_lent(admitted);
+        for tag in self.inbox.let_go.drain(..) {
+            match self.slots.get_mut(tag) {
+                Some(Slot { stage: SlotStage::Ended(_), .. }) => drop(self.slots.remove(tag)),
+                Some(slot) => slot.detached = true,
+                None => {}
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// One that stands for a message to come.
+    pub(super) fn reserved() -> Self {
+        Slot {
+            cost: 0,
+            place: 0,
+            epoch: NO_EPOCH,
+            stage: SlotStage::Entered,
+            waker: None,
+            rare: None,
+            brief: false,
+            kept: false,
+            detached: false,
+            unheard: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::{Completion, Driver, Options};
+
+    /// Slots of messages, not those that stand for messages to come.
+    fn slots(client: &crate::Client) -> usize {
+        let is_used = |slot: &Slot| slot.epoch != NO_EPOCH;
+        client.shared().run(|core| core.publishing.slots.iter().filter(|(_, slot)| is_used(slot)).count())
+    }
+
+    #[test]
+    fn what_nobody_asks_for_any_more_has_no_slot_once_it_has_ended() {
+        let options = Options::builder().build().expect("valid options");
+        let (client, _driver) = Driver::new(options, 1, Waker::noop().clone()).expect("there is no store");
+        let enqueue = || client.publish("a", "1").qos(QoS::AtLeastOnce).try_enqueue().expect("there is room");
+        let mut sent: Vec<Completion> = (0..10).map(|_| enqueue()).collect();
+        // At once, later, and after its end; the first one takes the lock.
+        drop(enqueue());
+        sent.truncate(7);
+        let mut leaving = pin!(client.disconnect());
+        assert!(leaving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(slots(&client), 7, "whose callers may ask");
+        sent.clear();
+        assert_eq!(slots(&client), 0);
+    }
+}
