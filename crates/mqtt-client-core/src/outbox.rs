@@ -139,7 +139,7 @@ impl Outbox {
         journal.take(batch, put, Operation::Unqueue);
     }
 
-    /// Whether a publish of this cost would be admitted at once, where nothing is lent. One message always fits into an empty
+    /// Whether a publish of this cost would be admitted at once, to room that is not lent. One message always fits into an empty
     /// outbox.
     pub(crate) fn has_room(&self, cost: usize) -> bool {
         self.waiting.is_none() && self.fits(cost)

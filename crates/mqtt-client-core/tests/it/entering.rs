@@ -66,7 +66,7 @@ fn one_of_qos_0_does_not_overtake_those_that_wait_for_their_turn() {
     let mut rig = Rig::connected(Options::builder().max_in_flight(1));
     let mut stream = rig.subscribe("a");
     let _sent = [1, 2, 3].map(|number| enqueue(&rig, number));
-    let mut unasked = rig.client.publish("a", "4").into_future();
+    let mut unasked = rig.client.publish("a", "4").qos(QoS::AtMostOnce).into_future();
     rig.poll(&mut unasked).expect("admitted").expect("queued");
     assert_eq!(arrived(&mut rig, &mut stream), [1, 2, 3, 4]);
 }
