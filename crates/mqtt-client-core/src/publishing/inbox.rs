@@ -64,6 +64,16 @@ impl Publishing {
         }
     }
 
+    /// Closes the door until somebody would use it again; what came by it waits where everything does.
+    #[inline]
+    pub(super) fn retire_intake(&mut self) {
+        self.inbox.wanted = false;
+        if self.inbox.open || !self.inbox.entries.is_empty() {
+            self.close_intake();
+            self.settle_arrivals();
+        }
+    }
+
     /// Whether something has come in by the door.
     #[inline]
     pub(crate) fn has_arrivals(&self) -> bool {

@@ -19,9 +19,7 @@ impl Publishing {
         cost: usize,
         session: &mut Session,
     ) -> Option<Result<(), PublishError>> {
-        self.inbox.wanted = false;
-        self.close_intake();
-        self.settle_arrivals();
+        self.retire_intake();
         if !self.is_plain(publish) || !self.outbox.has_room(cost) {
             return None;
         }
