@@ -281,7 +281,7 @@ impl Core {
         self.attention = false;
         let duty = self.link_duty(out);
         let waits = matches!(duty, Duty::Wait { .. });
-        let arrived = self.publishing.count_arrivals();
+        let arrived = self.publishing.take_count();
         let grows = self.gathering.look(out.len(), arrived) && self.session.publish_room() > 0;
         if waits && (grows || !self.publishing.may_sleep(&self.session)) {
             return Duty::Gather;

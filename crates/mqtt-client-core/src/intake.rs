@@ -17,7 +17,7 @@ use crate::slots::Tag;
 /// published before it, and at each of the driver's. When nothing is lent the door is closed, and a message goes to the core.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
-    /// Whether something is inside. Who has published is told so by itself, or by whatever told it of a publish of others.
+    /// Whether something is not counted yet.
     filled: AtomicBool,
     door: Mutex<Door>,
 }
@@ -27,10 +27,10 @@ struct Door {
     version: Version,
     tags: Vec<Tag>,
     room: Bounds,
-    /// What came in, and what it takes of the bounds.
     came: VecDeque<Entry>,
+    /// What those take of the bounds that are not counted yet.
     used: Bounds,
-    /// Of whose messages nobody asks any more.
+    /// Of whose messages nobody asks any more, likewise.
     let_go: Vec<Tag>,
     /// The driver sleeps, and would send what comes at once.
     calls_driver: bool,
@@ -76,16 +76,30 @@ impl Intake {
         }
     }
 
-    /// Whether there is something to take out.
+    /// Whether something has come in that is not counted yet. To whom a publish is known, it is told.
     pub(crate) fn is_filled(&self) -> bool {
         self.filled.load(Ordering::Relaxed)
     }
 
-    /// Takes everything out, behind what is there. Returns what the messages take of the bounds.
+    /// Counts what came in since this was done the last time: what the messages take of the bounds, and of which nobody asks any
+    /// more.
+    pub(crate) fn count(&self, let_go: &mut Vec<Tag>) -> Bounds {
+        let mut door = self.door();
+        self.filled.store(false, Ordering::Relaxed);
+        door.count(let_go)
+    }
+
+    /// The same, and takes all messages out. Nothing is in the queue that is left in their place.
     pub(crate) fn empty(&self, came: &mut VecDeque<Entry>, let_go: &mut Vec<Tag>) -> Bounds {
         let mut door = self.door();
         self.filled.store(false, Ordering::Relaxed);
-        door.empty(came, let_go)
+        mem::swap(came, &mut door.came);
+        door.count(let_go)
+    }
+
+    /// Puts a message behind those that came in, which the core has admitted and counted.
+    pub(crate) fn put(&self, entry: Entry) {
+        self.door().came.push_back(entry);
     }
 
     /// Lends more room, and a tag for each message that it admits.
@@ -97,18 +111,13 @@ impl Intake {
         door.tags.extend(tags);
     }
 
-    /// Closes the door, and takes everything out, the tags that were lent too.
-    pub(crate) fn close(
-        &self,
-        came: &mut VecDeque<Entry>,
-        let_go: &mut Vec<Tag>,
-        tags: &mut Vec<Tag>,
-    ) -> Bounds {
+    /// Closes the door: takes back the tags that were lent, and counts a last time.
+    pub(crate) fn close(&self, tags: &mut Vec<Tag>, let_go: &mut Vec<Tag>) -> Bounds {
         let mut door = self.door();
         self.filled.store(false, Ordering::Relaxed);
         door.room = Bounds::NONE;
         tags.append(&mut door.tags);
-        door.empty(came, let_go)
+        door.count(let_go)
     }
 
     /// The next message is to call the driver. False if there is one already.
@@ -124,11 +133,7 @@ impl Intake {
 }
 
 impl Door {
-    fn empty(&mut self, came: &mut VecDeque<Entry>, let_go: &mut Vec<Tag>) -> Bounds {
-        match came.is_empty() {
-            true => mem::swap(came, &mut self.came),
-            false => came.append(&mut self.came),
-        }
+    fn count(&mut self, let_go: &mut Vec<Tag>) -> Bounds {
         let_go.append(&mut self.let_go);
         mem::replace(&mut self.used, Bounds::NONE)
     }

@@ -188,7 +188,7 @@ impl Publishing {
                 None => self.push(tag, entry),
             },
             _ if full => self.push(tag, entry),
-            _ if !self.inbox.entries.is_empty() => {
+            _ if !self.inbox.is_empty() => {
                 self.outbox.charge(cost);
                 self.arrive(tag, entry);
             }
@@ -282,7 +282,7 @@ impl Publishing {
 
     /// Admits what there is room for, and hands the session what it takes now. Returns whether it took anything.
     pub(crate) fn pump(&mut self, now: Timestamp, session: &mut Session, effects: &mut Effects) -> bool {
-        self.take_arrivals();
+        self.count_arrivals();
         let mut progress = false;
         loop {
             progress |= self.unasked.pump(session);
@@ -470,7 +470,7 @@ impl Publishing {
 
     /// Messages that the session has not been given yet, admitted or not.
     pub(crate) fn queued(&self) -> usize {
-        self.outbox.len() + self.inbox.entries.len() + self.unasked.waiting()
+        self.outbox.len() + self.inbox.len() + self.unasked.waiting()
     }
 
     /// Admitted messages that have not ended.

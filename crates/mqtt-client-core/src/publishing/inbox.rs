@@ -17,11 +17,15 @@ use crate::slots::Tag;
 /// So many messages may come in before the core lends more room.
 const LOAN: usize = 1024;
 
-/// They come behind all that the outbox has admitted, and before what waits there for room.
+/// They come behind all that the outbox has admitted, and before what waits there for room. The driver takes them when it can
+/// send them: until then they stay where they were put, and are nobody's way from one processor to the other.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    pub(super) intake: Arc<Intake>,
-    pub(super) entries: VecDeque<Entry>,
+    intake: Arc<Intake>,
+    /// Those that were taken out; others may be behind the door.
+    entries: VecDeque<Entry>,
+    /// How many there are here and there.
+    len: usize,
     /// Kept for its memory.
     let_go: Vec<Tag>,
     /// Tags whose slots are made, to be lent.
@@ -32,6 +36,27 @@ pub(super) struct Inbox {
     pub(super) wanted: bool,
     /// How many have come since the driver asked.
     came: usize,
+}
+
+impl Inbox {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn push_back(&mut self, entry: Entry) {
+        self.intake.put(entry);
+        self.len += 1;
+    }
+
+    fn pop_front(&mut self) -> Option<Entry> {
+        let front = self.entries.pop_front();
+        self.len -= usize::from(front.is_some());
+        front
+    }
 }
 
 impl Publishing {
@@ -56,9 +81,9 @@ impl Publishing {
 
     /// Closes the door. What has come in by it is admitted.
     pub(crate) fn close_intake(&mut self) {
-        let Inbox { intake, entries, let_go, tags, open, .. } = &mut self.inbox;
+        let Inbox { intake, let_go, tags, open, .. } = &mut self.inbox;
         if mem::take(open) {
-            let admitted = intake.close(entries, let_go, tags);
+            let admitted = intake.close(tags, let_go);
             self.arrived(admitted);
             self.outbox.end_loan();
         }
@@ -68,7 +93,7 @@ impl Publishing {
     #[inline]
     pub(super) fn retire_intake(&mut self) {
         self.inbox.wanted = false;
-        if self.inbox.open || !self.inbox.entries.is_empty() {
+        if self.inbox.open || !self.inbox.is_empty() {
             self.close_intake();
             self.settle_arrivals();
         }
@@ -80,18 +105,17 @@ impl Publishing {
         self.inbox.intake.is_filled()
     }
 
-    /// Takes it.
-    pub(crate) fn take_arrivals(&mut self) {
+    /// Counts it.
+    pub(crate) fn count_arrivals(&mut self) {
         if self.has_arrivals() {
-            let Inbox { intake, entries, let_go, .. } = &mut self.inbox;
-            entries.shrink_to(LOAN);
-            let admitted = intake.empty(entries, let_go);
+            let Inbox { intake, let_go, .. } = &mut self.inbox;
+            let admitted = intake.count(let_go);
             self.arrived(admitted);
         }
     }
 
     /// How many have come since this was asked the last time.
-    pub(crate) fn count_arrivals(&mut self) -> usize {
+    pub(crate) fn take_count(&mut self) -> usize {
         mem::take(&mut self.inbox.came)
     }
 
@@ -111,9 +135,9 @@ impl Publishing {
     /// Hands the session what came by the door, as much as it takes. Returns whether it took any, or any came to its end.
     pub(super) fn hand_over_arrivals(&mut self, session: &mut Session, effects: &mut Effects) -> bool {
         let mut progress = false;
-        while let Some(entry) = self.inbox.entries.front()
+        while let Some(entry) = self.next_arrival()
             && takes(session, entry.publish.qos)
-            && let Some(entry) = self.inbox.entries.pop_front()
+            && let Some(entry) = self.inbox.pop_front()
             && let Owner::Slot(tag) = entry.owner
         {
             self.begin(tag, &entry, SlotStage::Handed);
@@ -125,15 +149,26 @@ impl Publishing {
         progress
     }
 
+    /// The first one, taken out of the door if need be.
+    fn next_arrival(&mut self) -> Option<&Entry> {
+        if self.inbox.entries.is_empty() && !self.inbox.is_empty() {
+            let Inbox { intake, entries, let_go, .. } = &mut self.inbox;
+            entries.shrink_to(LOAN);
+            let admitted = intake.empty(entries, let_go);
+            self.arrived(admitted);
+        }
+        self.inbox.entries.front()
+    }
+
     /// A message has come otherwise, and is charged: behind those that came by the door.
     pub(super) fn arrive(&mut self, tag: Tag, entry: Entry) {
         self.set_stage(tag, SlotStage::Entered);
-        self.inbox.entries.push_back(entry);
+        self.inbox.push_back(entry);
     }
 
     /// A message that waited for room has it. While others that came by the door are before it, it goes with them.
     pub(super) fn admit_behind_arrivals(&mut self, tag: Tag, key: Key) {
-        if !self.inbox.entries.is_empty()
+        if !self.inbox.is_empty()
             && let Some(entry) = self.outbox.remove(key)
         {
             self.arrive(tag, entry);
@@ -143,9 +178,11 @@ impl Publishing {
     /// Has what came by the door wait where everything does, in its place: to be called before anything that could come
     /// before it there.
     pub(super) fn settle_arrivals(&mut self) {
-        self.take_arrivals();
-        while let Some(mut entry) = self.inbox.entries.pop_front() {
-            let Owner::Slot(tag) = entry.owner else { continue };
+        self.count_arrivals();
+        while self.next_arrival().is_some()
+            && let Some(mut entry) = self.inbox.pop_front()
+            && let Owner::Slot(tag) = entry.owner
+        {
             entry.place = self.begin(tag, &entry, SlotStage::Entered);
             let key = self.outbox.insert_admitted(entry);
             self.set_stage(tag, SlotStage::Admitted(key));
@@ -169,6 +206,7 @@ impl Publishing {
     /// Messages have come that were admitted to lent room, and nobody asks any more of some.
     fn arrived(&mut self, admitted: Bounds) {
         self.inbox.came += admitted.messages;
+        self.inbox.len += admitted.messages;
         self.outbox.charge_lent(admitted);
         for tag in self.inbox.let_go.drain(..) {
             match self.slots.get_mut(tag) {

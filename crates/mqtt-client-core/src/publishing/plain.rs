@@ -44,7 +44,7 @@ impl Publishing {
 
     /// Whether no message waits for the session.
     pub(crate) fn has_handed_over_all(&self) -> bool {
-        self.unasked.are_all_sent() && self.outbox.is_empty() && self.inbox.entries.is_empty()
+        self.unasked.are_all_sent() && self.outbox.is_empty() && self.inbox.is_empty()
     }
 
     /// The transport has so many bytes of the connection.
