@@ -370,9 +370,8 @@ impl Core {
 
     fn facts(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        if mem::take(&mut self.parked) {
-            self.publishing.awake();
-        }
+        self.parked = false;
+        self.publishing.awake();
         self.collectors_timeout();
         self.publishing.handle_time(self.now, &mut self.effects);
         self.replies.handle_time(self.now, &mut self.effects);

@@ -76,7 +76,7 @@ impl Intake {
         }
     }
 
-    /// Whether something has come in that is not counted yet. To whom a publish is known, it is told.
+    /// Whether something has come in that is not counted yet. Who knows of a publish sees it.
     pub(crate) fn is_filled(&self) -> bool {
         self.filled.load(Ordering::Relaxed)
     }
@@ -121,10 +121,15 @@ impl Intake {
     }
 
     /// The next message is to call the driver. False if there is one already.
-    pub(crate) fn call_driver(&self, calls: bool) -> bool {
+    pub(crate) fn call_driver(&self) -> bool {
         let mut door = self.door();
-        door.calls_driver = calls && door.came.is_empty();
-        door.came.is_empty()
+        door.calls_driver = door.came.is_empty();
+        door.calls_driver
+    }
+
+    /// It is awake.
+    pub(crate) fn let_driver_be(&self) {
+        self.door().calls_driver = false;
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {

@@ -34,6 +34,8 @@ pub(super) struct Inbox {
     open: bool,
     /// Whether those who publish would use it.
     pub(super) wanted: bool,
+    /// Whether who comes in calls the driver.
+    calls: bool,
     /// How many have come since the driver asked.
     came: usize,
 }
@@ -120,15 +122,17 @@ impl Publishing {
     }
 
     /// Whether the driver may sleep: it is called should a message come that could be sent at once, and none is there now.
-    pub(crate) fn may_sleep(&self, session: &Session) -> bool {
+    pub(crate) fn may_sleep(&mut self, session: &Session) -> bool {
         let sends = self.inbox.open && self.has_handed_over_all() && takes(session, QoS::AtLeastOnce);
-        !sends || self.inbox.intake.call_driver(true)
+        self.inbox.calls = sends && self.inbox.intake.call_driver();
+        !sends || self.inbox.calls
     }
 
     /// The driver is awake.
-    pub(crate) fn awake(&self) {
-        if self.inbox.open {
-            self.inbox.intake.call_driver(false);
+    #[inline]
+    pub(crate) fn awake(&mut self) {
+        if mem::take(&mut self.inbox.calls) {
+            self.inbox.intake.let_driver_be();
         }
     }
 
