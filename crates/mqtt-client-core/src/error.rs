@@ -377,20 +377,35 @@ error_texts!(FilterRefused {
 #[non_exhaustive]
 pub enum RequestError {
     /// No response came within the time limit. Whether the request was received is unknown.
-    TimedOut,
+    TimedOut {
+        /// That of the request.
+        topic: Box<str>,
+    },
     /// The request was not sent, or the broker rejected it.
     Publish(PublishError),
     /// Responses can't arrive: the broker does not let this client subscribe to where they would come.
-    NoResponses(SubscribeError),
+    NoResponses {
+        /// That of the request.
+        topic: Box<str>,
+        /// Why there is no subscription.
+        error: SubscribeError,
+    },
     /// The client is, or went, offline.
-    Offline(Offline),
+    Offline {
+        /// That of the request.
+        topic: Box<str>,
+        /// Why there is no connection.
+        error: Offline,
+    },
 }
 
 error_texts!(RequestError {
-    Self::TimedOut => "no response came within the time limit; one that comes later is dropped";
+    Self::TimedOut { topic } =>
+        "no response to {topic:?} came within the time limit; one that comes later is dropped";
     Self::Publish(error) => source error, "there is no response: {error}";
-    Self::NoResponses(error) => source error, "the request was not sent, for responses can't arrive: {error}";
-    Self::Offline(error) => source error, "there is no response: {error}";
+    Self::NoResponses { topic, error } =>
+        source error, "the request to {topic:?} was not sent, for responses can't arrive: {error}";
+    Self::Offline { topic, error } => source error, "there is no response to {topic:?}: {error}";
 });
 
 /// A message that does not say where a response would go: in 5.0 it has no Response Topic, in 3.1.1 its topic does not end

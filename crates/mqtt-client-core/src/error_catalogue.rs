@@ -250,13 +250,15 @@ fn why_nothing_is_received() {
         RecvError::Ended = RecvError::Ended => ["nothing can come any more", "unsubscribed"];
     });
     each!(RequestError {
-        RequestError::TimedOut = RequestError::TimedOut => ["no response", "time limit", "dropped"];
+        RequestError::TimedOut { .. } = RequestError::TimedOut { topic: "room".into() } =>
+            ["no response", "\"room\"", "time limit", "dropped"];
         RequestError::Publish(_) = RequestError::Publish(not_published(NotSent::Expired)) =>
             ["no response", "publishing to \"room", "was not sent", "Message Expiry Interval"];
-        RequestError::NoResponses(_) = RequestError::NoResponses(SubscribeError::InvalidFilter(bad_filter())) =>
-            ["request was not sent", "responses can't arrive", "\"room/#/lamp\""];
-        RequestError::Offline(_) = RequestError::Offline(gave_up()) =>
-            ["no response", "gave up", "broker.example"];
+        RequestError::NoResponses { .. } = RequestError::NoResponses {
+            topic: "room".into(), error: SubscribeError::InvalidFilter(bad_filter())
+        } => ["request to \"room\" was not sent", "responses can't arrive", "\"room/#/lamp\""];
+        RequestError::Offline { .. } = RequestError::Offline { topic: "room".into(), error: gave_up() } =>
+            ["no response to \"room\"", "gave up", "broker.example"];
     });
     each!(OneShotError {
         OneShotError::Client(_) = gave_up().into() => ["gave up", "broker.example"];

@@ -7,9 +7,7 @@ use crate::core::Core;
 use crate::error::FailureClass;
 use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Refusal, Session, Timestamp};
 use crate::slots::NOBODY;
-use crate::{
-    Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, RequestError, Scheme,
-};
+use crate::{Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, Scheme};
 
 /// Where the client stands.
 #[derive(Debug)]
@@ -403,7 +401,7 @@ impl Core {
         self.not_sent.extend(self.publishing.end_all(version, &offline, &self.session, effects));
         self.not_sent.extend(self.collectors.take_all());
         self.subscriptions.end_all(&offline, &mut self.effects);
-        self.replies.end_all(&RequestError::Offline(offline.clone()), &mut self.effects);
+        self.replies.end_all(&offline, &mut self.effects);
         self.streams.wake_all(&mut self.effects);
         self.wake_waiting();
         self.tell(Event::Offline(offline));

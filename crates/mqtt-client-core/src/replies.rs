@@ -20,7 +20,7 @@ use crate::effects::{Effects, park};
 use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::{BadFilter, Message, PublishError, RequestError, SubscribeError};
+use crate::{BadFilter, Message, Offline, PublishError, RequestError, SubscribeError};
 
 /// The level of a 3.1.1 topic that makes it a request's.
 const REQUEST: &str = "request";
@@ -52,6 +52,8 @@ enum Path {
 #[derive(Debug)]
 struct Slot {
     number: u64,
+    /// What an error names.
+    topic: Box<str>,
     state: State,
     waker: Option<Waker>,
     ends: Ends,
@@ -88,8 +90,10 @@ impl Replies {
     ) -> Result<(Tag, Option<SubscribeFilter>), RequestError> {
         let number = self.next_number;
         self.next_number += 1;
+        let topic = Box::from(publish.topic.as_str());
         let filter = self.address(version, publish, number)?;
-        let tag = self.slots.insert(Slot { number, state: State::Path, waker: None, ends: Ends::default() });
+        let slot = Slot { number, topic, state: State::Path, waker: None, ends: Ends::default() };
+        let tag = self.slots.insert(slot);
         self.by_number.insert(number, tag);
         self.limits.begin(tag, Limit::Timeout, timeout);
         match self.paths.get_mut(&filter) {
@@ -129,7 +133,10 @@ impl Replies {
                 if let Some(slot) = slots.get_mut(tag).filter(|slot| matches!(slot.state, State::Path)) {
                     slot.state = match &result {
                         Ok(()) => State::Open,
-                        Err(error) => State::Ended(Err(RequestError::NoResponses(error.clone()))),
+                        Err(error) => {
+                            let (topic, error) = (slot.topic.clone(), error.clone());
+                            State::Ended(Err(RequestError::NoResponses { topic, error }))
+                        }
                     };
                     effects.wake(&mut slot.waker);
                 }
@@ -200,9 +207,9 @@ impl Replies {
     }
 
     /// The client goes offline for good.
-    pub(crate) fn end_all(&mut self, error: &RequestError, effects: &mut Effects) {
+    pub(crate) fn end_all(&mut self, offline: &Offline, effects: &mut Effects) {
         for tag in self.by_number.values().copied().collect::<Vec<_>>() {
-            self.end(tag, Err(error.clone()), effects);
+            self.fail(tag, |topic| RequestError::Offline { topic, error: offline.clone() }, effects);
         }
     }
 
@@ -214,12 +221,19 @@ impl Replies {
             }
         }
         while let Some((tag, _)) = self.limits.pop_due(now) {
-            self.end(tag, Err(RequestError::TimedOut), effects);
+            self.fail(tag, |topic| RequestError::TimedOut { topic }, effects);
         }
     }
 
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
         self.limits.next()
+    }
+
+    fn fail(&mut self, tag: Tag, error: impl FnOnce(Box<str>) -> RequestError, effects: &mut Effects) {
+        if let Some(slot) = self.slots.get_mut(tag) {
+            let error = error(std::mem::take(&mut slot.topic));
+            self.end(tag, Err(error), effects);
+        }
     }
 
     fn end(&mut self, tag: Tag, result: Result<InboundPublish, RequestError>, effects: &mut Effects) {
@@ -251,11 +265,11 @@ impl Replies {
             if let Ok(correlation) = Binary::try_from(correlation) {
                 publish.properties.set_correlation_data(&correlation);
             }
-            return filter(&topic);
+            return filter(publish.topic.as_str(), &topic);
         }
         let topic = publish.topic.to_string();
         publish.topic = topic_name(&format!("{topic}/{REQUEST}/{requester}/{number}"))?;
-        filter(&format!("{topic}/{RESPONSE}/{requester}/+"))
+        filter(&topic, &format!("{topic}/{RESPONSE}/{requester}/+"))
     }
 
     /// Which request a message says that it answers.
@@ -292,7 +306,10 @@ fn topic_name(topic: &str) -> Result<TopicName, RequestError> {
     TopicName::new(topic).map_err(|why| RequestError::Publish(PublishError::invalid_topic(topic, why)))
 }
 
-fn filter(filter: &str) -> Result<TopicFilter, RequestError> {
-    TopicFilter::new(filter)
-        .map_err(|why| RequestError::NoResponses(SubscribeError::InvalidFilter(BadFilter::new(filter, why))))
+/// Where responses come to a request of that topic.
+fn filter(topic: &str, filter: &str) -> Result<TopicFilter, RequestError> {
+    TopicFilter::new(filter).map_err(|why| {
+        let error = SubscribeError::InvalidFilter(BadFilter::new(filter, why));
+        RequestError::NoResponses { topic: topic.into(), error }
+    })
 }

@@ -228,7 +228,7 @@ impl Core {
         timeout: Duration,
     ) -> Result<Tag, RequestError> {
         if let Some(offline) = self.refuses_calls() {
-            return Err(RequestError::Offline(offline));
+            return Err(RequestError::Offline { topic: publish.topic.as_str().into(), error: offline });
         }
         let (request, path) = self.replies.begin(self.options.version, publish, timeout)?;
         if let Some(path) = path {

@@ -93,7 +93,7 @@ fn failing<C: Client>() -> [(&'static str, FailingCall<C>, String); 13] {
         (
             "request",
             |client, _| outcome(client.wait(client.request("a", "x").timeout(LONG))),
-            format!("{:?}", RequestError::Offline(offline())),
+            format!("{:?}", RequestError::Offline { topic: "a".into(), error: offline() }),
         ),
         ("subscribe", |client, _| outcome(client.subscribe("b")), not_asked()),
         ("unsubscribe", |client, _| outcome(client.unsubscribe("a")), not_asked()),
@@ -254,7 +254,10 @@ fn what_was_under_way_ends_with_disconnect<A: Adapter>(case: &Case<A>) {
         assert!(matches!(subscribing.join().unwrap(), Err(SubscribeError::Offline(Offline::Disconnected))));
         assert!(matches!(unsubscribing.join().unwrap(), Err(SubscribeError::Offline(Offline::Disconnected))));
         assert!(matches!(pinging.join().unwrap(), Err(PingError::LinkLost)));
-        assert!(matches!(asking.join().unwrap(), Err(RequestError::Offline(Offline::Disconnected))));
+        assert!(matches!(
+            asking.join().unwrap(),
+            Err(RequestError::Offline { error: Offline::Disconnected, .. })
+        ));
         assert!(matches!(listening.join().unwrap(), Next::Ended));
         flushing.join().unwrap();
         match failure("b", &client.wait(completion)) {

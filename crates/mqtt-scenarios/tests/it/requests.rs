@@ -43,7 +43,7 @@ fn a_request_that_nobody_answers_ends_in_time<A: Adapter>(case: &Case<A>) {
     let client = case.connect(bed.url());
     let request = client.request("nobody", "there?").timeout(Duration::from_millis(50));
     match client.wait(request) {
-        Err(RequestError::TimedOut) => {}
+        Err(RequestError::TimedOut { topic }) => assert_eq!(&*topic, "nobody"),
         other => panic!("{other:?}"),
     }
 }
