@@ -5,8 +5,8 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::codec::{PacketId, Publish, QoS, Version};
-use crate::outbox::{Bounds, Entry, Owner, cost_of};
+use crate::codec::{Publish, QoS, Version};
+use crate::outbox::{Bounds, Entry, Owner, measure};
 use crate::publishing::taken;
 use crate::slots::Tag;
 
@@ -49,16 +49,15 @@ impl Intake {
         if !needs_only_room(publish) {
             return None;
         }
-        publish.packet_id = Some(PacketId::MIN);
         let mut door = self.door();
         let Door { version, tags, room, came, used, calls_driver, .. } = &mut *door;
-        let cost = cost_of(publish.encoded_len(*version).ok()?);
+        let cost = measure(publish, *version).ok()?;
         if room.messages == 0 || room.bytes < cost {
             return None;
         }
         let tag = tags.pop()?;
-        room.take(cost);
-        used.add(cost);
+        *room -= Bounds::of_one(cost);
+        *used += Bounds::of_one(cost);
         came.push_back(Entry::new(Owner::Slot(tag), cost, taken(publish)));
         self.filled.store(true, Ordering::Relaxed);
         Some(Entered { tag, calls_driver: mem::take(calls_driver) })
@@ -106,8 +105,7 @@ impl Intake {
     pub(crate) fn lend(&self, version: Version, room: Bounds, tags: impl Iterator<Item = Tag>) {
         let mut door = self.door();
         door.version = version;
-        door.room.messages += room.messages;
-        door.room.bytes += room.bytes;
+        door.room += room;
         door.tags.extend(tags);
     }
 

@@ -1,8 +1,9 @@
 //! Publishes on their way to the session: admitted within the bounds, or waiting for admission.
 
 use std::collections::BTreeMap;
+use std::ops::{AddAssign, SubAssign};
 
-use crate::codec::{Publish, QoS, TopicName};
+use crate::codec::{EncodeError, PacketId, Publish, QoS, TopicName, Version};
 use crate::flush::Epoch;
 use crate::linked::{Key, LinkedQueue};
 use crate::session::Timestamp;
@@ -17,6 +18,13 @@ pub(crate) fn cost_of(encoded_len: usize) -> usize {
     OVERHEAD + encoded_len
 }
 
+/// What a publish takes of the byte bound, if it can be encoded at all.
+pub(crate) fn measure(publish: &mut Publish, version: Version) -> Result<usize, EncodeError> {
+    // The session will choose one; until then any makes the packet whole, for its length and its faults.
+    publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+    publish.encoded_len(version).map(cost_of)
+}
+
 /// How much may be on its way at once: admitted and not ended yet, queued and in flight alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -27,16 +35,23 @@ pub(crate) struct Bounds {
 impl Bounds {
     pub(crate) const NONE: Bounds = Bounds { messages: 0, bytes: 0 };
 
-    /// One more message, of this cost.
-    pub(crate) fn add(&mut self, cost: usize) {
-        self.messages += 1;
-        self.bytes += cost;
+    /// What one message of this cost takes.
+    pub(crate) fn of_one(cost: usize) -> Self {
+        Bounds { messages: 1, bytes: cost }
     }
+}
 
-    /// One message less, of this cost.
-    pub(crate) fn take(&mut self, cost: usize) {
-        self.messages -= 1;
-        self.bytes -= cost;
+impl AddAssign for Bounds {
+    fn add_assign(&mut self, more: Bounds) {
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+    }
+}
+
+impl SubAssign for Bounds {
+    fn sub_assign(&mut self, less: Bounds) {
+        self.messages -= less.messages;
+        self.bytes -= less.bytes;
     }
 }
 
@@ -268,7 +283,7 @@ impl Outbox {
 
     /// A message is admitted without being queued.
     pub(crate) fn charge(&mut self, cost: usize) {
-        self.used.add(cost);
+        self.used += Bounds::of_one(cost);
     }
 
     /// Lends others room for so many messages at most, and all of the bytes that are left. None if none is left, while messages
@@ -285,8 +300,7 @@ impl Outbox {
         if room.messages == 0 {
             return None;
         }
-        self.lent.messages += room.messages;
-        self.lent.bytes += room.bytes;
+        self.lent += room;
         Some(room)
     }
 
@@ -297,10 +311,8 @@ impl Outbox {
 
     /// Messages were admitted to lent room.
     pub(crate) fn charge_lent(&mut self, admitted: Bounds) {
-        self.used.messages += admitted.messages;
-        self.used.bytes += admitted.bytes;
-        self.lent.messages -= admitted.messages;
-        self.lent.bytes -= admitted.bytes;
+        self.used += admitted;
+        self.lent -= admitted;
     }
 
     /// Nothing is lent any more.
@@ -318,13 +330,12 @@ impl Outbox {
 
     /// A charged message has ended.
     pub(crate) fn release(&mut self, cost: usize) {
-        self.release_all(Bounds { messages: 1, bytes: cost });
+        self.release_all(Bounds::of_one(cost));
     }
 
     /// So many have.
     pub(crate) fn release_all(&mut self, ended: Bounds) {
-        self.used.messages -= ended.messages;
-        self.used.bytes -= ended.bytes;
+        self.used -= ended;
     }
 
     /// Whether nothing is queued, admitted or not.

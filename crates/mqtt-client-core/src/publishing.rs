@@ -262,22 +262,25 @@ impl Publishing {
     /// Nobody asks any more. What has not been admitted is taken back, and may have been in the way of others: then true.
     /// Anything else goes on.
     pub(crate) fn detach(&mut self, tag: Tag, effects: &mut Effects) -> bool {
-        let Some(slot) = self.slots.get_mut(tag) else { return false };
-        match slot.stage {
-            SlotStage::Admitted(_) | SlotStage::Entered | SlotStage::Handed | SlotStage::GivenUp(_) => {
-                slot.detached = true;
-            }
-            SlotStage::Ended(_) => drop(self.slots.remove(tag)),
-            SlotStage::Waiting(key) => {
-                slot.detached = true;
-                if let Some(Entry { publish, .. }) = self.outbox.remove(key) {
-                    self.fail(tag, &publish.topic, NotSent::TimedOut, effects);
-                    effects.discard(publish);
-                }
-                return true;
-            }
+        let Some(&Slot { stage: SlotStage::Waiting(key), .. }) = self.slots.get(tag) else {
+            self.forget(tag);
+            return false;
+        };
+        self.forget(tag);
+        if let Some(Entry { publish, .. }) = self.outbox.remove(key) {
+            self.fail(tag, &publish.topic, NotSent::TimedOut, effects);
+            effects.discard(publish);
         }
-        false
+        true
+    }
+
+    /// Nobody asks any more, and that changes nothing for the message.
+    fn forget(&mut self, tag: Tag) {
+        match self.slots.get_mut(tag) {
+            Some(Slot { stage: SlotStage::Ended(_), .. }) => drop(self.slots.remove(tag)),
+            Some(slot) => slot.detached = true,
+            None => {}
+        }
     }
 
     /// Admits what there is room for, and hands the session what it takes now. Returns whether it took anything.

@@ -62,8 +62,7 @@ impl Unasked {
             && share.epoch == epoch
         {
             session.encode(publish, batch)?;
-            share.used.messages += 1;
-            share.used.bytes += cost;
+            share.used += Bounds::of_one(cost);
             return Ok(());
         }
         session.encode(publish, &mut self.spare)?;
@@ -121,6 +120,6 @@ impl Unasked {
 
 impl Share {
     fn of_one(cost: usize, epoch: Epoch) -> Self {
-        Share { used: Bounds { messages: 1, bytes: cost }, epoch }
+        Share { used: Bounds::of_one(cost), epoch }
     }
 }

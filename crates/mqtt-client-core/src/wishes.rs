@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::acknowledge::Answer;
 use crate::client::any_granted;
 use crate::codec::{
-    Disconnect, PacketId, Publish, QoS, ReasonCode, SubscribeFilter, SubscribeProperties, TopicFilter,
+    Disconnect, Publish, QoS, ReasonCode, SubscribeFilter, SubscribeProperties, TopicFilter,
     UnsubscribeProperties,
 };
 use crate::core::Core;
 use crate::effects::park;
-use crate::outbox::cost_of;
+use crate::outbox::measure;
 use crate::publishing::{Admission, Asked, PublishResult, taken};
 use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
@@ -79,10 +79,7 @@ impl Core {
 
     /// What a publish takes of the byte bound, if it can be encoded at all.
     pub(crate) fn cost(&self, publish: &mut Publish) -> Result<usize, NotSent> {
-        // The session will choose one; until then any makes the packet whole, for its length and its faults.
-        publish.packet_id = (publish.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
-        let len = publish.encoded_len(self.options.version);
-        len.map(cost_of).map_err(|error| NotSent::Refused(Refusal::Invalid(error)))
+        measure(publish, self.options.version).map_err(|error| NotSent::Refused(Refusal::Invalid(error)))
     }
 
     pub(crate) fn poll_admitted(&mut self, tag: Tag, waker: &mut Option<Waker>) -> Poll<()> {

@@ -212,12 +212,8 @@ impl Publishing {
         self.inbox.came += admitted.messages;
         self.inbox.len += admitted.messages;
         self.outbox.charge_lent(admitted);
-        for tag in self.inbox.let_go.drain(..) {
-            match self.slots.get_mut(tag) {
-                Some(Slot { stage: SlotStage::Ended(_), .. }) => drop(self.slots.remove(tag)),
-                Some(slot) => slot.detached = true,
-                None => {}
-            }
+        while let Some(tag) = self.inbox.let_go.pop() {
+            self.forget(tag);
         }
     }
 }

@@ -115,7 +115,7 @@ impl Publishing {
     }
 
     pub(super) fn end_unasked(&mut self, epoch: Epoch, cost: usize, effects: &mut Effects) {
-        let used = Bounds { messages: 1, bytes: cost };
+        let used = Bounds::of_one(cost);
         self.end_all_unasked(Share { used, epoch }, effects);
     }
 
