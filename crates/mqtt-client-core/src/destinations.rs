@@ -10,8 +10,11 @@ pub(crate) struct Destinations {
     /// Never empty.
     list: Vec<Endpoint>,
     at: usize,
-    /// How many of the list have failed since one of them last worked, or since the last wait.
+    /// How many of the list have failed in this round, which begins with a wait or a link that was stable, or with the first
+    /// connection after that.
     failed: usize,
+    /// Whether one of them has accepted a connection in this round.
+    worked: bool,
     /// Where a server sent the client for now ("use another server").
     elsewhere: Option<Endpoint>,
     /// Where the application has sent this attempt.
@@ -23,7 +26,16 @@ pub(crate) struct Destinations {
 
 impl Destinations {
     pub(crate) fn new(list: Vec<Endpoint>, max_hops: u32) -> Self {
-        Destinations { list, at: 0, failed: 0, elsewhere: None, provided: None, hops: 0, max_hops }
+        Destinations {
+            list,
+            at: 0,
+            failed: 0,
+            worked: false,
+            elsewhere: None,
+            provided: None,
+            hops: 0,
+            max_hops,
+        }
     }
 
     /// Where the next attempt goes, or the present one has gone.
@@ -45,14 +57,17 @@ impl Destinations {
         self.provided.take().is_some()
     }
 
-    /// A connection was accepted: what fails later starts a new round.
+    /// A connection was accepted: all of the list may be tried when it is lost. A second one in the same round gives no such
+    /// leave, or brokers that cut off whom they have just let in would be dialed again and again without any waiting.
     pub(crate) fn worked(&mut self) {
-        self.failed = 0;
+        if !self.worked {
+            (self.failed, self.worked) = (0, true);
+        }
     }
 
-    /// The link was stable: redirects count anew.
+    /// The link was stable: a new round, and redirects count anew.
     pub(crate) fn stable(&mut self) {
-        self.hops = 0;
+        (self.failed, self.worked, self.hops) = (0, false, 0);
     }
 
     /// The current one failed; on to the next. Whether there is one that may be tried at once: all of the list are, before
@@ -66,7 +81,7 @@ impl Destinations {
         self.failed += 1;
         let next = self.failed < self.list.len();
         if !next {
-            self.failed = 0;
+            (self.failed, self.worked) = (0, false);
         }
         next
     }
@@ -135,6 +150,32 @@ mod tests {
         fail("a", true);
         destinations.worked();
         assert_eq!(destinations.current(), endpoint("b"));
+    }
+
+    #[test]
+    fn only_the_first_that_works_gives_leave_to_try_all_until_there_is_a_wait_or_a_stable_link() {
+        let mut destinations = destinations(&["a", "b", "c"], 0);
+        let mut fail = |steps: &[(&str, bool)]| {
+            for (step, at_once) in steps {
+                match *step {
+                    "worked" => destinations.worked(),
+                    "stable" => destinations.stable(),
+                    _ => {}
+                }
+                assert_eq!(destinations.failed(), *at_once, "{step} in {steps:?}");
+            }
+        };
+        let (dead, worked, stable) = ("dead", "worked", "stable");
+        fail(&[(worked, true), (worked, true), (worked, false)]);
+        fail(&[(dead, true), (dead, true), (worked, true), (worked, true), (worked, false)]);
+        fail(&[
+            (worked, true),
+            (worked, true),
+            (stable, true),
+            (worked, true),
+            (worked, true),
+            (dead, false),
+        ]);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub enum Failure {
         /// Whether the connection was plain TCP: then the port may be one for TLS.
         plain: bool,
     },
-    /// The broker closed the connection without a word.
+    /// The broker closed the connection without a word. In 3.1.1 that is also all that a client learns of another one that has
+    /// connected with its client id.
     Closed,
     /// The broker sent a DISCONNECT (5.0).
     Disconnected(Box<Disconnect>),

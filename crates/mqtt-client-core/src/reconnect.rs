@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// Failures come in classes. The network comes and goes, and is tried again. What trying does not change (wrong
 /// credentials, a missing permission, a peer that does not speak MQTT) ends the client with the error. A client that was
-/// pushed out by another with the same client id waits long, so that the two do not fight.
+/// pushed out by another with the same client id waits long, so that the two do not fight; in 3.1.1, where the broker does not
+/// say so, its waits grow as after any link that did not last.
 ///
 /// ```
 /// use std::time::Duration;

@@ -13,7 +13,7 @@ use mqtt_client_core::{
     Driver, Duty, Event, Events, Failure, Offline, Options, PingError, PublishFailure, Reconnect,
     SESSION_NEVER_EXPIRES,
 };
-use mqtt_testkit::{BrokerConfig, Fault};
+use mqtt_testkit::{BrokerConfig, Fault, World};
 
 use crate::rig::{Dial, Rig, drain, failure};
 
@@ -220,6 +220,54 @@ fn two_clients_with_one_id_do_not_fight() {
         rig.run_for(SECOND);
     }
     assert!((3600 / 32..=3600 / 15).contains(&thrown_out), "{thrown_out} times in an hour");
+}
+
+/// A broker of 3.1.1 has no words for it: it closes. A link that ends before it was stable is one more failure in a row,
+/// whatever CONNACK it began with.
+#[test]
+fn a_client_of_3_1_1_that_is_cut_off_again_and_again_comes_back_ever_later() {
+    for link_lasts in [0, 1, 4].map(|seconds| seconds * SECOND) {
+        let mut rig = Rig::connected(Options::builder().version(Version::V311).client_id("twin"));
+        let (client, mut events) = (rig.client.clone(), rig.client.events());
+        let waits: Vec<Duration> = (0..100)
+            .map(|_| {
+                rig.run(client.connect()).expect("the broker accepts");
+                rig.run_for(link_lasts);
+                drain(&mut events);
+                rig.broker.disconnect("twin", ReasonCode::SessionTakenOver);
+                rig.settle();
+                match &drain(&mut events)[..] {
+                    [Event::Failed { failure: Failure::Closed, retry_in, .. }] => *retry_in,
+                    other => panic!("{other:?}"),
+                }
+            })
+            .collect();
+        let ceilings = (0..).map(|failures| (SECOND / 2 * (1 << failures.min(6))).min(30 * SECOND));
+        assert!(waits.iter().zip(ceilings).all(|(wait, ceiling)| *wait <= ceiling), "{waits:?}");
+        let late = waits[10..].iter().sum::<Duration>() / 90;
+        assert!((12 * SECOND..18 * SECOND).contains(&late), "{late:?} on average, and not 15 s: {waits:?}");
+        assert_eq!(client.stats().reconnects, 99);
+    }
+}
+
+/// Each comes back, and throws the other one out. Where the broker says so, both wait long. Where it only closes, the one
+/// whose link was stable meanwhile comes back soon; the other one is cut off at once by that, and waits ever longer.
+#[test]
+fn twins_of_ours_leave_each_other_time() {
+    for (version, dials) in [(Version::V311, 300..700), (Version::V5, 120..300)] {
+        let mut world = World::new(BrokerConfig::default());
+        let twins = [(); 2].map(|()| {
+            let options = Options::builder().version(version).client_id("twin").build();
+            let twin = world.add(options.expect("valid options"));
+            world.run(twin.connect()).expect("the broker accepts");
+            twin
+        });
+        world.run_for(3600 * SECOND);
+        let dialed = world.dials().len();
+        assert!(dials.contains(&dialed), "{version}: both together dialed {dialed} times in an hour");
+        assert!(twins.iter().all(|twin| twin.stats().reconnects > 50), "{version}: and neither gave up");
+        assert_eq!(world.broker().violations(), []);
+    }
 }
 
 /// Lets time pass until the driver is to dial; when that is.

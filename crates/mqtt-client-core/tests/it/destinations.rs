@@ -59,6 +59,29 @@ fn a_round_of_failures_is_followed_by_one_wait() {
     assert!(rig.dials.chunks(3).all(|round| round[0] == round[2]));
 }
 
+/// As those of 3.1.1 do to whoever shares a client id with another.
+#[test]
+fn brokers_that_cut_off_whom_they_let_in_are_tried_in_rounds_too() {
+    let mut rig = Rig::new(three());
+    let client = rig.client.clone();
+    for _ in 0..90 {
+        rig.run(client.connect()).expect("accepted");
+        rig.cut();
+    }
+    assert_eq!(hosts(&rig), ["a", "b", "c"].repeat(30));
+    let rounds: Vec<_> = rig.dials.chunks(3).collect();
+    assert!(rounds.iter().all(|round| round[0] == round[2]), "without waiting: {rounds:?}");
+    let late = rounds[29][0].saturating_since(rounds[9][0]) / 20;
+    assert!((10 * SECOND..20 * SECOND).contains(&late), "{late:?} from one to the next, and not 15 s");
+    // A link that was stable starts over.
+    rig.run(client.connect()).expect("accepted");
+    rig.run_for(5 * SECOND);
+    rig.cut();
+    let before = rig.now;
+    rig.run(client.connect()).expect("accepted");
+    assert_eq!(rig.now, before, "the next one at once");
+}
+
 fn encoded(packet: impl Into<Packet>) -> Vec<u8> {
     let mut bytes = Vec::new();
     packet.into().encode(Version::V5, &mut bytes).expect("a legal packet");
