@@ -20,6 +20,7 @@ pub(crate) fn run(filter: Option<String>, with_test: bool) -> Result<()> {
     stages.run("spec", || spec::run(false))?;
     stages.run("no_std", no_std::run)?;
     stages.run("clippy", || cargo("clippy --workspace --all-targets -- -D warnings").run())?;
+    stages.run("without features", without_features)?;
     stages.run("docs", || cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run())?;
     stages.run("fuzz targets build", fuzz_targets)?;
     stages.run("vectors of other codecs", vectors::shared)?;
@@ -37,6 +38,15 @@ fn lock_files() -> Result<()> {
 fn format() -> Result<()> {
     cargo("fmt --all --check").run()?;
     cargo("fmt --all --check --manifest-path fuzz/Cargo.toml").run()
+}
+
+/// In the workspace somebody always asks for a feature; a user may ask for none. The pages lie where those of the workspace go,
+/// which come later.
+fn without_features() -> Result<()> {
+    const CRATES: &str = "--package mqtt-client-core --package mqtt-tokio --package mqtt-blocking";
+    let bare = |command| cargo(command).words("--no-default-features").words(CRATES);
+    bare("clippy").words("-- -D warnings").run()?;
+    bare("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()
 }
 
 /// The targets themselves, linked against libFuzzer, which is C++.

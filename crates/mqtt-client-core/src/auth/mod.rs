@@ -20,8 +20,8 @@ use crate::codec::Text;
 use crate::error_texts::error_texts;
 use crate::{Endpoint, Entropy, InvalidOptions, OptionsBuilder};
 
-/// A method of enhanced authentication, such as [`Scram`](crate::Scram): it makes the client's side of each exchange. See
-/// [`OptionsBuilder::authenticator`].
+/// A method of enhanced authentication: it makes the client's side of each exchange. See [`OptionsBuilder::authenticator`].
+#[cfg_attr(feature = "scram", doc = "[`Scram`] is one.")]
 ///
 /// What it and its exchanges do runs beside the client's driver, without any lock, where it may block: in `mqtt-tokio` on a
 /// thread for blocking work, in `mqtt-blocking` on one of its own. Nobody waits for it longer than the connect timeout. Its

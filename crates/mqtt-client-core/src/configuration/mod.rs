@@ -98,7 +98,7 @@ use crate::{InvalidOptions, Options, OptionsBuilder, Reconnect, SESSION_NEVER_EX
 /// | `connection.alpn` | none | a list of names, such as `["x-amzn-mqtt-ca"]` | ALPN protocols (Q) |
 /// | `connection.server_name` | the URL's host | | – |
 /// | `connection.tls_version` | both | `"1.2"`, `"1.3"` | – |
-/// | `connection.tls_resumption`, `.tls_key_log` | true, false: see [`TlsOptions`](crate::TlsOptions) | | – |
+/// | `connection.tls_resumption`, `.tls_key_log` | true, false: see `TlsOptions` | | – |
 /// | `connection.pinned_public_keys` | none | SHA-256 of each key, 64 hexadecimal digits | – |
 /// | `check_hostname` | true: a certificate for another host proves nothing | | `check_hostname` (A) |
 /// | `verify_cert` | true: without it anybody can pass for the broker | not off while `check_hostname` is on | `verify_cert` (A) |

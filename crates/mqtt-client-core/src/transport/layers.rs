@@ -108,8 +108,10 @@ impl Layers {
     /// the peer may be told why.
     ///
     /// # Errors
-    /// One of them failed: what was being done, and a [`ProxyError`](crate::ProxyError), [`TlsError`](crate::TlsError) or
-    /// [`WebSocketError`](crate::WebSocketError).
+    /// One of them failed: what was being done, and what went wrong, in the words of the layer:
+    /// - [`ProxyError`](crate::ProxyError)
+    #[cfg_attr(feature = "tls", doc = "- [`TlsError`](crate::TlsError)")]
+    #[cfg_attr(feature = "websocket", doc = "- [`WebSocketError`](crate::WebSocketError)")]
     pub fn open(&mut self) -> Result<bool, (&'static str, io::Error)> {
         self.advance().map_err(|error| ("opening", error))
     }
