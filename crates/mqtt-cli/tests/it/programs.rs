@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::mem::take;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -61,9 +62,21 @@ impl Program {
         }
     }
 
-    /// Writes to its standard input.
+    /// Writes to its standard input. What does not fit into the pipe waits for the program to read.
+    #[track_caller]
     pub(crate) fn write(&mut self, input: &[u8]) {
-        self.stdin.as_mut().expect("its input is open").write_all(input).unwrap();
+        let mut stdin = self.stdin.take().expect("its input is open");
+        let input = input.to_vec();
+        let (done, written) = channel();
+        thread::spawn(move || {
+            stdin.write_all(&input).unwrap();
+            // Without a receiver, the test has failed already.
+            let _ = done.send(stdin);
+        });
+        match written.recv_timeout(LIMIT) {
+            Ok(stdin) => self.stdin = Some(stdin),
+            Err(_) => self.fail("has not taken its input"),
+        }
     }
 
     /// Ends its standard input.
@@ -136,8 +149,10 @@ impl Program {
             }
             thread::sleep(Duration::from_millis(2));
         };
+        // It has ended, and so do its outputs, however late they are read.
         let stdout = self.stdout.iter().flatten().collect();
-        Ended { code: status.code(), stdout, stderr: self.said() }
+        self.stderr.iter().for_each(|line| self.errors += &text(&line));
+        Ended { code: status.code(), stdout, stderr: take(&mut self.errors) }
     }
 
     /// Waits for its end, which has to be a success, and gives the rest of its standard output.
@@ -151,15 +166,11 @@ impl Program {
 
     #[track_caller]
     fn fail(&mut self, what: &str) -> ! {
-        let said = self.said();
-        panic!("{}: {what}\n{said}", self.name)
-    }
-
-    fn said(&mut self) -> String {
+        // It may go on for ever: what it says within a moment is of help, and nothing hangs on it.
         while let Ok(line) = self.stderr.recv_timeout(Duration::from_millis(50)) {
             self.errors += &text(&line);
         }
-        std::mem::take(&mut self.errors)
+        panic!("{}: {what}\n{}", self.name, self.errors)
     }
 }
 
@@ -244,6 +255,16 @@ fn mosquitto() -> &'static str {
         .into_iter()
         .find(|path| fs::exists(path).unwrap_or(false))
         .unwrap_or("mosquitto")
+}
+
+/// Waits until something has come true.
+#[track_caller]
+pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !reached() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A port of the loopback interface that nobody listens on now.

@@ -1,6 +1,8 @@
 //! Persistent sessions: what a subscriber has not printed waits for it.
 
-use crate::programs::{Broker, Program};
+use mqtt_testkit::{BrokerConfig, Server};
+
+use crate::programs::{Broker, Program, until};
 
 /// `count` messages for a session that is away, printed by one call after the other.
 fn check(broker: &Broker, version: &str, qos: &str) {
@@ -44,11 +46,11 @@ fn only_what_was_printed_is_acknowledged_at_mosquitto() {
 
 #[test]
 fn a_session_with_an_end_ends() {
-    let broker = Broker::ours(&[]);
-    let port = &broker.port.to_string();
+    let broker = Server::bind("127.0.0.1:0", BrokerConfig::default()).unwrap();
+    let port = &broker.addr().port().to_string();
     let session = ["sub", "-p", port, "-c", "-i", "short", "-x", "1", "-q", "1", "-t", "a"];
     Program::mqtt(&[&session[..], &["-E"]].concat()).succeed();
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    until("the session has expired", || broker.with_broker(|broker| !broker.has_session("short")));
     Program::mqtt(&["pub", "-p", port, "-t", "a", "-m", "too late", "-q", "1"]).succeed();
     let rest = Program::mqtt(&[&session[..], &["-W", "1"]].concat()).end();
     assert_eq!((rest.code, rest.stdout.len()), (Some(27), 0));
