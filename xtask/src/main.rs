@@ -38,7 +38,7 @@ Usage: cargo xtask <chore>
 
   install                          the programs that the tests talk to (mosquitto, paho-mqtt)
   test                             install, then every test, doc test and fuzz corpus
-  ci [stage] [--no-test]           the gate: lock files, format, tidy, spec, no_std, clippy, docs, fuzz targets, test
+  ci [stage] [--no-test]           the gate: lock files, format, tidy, spec, no_std, clippy, no features, docs, fuzz targets, test
   ci-long [stage]                  what takes longer: tshark, ejabberd, bare metal, licences, fuzzing
   fuzz <target>|--all [--seconds N] [--keep]
                                    libFuzzer with the address sanitizer (default 60 s); --keep adds what it learnt

@@ -65,6 +65,8 @@ fn through_our_broker_in_5_0() {
     check(&Broker::ours(&[]), "5");
 }
 
+// [3.1.1 MQTT-7.0.0-2]: this broker and its programs have nothing but the standard in common with ours, and no option of
+// either asks for more.
 #[test]
 fn through_mosquitto_in_3_1_1() {
     check(&Broker::mosquitto(), "311");
