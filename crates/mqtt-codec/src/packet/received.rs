@@ -179,12 +179,11 @@ impl PublishFrame {
         TextRef::from_parsed(&self.frame[start..start + usize::from(self.shape.topic_len)])
     }
 
-    /// The topic, sharing the receive buffer.
+    /// The topic; a long one shares the receive buffer.
     #[inline]
     #[must_use]
     pub fn to_topic(&self) -> TopicName {
-        let start = usize::from(self.shape.topic_at);
-        TopicName::from_parsed(self.frame.slice(start..start + usize::from(self.shape.topic_len)))
+        TopicName::cut(&self.frame, self.topic().as_bytes())
     }
 
     /// See [`Publish::properties`].
@@ -253,7 +252,7 @@ impl From<PublishFrame> for Publish {
     #[inline]
     fn from(received: PublishFrame) -> Self {
         let PublishRef { dup, qos, retain, packet_id, properties, topic, .. } = received.view();
-        let topic = TopicName::from_parsed(received.frame.slice_ref(topic.as_bytes()));
+        let topic = TopicName::cut(&received.frame, topic.as_bytes());
         let properties = properties.to_owned_in(&received.frame);
         let payload_at = received.payload_at();
         let mut payload = received.frame;

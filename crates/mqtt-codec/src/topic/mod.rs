@@ -3,6 +3,7 @@
 mod filter;
 mod matching;
 mod name;
+mod short;
 
 pub use filter::{InvalidFilter, TopicFilter};
 pub use name::{InvalidTopic, TopicName};
