@@ -72,6 +72,10 @@ fn until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) ->
     if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
         return Some(value);
     }
+    park_until(timeout, poll)
+}
+
+fn park_until<T>(timeout: Option<Duration>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let parker = Parker::new();
     loop {

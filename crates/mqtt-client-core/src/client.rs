@@ -132,6 +132,7 @@ impl Client {
     }
 
     /// A message to publish. A topic that is not valid is reported when it is sent.
+    #[inline]
     pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> PublishBuilder {
         PublishBuilder::new(self.clone(), topic.as_ref(), payload.into())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Publish, TopicName};
+use crate::codec::Publish;
 use crate::json_array::element;
 use crate::slots::Tag;
 use crate::{Client, Flushing, PublishError, TopicDefaults};
@@ -73,15 +73,11 @@ impl CollectingPublisher {
         // A batch needs no more than a copy of it.
         let (payload, element) =
             if self.batches { (Bytes::new(), Some(element(&payload))) } else { (payload, None) };
-        let topic = topic.as_ref();
-        let publish =
-            TopicName::new(topic).map_err(|why| PublishError::invalid_topic(topic, why)).map(|topic| {
-                let mut publish = Publish::new(topic, payload);
-                self.client.shared().defaults.apply(&mut publish);
-                publish.qos = self.message.qos.unwrap_or(publish.qos);
-                publish.retain = self.message.retain.unwrap_or(publish.retain);
-                Some(publish)
-            });
+        let publish = self.client.shared().defaults.message(topic.as_ref(), payload).map(|mut publish| {
+            publish.qos = self.message.qos.unwrap_or(publish.qos);
+            publish.retain = self.message.retain.unwrap_or(publish.retain);
+            Some(publish)
+        });
         Collecting { publisher: self, publish, element }
     }
 

@@ -334,8 +334,8 @@ impl Core {
             }
         }
         match self.refuses_publish(QoS::AtLeastOnce) {
-            None => self.publishing.lend(self.options.version),
-            Some(_) => self.publishing.close_intake(),
+            None => self.publishing.lend(self.options.version, &self.session),
+            Some(_) => self.publishing.close_doors(),
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::codec::{Publish, QoS, TopicName};
-use crate::{InvalidOptions, OptionsBuilder};
+use crate::publish_error::named_topic;
+use crate::{InvalidOptions, OptionsBuilder, PublishError};
 
 /// What publishes to one topic have where they don't say themselves; see [`OptionsBuilder::topic_defaults`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,14 +32,16 @@ impl Default for PublishDefaults {
 }
 
 impl PublishDefaults {
-    /// Gives a message what it begins with; whatever is then said at the message replaces it.
-    pub(crate) fn apply(&self, publish: &mut Publish) {
-        let topic = match self.topics.is_empty() {
+    /// A message as it begins; whatever is then said at it replaces what it has from here.
+    #[inline]
+    pub(crate) fn message(&self, topic: &str, payload: Bytes) -> Result<Publish, PublishError> {
+        let topic = named_topic(topic)?;
+        let TopicDefaults { qos, retain } = match self.topics.is_empty() {
             true => TopicDefaults::default(),
-            false => self.topics.get(&publish.topic).copied().unwrap_or_default(),
+            false => self.topics.get(&topic).copied().unwrap_or_default(),
         };
-        publish.qos = topic.qos.unwrap_or(self.qos);
-        publish.retain = topic.retain.unwrap_or(self.retain);
+        let (qos, retain) = (qos.unwrap_or(self.qos), retain.unwrap_or(self.retain));
+        Ok(Publish { qos, retain, ..Publish::new(topic, payload) })
     }
 }
 

@@ -70,6 +70,7 @@ macro_rules! client_calls {
 
             /// A message to publish; see [`PublishBuilder`] for what waiting for it means. A topic that is not valid is reported when
             /// it is sent.
+            #[inline]
             pub fn publish(
                 &self,
                 topic: impl AsRef<str>,

@@ -59,8 +59,13 @@ impl Epochs {
 
     /// A message begins; in which epoch.
     pub(crate) fn begin(&mut self) -> Epoch {
+        self.begin_all(1)
+    }
+
+    /// So many messages begin; in which epoch.
+    pub(crate) fn begin_all(&mut self, messages: usize) -> Epoch {
         if let Some(present) = self.open.back_mut() {
-            *present += 1;
+            *present += messages;
         }
         self.present()
     }

@@ -101,6 +101,7 @@ mod router;
 mod secret;
 mod shared;
 mod slots;
+mod spool;
 mod store;
 mod streams;
 mod subscribe;

@@ -304,7 +304,7 @@ impl Core {
             (ReasonCode::UnsupportedProtocolVersion, _) if !self.was_connected => {
                 let Some(config) = self.options.fall_back.take() else { return false };
                 self.options.version = config.version;
-                self.publishing.close_intake();
+                self.publishing.close_doors();
                 self.session = Session::new(config);
                 true
             }

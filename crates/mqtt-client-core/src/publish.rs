@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Publish, PublishProperties, QoS, TopicName};
+use crate::codec::{Publish, PublishProperties, QoS};
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
 use crate::{Client, Delivered, PublishError};
@@ -36,13 +36,9 @@ pub struct PublishBuilder {
 }
 
 impl PublishBuilder {
+    #[inline]
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish =
-            TopicName::new(topic).map_err(|why| PublishError::invalid_topic(topic, why)).map(|topic| {
-                let mut publish = Publish::new(topic, payload);
-                client.shared().defaults.apply(&mut publish);
-                publish
-            });
+        let publish = client.shared().defaults.message(topic, payload);
         PublishBuilder { client, publish, timeout: None }
     }
 
@@ -53,11 +49,13 @@ impl PublishBuilder {
 
     /// The quality of service. Default: what the options say of the topic
     /// ([`topic_defaults`](crate::OptionsBuilder::topic_defaults)), or of all ([`default_qos`](crate::OptionsBuilder::default_qos)).
+    #[inline]
     pub fn qos(self, qos: QoS) -> Self {
         self.with(|publish| publish.qos = qos)
     }
 
     /// Whether the broker keeps the message for later subscribers. Default: what the options say, likewise.
+    #[inline]
     pub fn retain(self, retain: bool) -> Self {
         self.with(|publish| publish.retain = retain)
     }
@@ -107,10 +105,13 @@ impl PublishBuilder {
         match &mut self.publish {
             Ok(publish) => {
                 let shared = self.client.shared();
-                if self.timeout.is_none()
-                    && let Some(tag) = shared.enter(publish)
-                {
-                    return Admission::Admitted(tag);
+                if self.timeout.is_none() {
+                    if forget && shared.spool(publish) {
+                        return Admission::Queued;
+                    }
+                    if let Some(tag) = shared.enter(publish) {
+                        return Admission::Admitted(tag);
+                    }
                 }
                 let asked = Asked { wait, forget, timeout: self.timeout };
                 shared.run(|core| core.publish(publish, asked))
@@ -123,6 +124,7 @@ impl PublishBuilder {
         self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos)
     }
 
+    #[inline]
     fn with(mut self, change: impl FnOnce(&mut Publish)) -> Self {
         if let Ok(publish) = &mut self.publish {
             change(publish);
@@ -135,6 +137,7 @@ impl IntoFuture for PublishBuilder {
     type Output = PublishResult;
     type IntoFuture = Publishing;
 
+    #[inline]
     fn into_future(mut self) -> Publishing {
         let qos = self.qos_so_far();
         let (tag, admitted) = match self.submit(true, qos == QoS::AtMostOnce) {
@@ -166,9 +169,21 @@ enum State {
 impl Future for Publishing {
     type Output = PublishResult;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
+        if matches!(self.state, State::Queued) {
+            self.state = State::Told;
+            return Poll::Ready(Ok(Delivered::Queued));
+        }
+        self.poll_open(context)
+    }
+}
+
+impl Publishing {
+    /// What is not known from the start.
+    #[inline(never)]
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
         let result = match &mut self.state {
-            State::Queued => Ok(Delivered::Queued),
             State::Open(completion) if completion.qos == QoS::AtMostOnce => {
                 ready!(completion.poll_queued(context))
             }

@@ -23,10 +23,12 @@ mod inbox;
 mod kept;
 mod plain;
 mod slot;
+mod spooling;
 mod time;
 
 use inbox::Inbox;
 use slot::{Outcome, Rare, Slot, SlotStage};
+use spooling::Spooling;
 
 /// What is known of a message that went well.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +56,7 @@ pub(crate) struct Publishing {
     slots: Slots<Slot>,
     outbox: Outbox,
     inbox: Inbox,
+    spooling: Spooling,
     /// The place of the next message in the queue.
     next_place: u64,
     unasked: Unasked,
@@ -121,6 +124,7 @@ impl Publishing {
             slots: Slots::new(),
             outbox: Outbox::new(options.bounds, options.overflow == Overflow::KeepLatest),
             inbox: Inbox::default(),
+            spooling: Spooling::default(),
             next_place: FIRST_PLACE,
             unasked: Unasked::default(),
             replay: Vec::new(),
@@ -142,7 +146,7 @@ impl Publishing {
         session: &mut Session,
         effects: &mut Effects,
     ) -> Result<(Tag, bool), PublishError> {
-        self.close_intake();
+        self.close_doors();
         let full = !self.outbox.has_room(cost);
         if full && (self.overflow == Overflow::Refuse || self.overflow == Overflow::Block && !wait) {
             self.counts.refused += 1;
@@ -151,6 +155,7 @@ impl Publishing {
             return Err(error);
         }
         let kept = self.outbox.keeps(publish.qos);
+        self.spooling.wanted = false;
         self.inbox.wanted = timeout.is_none() && needs_only_room(&publish);
         if !self.inbox.wanted || full && self.overflow == Overflow::DropOldest {
             self.settle_arrivals();
@@ -423,7 +428,7 @@ impl Publishing {
         let mut not_sent = Vec::new();
         let kept = || Indeterminate::Kept(offline.clone());
         let unknown = || Indeterminate::Offline(offline.clone());
-        self.close_intake();
+        self.close_doors();
         self.settle_arrivals();
         self.replay_lost();
         self.unlinked(version, effects);

@@ -17,10 +17,11 @@ use crate::codec::{
     Version,
 };
 use crate::effects::{Effects, park};
+use crate::publish_error::named_topic;
 use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};
-use crate::{BadFilter, Message, Offline, PublishError, RequestError, SubscribeError};
+use crate::{BadFilter, Message, Offline, RequestError, SubscribeError};
 
 /// The level of a 3.1.1 topic that makes it a request's.
 const REQUEST: &str = "request";
@@ -303,7 +304,7 @@ pub(crate) fn response_address(request: &Message) -> Option<(TopicName, Option<B
 }
 
 fn topic_name(topic: &str) -> Result<TopicName, RequestError> {
-    TopicName::new(topic).map_err(|why| RequestError::Publish(PublishError::invalid_topic(topic, why)))
+    named_topic(topic).map_err(RequestError::Publish)
 }
 
 /// Where responses come to a request of that topic.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Publish, PublishProperties, QoS, TopicName};
+use crate::codec::{Publish, PublishProperties, QoS};
+use crate::publish_error::named_topic;
 use crate::slots::Tag;
 use crate::{Client, Completion, Message, PublishBuilder, PublishError, PublishFailure, RequestError};
 
@@ -52,9 +53,8 @@ pub struct RequestBuilder {
 
 impl RequestBuilder {
     pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish = TopicName::new(topic)
-            .map_err(|why| PublishError::invalid_topic(topic, why))
-            .map(|topic| Publish { qos: QoS::AtLeastOnce, ..Publish::new(topic, payload) });
+        let publish =
+            named_topic(topic).map(|topic| Publish { qos: QoS::AtLeastOnce, ..Publish::new(topic, payload) });
         RequestBuilder { client, publish, timeout: DEFAULT_TIMEOUT }
     }
 

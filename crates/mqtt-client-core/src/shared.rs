@@ -9,12 +9,14 @@ use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
 use crate::intake::Intake;
 use crate::slots::Tag;
+use crate::spool::Spool;
 use crate::store::Gate;
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
     core: Mutex<Core>,
     intake: Arc<Intake>,
+    spool: Arc<Spool>,
     /// Wakes the driver.
     driver: Waker,
     /// What a message has that does not say.
@@ -26,8 +28,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
         let defaults = core.options.publish_defaults.clone();
-        let intake = core.publishing.intake();
-        Arc::new(Shared { core: Mutex::new(core), intake, driver, defaults, gate: Gate::default() })
+        let (intake, spool) = (core.publishing.intake(), core.publishing.spool());
+        Arc::new(Shared { core: Mutex::new(core), intake, spool, driver, defaults, gate: Gate::default() })
     }
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
@@ -50,6 +52,15 @@ impl Shared {
             self.driver.wake_by_ref();
         }
         Some(entered.tag)
+    }
+
+    /// The same for one of QoS 0, of which nobody asks more. Whether it is admitted.
+    pub(crate) fn spool(&self, publish: &Publish) -> bool {
+        let Some(spooled) = self.spool.enter(publish) else { return false };
+        if spooled.calls_driver {
+            self.driver.wake_by_ref();
+        }
+        true
     }
 
     /// Nobody will ask what became of an admitted message.

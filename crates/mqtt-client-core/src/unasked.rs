@@ -9,7 +9,10 @@ use crate::outbox::Bounds;
 use crate::session::{Batch, Refusal, Session};
 
 /// A burst that has so many bytes is followed by another one: no more than that is out of the client's hands with it.
-const BURST: usize = 64 * 1024;
+pub(crate) const BURST: usize = 64 * 1024;
+
+/// For so many of them memory is kept.
+const SPARE: usize = 8;
 
 /// Messages that need no slot. They are encoded as they come, and wait together for their turn; once the session has them, all
 /// there is to know is where they end among the connection's bytes.
@@ -19,8 +22,8 @@ pub(crate) struct Unasked {
     waiting: VecDeque<Burst>,
     /// What the session has.
     sent: VecDeque<SentOff>,
-    /// An empty one, kept for its memory.
-    spare: Batch,
+    /// Empty ones, kept for their memory.
+    spare: Vec<Batch>,
 }
 
 /// Messages that wait together.
@@ -65,10 +68,24 @@ impl Unasked {
             share.used += Bounds::of_one(cost);
             return Ok(());
         }
-        session.encode(publish, &mut self.spare)?;
-        let batch = mem::take(&mut self.spare);
-        self.waiting.push_back(Burst { batch, share: Share::of_one(cost, epoch) });
-        Ok(())
+        let mut batch = self.take_spare();
+        let encoded = session.encode(publish, &mut batch);
+        self.push_batch(batch, Share::of_one(cost, epoch));
+        encoded
+    }
+
+    /// An empty batch, with memory if there is any.
+    pub(crate) fn take_spare(&mut self) -> Batch {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes messages that are encoded behind all others.
+    pub(crate) fn push_batch(&mut self, batch: Batch, share: Share) {
+        if batch.is_empty() {
+            self.keep(batch);
+        } else {
+            self.waiting.push_back(Burst { batch, share });
+        }
     }
 
     /// Hands the session what it takes now. Returns whether it took anything.
@@ -78,9 +95,10 @@ impl Unasked {
             && let Ok(end) = session.send_batch(batch)
         {
             // What it leaves in the place of the bytes is their memory's successor.
-            self.spare = mem::take(batch);
+            let spare = mem::take(batch);
             self.sent.push_back(SentOff { end, share: *share });
             self.waiting.pop_front();
+            self.keep(spare);
             progress = true;
         }
         progress
@@ -115,6 +133,12 @@ impl Unasked {
     /// Whether none waits for the session.
     pub(crate) fn are_all_sent(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    fn keep(&mut self, spare: Batch) {
+        if self.spare.len() < SPARE {
+            self.spare.push(spare);
+        }
     }
 }
 

@@ -50,6 +50,7 @@ impl Core {
             if is_first {
                 self.attend();
             }
+            self.publishing.lend(self.options.version, &self.session);
             return sent.map_or_else(Admission::Failed, |()| Admission::Queued);
         }
         let publish = taken(publish);
@@ -61,7 +62,7 @@ impl Core {
                 if moved || self.publishing.has_fresh_limits() || self.keeping.is_some() {
                     self.attend();
                 }
-                self.publishing.lend(self.options.version);
+                self.publishing.lend(self.options.version, &self.session);
                 self.publishing.admission(tag, asked.forget)
             }
         }

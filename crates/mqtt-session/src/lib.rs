@@ -265,7 +265,7 @@ mod trace;
 mod wire;
 mod wishes;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchForm};
 pub use command::{Command, Refusal, Rejected, Tag};
 pub use config::Config;
 pub use duty::{Deadline, Duty, Timer};

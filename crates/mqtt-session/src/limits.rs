@@ -85,18 +85,11 @@ impl Limits {
         self.check_size(publish.encoded_len(self.version))
     }
 
-    /// Whether a publish of QoS 1 or 2 is certain to be allowed and encodable, at one glance: without properties, not
-    /// large, and far from any limit. If not, [`check_publish`](Self::check_publish) decides.
+    /// What most publishes can be judged by.
     #[inline]
-    pub(crate) fn allow_plain(&self, publish: &Publish) -> bool {
-        let Publish { qos, retain, topic, properties, payload, .. } = publish;
-        let (topic, payload) = (topic.as_bytes().len(), payload.len());
-        properties.is_empty()
-            && topic > 0
-            && payload < LARGE_PAYLOAD
-            && MAX_PLAIN_HEAD + topic + payload <= self.maximum_packet_size as usize
-            && *qos <= self.maximum_qos
-            && (!retain || self.retain_available)
+    pub(crate) fn plain(&self) -> PlainLimits {
+        let Self { version, maximum_packet_size, maximum_qos, retain_available, .. } = *self;
+        PlainLimits { version, maximum_packet_size, maximum_qos, retain_available }
     }
 
     /// Whether these filters may be subscribed to.
@@ -125,6 +118,31 @@ impl Limits {
             return Err(Refusal::PacketTooLarge { size, limit: self.maximum_packet_size });
         }
         Ok(size)
+    }
+}
+
+/// The limits of a publish that has nothing out of the ordinary.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainLimits {
+    pub(crate) version: Version,
+    maximum_packet_size: u32,
+    maximum_qos: QoS,
+    retain_available: bool,
+}
+
+impl PlainLimits {
+    /// Whether a publish is certain to be allowed and encodable, at one glance: without properties, not large, and far from any
+    /// limit. If not, [`check_publish`](Limits::check_publish) decides.
+    #[inline]
+    pub(crate) fn allow(&self, publish: &Publish) -> bool {
+        let Publish { qos, retain, topic, properties, payload, .. } = publish;
+        let (topic, payload) = (topic.as_bytes().len(), payload.len());
+        properties.is_empty()
+            && topic > 0
+            && payload < LARGE_PAYLOAD
+            && MAX_PLAIN_HEAD + topic + payload <= self.maximum_packet_size as usize
+            && *qos <= self.maximum_qos
+            && (!retain || self.retain_available)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::handshake;
 use crate::news::News;
 use crate::wire::expressible;
 use crate::{
-    Batch, Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase, ProtocolError,
-    Record, Refusal, Rejected, RestoreError, Tag, Timestamp, Token,
+    Batch, BatchForm, Command, Config, Duty, Event, Limits, Operation, Output, PacketTrace, Phase,
+    ProtocolError, Record, Refusal, Rejected, RestoreError, Tag, Timestamp, Token,
 };
 
 /// How much is parsed in one call, so that events stay bounded and nobody waits long for the caller's lock.
@@ -307,6 +307,12 @@ impl Session {
             Some(_) => Err(Refusal::QosNotSupported { qos: publish.qos, maximum: QoS::AtMostOnce }),
             None => Err(Refusal::NotReady),
         }
+    }
+
+    /// How [`encode`](Self::encode) does it on this connection, for who has to do it without the session. `None`: publishes
+    /// have to be sent by themselves, or there is no connection that takes any.
+    pub fn batch_form(&self) -> Option<BatchForm> {
+        self.connection.as_ref()?.batch_form()
     }
 
     /// Sends all that a batch holds, as [`send`](Self::send) does each; the result is where the last of them ends. The batch

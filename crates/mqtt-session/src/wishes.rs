@@ -12,8 +12,8 @@ use crate::held::Place;
 use crate::news::News;
 use crate::outbound::Outbound;
 use crate::requests::RequestKind;
-use crate::wire::{self, HIGH_WATER};
-use crate::{Batch, Command, Limits, Refusal, Rejected, Tag};
+use crate::wire::HIGH_WATER;
+use crate::{Batch, BatchForm, Command, Limits, Refusal, Rejected, Tag};
 
 impl Connection {
     /// Takes a command, or gives it back.
@@ -49,7 +49,7 @@ impl Connection {
             Err(refusal) => return reject_publish(tag, publish, refusal),
         };
         let turn_is_now = self.send_queue.has_turn_now() && self.wire.waiting() < HIGH_WATER;
-        let ahead = turn_is_now && !news.journal.is_durable() && limits.allow_plain(&publish);
+        let ahead = turn_is_now && !news.journal.is_durable() && limits.plain().allow(&publish);
         let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
         let (place, publish) = outbound.held.hold(tag, publish);
         (publish.packet_id, publish.dup) = (packet_id, false);
@@ -160,12 +160,17 @@ impl Connection {
         if self.wire.uses_aliases() || !batch.is_for(self.epoch) {
             return Err(Refusal::Busy);
         }
-        if !limits.allow_plain(publish) {
+        if !limits.plain().allow(publish) {
             limits.check_publish(publish)?;
         }
-        let version = self.terms.version;
-        batch.append(self.epoch, version, |out| wire::encode_usual(publish, version, out))?;
+        batch.append(self.epoch, limits.version, publish)?;
         Ok(())
+    }
+
+    /// How publishes of QoS 0 are encoded for later, if they can be.
+    pub(crate) fn batch_form(&self) -> Option<BatchForm> {
+        let limits = self.limits.as_ref().filter(|_| !self.is_ending() && !self.wire.uses_aliases())?;
+        Some(BatchForm { epoch: self.epoch, limits: limits.plain() })
     }
 
     /// Sends what was encoded for this connection; the count of bytes of the connection at its end.

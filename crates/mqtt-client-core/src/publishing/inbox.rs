@@ -13,9 +13,10 @@ use crate::linked::Key;
 use crate::outbox::{Bounds, Entry, Owner};
 use crate::session::Session;
 use crate::slots::Tag;
+use crate::spool::Spool;
 
 /// So many messages may come in before the core lends more room.
-const LOAN: usize = 1024;
+pub(super) const LOAN: usize = 1024;
 
 /// They come behind all that the outbox has admitted, and before what waits there for room. The driver takes them when it can
 /// send them: until then they stay where they were put, and are nobody's way from one processor to the other.
@@ -37,7 +38,7 @@ pub(super) struct Inbox {
     /// Whether who comes in calls the driver.
     calls: bool,
     /// How many have come since the driver asked.
-    came: usize,
+    pub(super) came: usize,
 }
 
 impl Inbox {
@@ -67,8 +68,11 @@ impl Publishing {
         Arc::clone(&self.inbox.intake)
     }
 
-    /// Opens the door to messages that need nothing but room, where that is of use.
-    pub(crate) fn lend(&mut self, version: Version) {
+    /// Opens the door that the latest message would have used, if any would.
+    pub(crate) fn lend(&mut self, version: Version, session: &Session) {
+        if self.spooling.wanted {
+            return self.lend_spool(session);
+        }
         let Inbox { intake, tags, open, wanted: true, .. } = &mut self.inbox else { return };
         let wanted = LOAN - self.outbox.lent().messages.min(LOAN);
         if *open && wanted < LOAN / 4 {
@@ -81,8 +85,14 @@ impl Publishing {
         *open = true;
     }
 
-    /// Closes the door. What has come in by it is admitted.
-    pub(crate) fn close_intake(&mut self) {
+    /// Closes both doors. What has come in by them is admitted.
+    pub(crate) fn close_doors(&mut self) {
+        self.close_spool();
+        self.close_intake();
+    }
+
+    /// Closes the door to messages of QoS 1 and 2.
+    fn close_intake(&mut self) {
         let Inbox { intake, let_go, tags, open, .. } = &mut self.inbox;
         if mem::take(open) {
             let admitted = intake.close(tags, let_go);
@@ -101,15 +111,18 @@ impl Publishing {
         }
     }
 
-    /// Whether something has come in by the door.
+    /// Whether something has come in by a door.
     #[inline]
     pub(crate) fn has_arrivals(&self) -> bool {
-        self.inbox.intake.is_filled()
+        self.inbox.intake.is_filled() || self.has_spooled()
     }
 
     /// Counts it.
     pub(crate) fn count_arrivals(&mut self) {
-        if self.has_arrivals() {
+        if self.has_spooled() {
+            self.take_spooled(Spool::take);
+        }
+        if self.inbox.intake.is_filled() {
             let Inbox { intake, let_go, .. } = &mut self.inbox;
             let admitted = intake.count(let_go);
             self.arrived(admitted);
@@ -125,7 +138,7 @@ impl Publishing {
     pub(crate) fn may_sleep(&mut self, session: &Session) -> bool {
         let sends = self.inbox.open && self.has_handed_over_all() && takes(session, QoS::AtLeastOnce);
         self.inbox.calls = sends && self.inbox.intake.call_driver();
-        !sends || self.inbox.calls
+        (!sends || self.inbox.calls) && self.watch_spool(session)
     }
 
     /// The driver is awake.
@@ -134,6 +147,7 @@ impl Publishing {
         if mem::take(&mut self.inbox.calls) {
             self.inbox.intake.let_driver_be();
         }
+        self.unwatch_spool();
     }
 
     /// Hands the session what came by the door, as much as it takes. Returns whether it took any, or any came to its end.

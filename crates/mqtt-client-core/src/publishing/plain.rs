@@ -20,6 +20,7 @@ impl Publishing {
         session: &mut Session,
     ) -> Option<Result<(), PublishError>> {
         self.retire_intake();
+        self.close_spool();
         if !self.is_plain(publish) || !self.outbox.has_room(cost) {
             return None;
         }
@@ -29,6 +30,7 @@ impl Publishing {
                 Ok(()) => {
                     self.outbox.charge(cost);
                     self.epochs.begin();
+                    self.spooling.wanted = true;
                     return Some(Ok(()));
                 }
                 Err(refusal) if passes_with_time(&refusal) => {}
@@ -57,6 +59,7 @@ impl Publishing {
     /// The connection is gone, and with it what the session had of those of which nobody asks. What it did not have waits for
     /// the next one.
     pub(crate) fn unlinked(&mut self, version: Version, effects: &mut Effects) {
+        self.close_spool();
         while let Some(share) = self.unasked.pop_sent() {
             self.counts.lost += share.used.messages as u64;
             self.end_all_unasked(share, effects);

@@ -19,6 +19,7 @@ mod providing;
 mod publishing;
 mod requests;
 mod rig;
+mod spooling;
 mod stopping;
 mod storing;
 mod subscribing;

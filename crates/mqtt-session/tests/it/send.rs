@@ -175,6 +175,49 @@ fn only_what_send_takes_joins_a_batch() {
     rig.accept(answer);
     let with_aliases = rig.session.encode(&message(1, AtMostOnce), &mut encoded);
     assert_eq!(with_aliases, Err(Refusal::Busy), "they are given out in the order of sending");
+    assert!(rig.session.batch_form().is_none());
+}
+
+#[test]
+fn a_form_encodes_as_the_session_does_what_certainly_may_be_sent() {
+    both(|version| {
+        let mut rig = Rig::new(version);
+        assert!(rig.session.batch_form().is_none(), "there is no connection");
+        rig.accept(connack());
+        let form = rig.session.batch_form().expect("it is ready");
+        let mut encoded = Batch::default();
+        assert!((1..=3).all(|n| form.encode(&message(n, AtMostOnce), &mut encoded)));
+        let size = encoded.len();
+        assert_eq!(size, batch(&rig, 1..=3).len());
+        let large = Publish { payload: vec![0; 16 * 1024].into(), ..message(4, AtMostOnce) };
+        for other in [message(4, AtLeastOnce), large, Publish { dup: true, ..message(4, AtMostOnce) }] {
+            assert!(!form.encode(&other, &mut encoded), "{other:?}");
+        }
+        assert_eq!(encoded.len(), size, "it is unharmed");
+        rig.session.send_batch(&mut encoded).unwrap();
+        assert_eq!(rig.sent(), [1, 2, 3].map(|n| publish_packet(n, AtMostOnce, 0)));
+        assert!(form.encode(&message(4, AtMostOnce), &mut encoded));
+        rig.cut();
+        rig.accept(connack());
+        let form = rig.session.batch_form().expect("it is ready again");
+        assert!(!form.encode(&message(5, AtMostOnce), &mut encoded), "the batch is for another connection");
+        rig.submit(Command::Disconnect(Disconnect::default())).unwrap();
+        assert!(rig.session.batch_form().is_none(), "it is leaving");
+    });
+    let mut rig = Rig::new(V5);
+    let mut limited = connack();
+    limited.properties.set_maximum_packet_size(100.try_into().unwrap());
+    limited.properties.set_retain_available(false);
+    rig.accept(limited);
+    let form = rig.session.batch_form().expect("it is ready");
+    let mut encoded = Batch::default();
+    let large = Publish { payload: vec![0; 100].into(), ..message(1, AtMostOnce) };
+    let mut with_property = message(1, AtMostOnce);
+    with_property.properties.set_message_expiry_interval(1);
+    for other in [large, Publish { retain: true, ..message(1, AtMostOnce) }, with_property] {
+        assert!(!form.encode(&other, &mut encoded), "{other:?}");
+    }
+    assert!(encoded.is_empty());
 }
 
 #[test]
