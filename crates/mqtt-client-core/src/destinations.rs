@@ -10,8 +10,8 @@ pub(crate) struct Destinations {
     /// Never empty.
     list: Vec<Endpoint>,
     at: usize,
-    /// How many of the list have failed in this round, which begins with a wait or a link that was stable, or with the first
-    /// connection after that.
+    /// How many of the list have failed in this round, which begins with a wait, with a link that was stable or when the
+    /// client is opened, or with the first connection after that.
     failed: usize,
     /// Whether one of them has accepted a connection in this round.
     worked: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Destinations {
     elsewhere: Option<Endpoint>,
     /// Where the application has sent this attempt.
     provided: Option<Endpoint>,
-    /// Redirects since the link was last stable.
+    /// Redirects in a row: since the client was opened, or the link was last stable.
     hops: u32,
     max_hops: u32,
 }
@@ -65,8 +65,8 @@ impl Destinations {
         }
     }
 
-    /// The link was stable: a new round, and redirects count anew.
-    pub(crate) fn stable(&mut self) {
+    /// The link was stable, or the client is opened again: a new round, and redirects count anew.
+    pub(crate) fn start_over(&mut self) {
         (self.failed, self.worked, self.hops) = (0, false, 0);
     }
 
@@ -159,7 +159,7 @@ mod tests {
             for (step, at_once) in steps {
                 match *step {
                     "worked" => destinations.worked(),
-                    "stable" => destinations.stable(),
+                    "stable" => destinations.start_over(),
                     _ => {}
                 }
                 assert_eq!(destinations.failed(), *at_once, "{step} in {steps:?}");
@@ -188,7 +188,7 @@ mod tests {
         assert!(destinations.redirect("y:99", true));
         assert_eq!(destinations.current(), Endpoint::tcp("y", 99));
         assert!(!destinations.redirect("z", false), "two hops");
-        destinations.stable();
+        destinations.start_over();
         assert!(destinations.redirect("z", false));
         destinations.failed();
         assert_eq!(destinations.current(), Endpoint::tcp("y", 99), "moved for good");

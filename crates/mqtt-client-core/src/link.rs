@@ -76,6 +76,7 @@ impl Core {
     pub(crate) fn start(&mut self) {
         if matches!(self.link, Link::Offline(_)) && !self.abandoned && !self.stopping {
             self.backoff.reset();
+            self.destinations.start_over();
             (self.was_connected, self.clean) = (false, self.options.clean_start);
             self.last_failure = None;
             self.drain = None;
@@ -239,7 +240,7 @@ impl Core {
             Link::Up { since, .. } => {
                 if self.now.saturating_since(since) >= policy.stable_after {
                     self.backoff.reset();
-                    self.destinations.stable();
+                    self.destinations.start_over();
                 }
                 true
             }
@@ -268,7 +269,8 @@ impl Core {
         // Where the application chose the broker, or could not, the fault is none of the next one's in the list.
         let follows = self.follows(&failure);
         let chosen = self.destinations.over() || matches!(failure, Failure::Provider(_));
-        if follows || class != FailureClass::Permanent && !chosen && self.destinations.failed() {
+        let others = class == FailureClass::Network && !chosen && (may_retry || !was_up);
+        if follows || others && self.destinations.failed() {
             self.link = Link::Dial;
             self.tell(Event::Failed { endpoint, failure, retry_in: Duration::ZERO });
             return self.attend();

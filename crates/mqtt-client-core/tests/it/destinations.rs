@@ -82,6 +82,49 @@ fn brokers_that_cut_off_whom_they_let_in_are_tried_in_rounds_too() {
     assert_eq!(rig.now, before, "the next one at once");
 }
 
+/// The next address leads to the same broker, or to one that shares its sessions.
+#[test]
+fn another_address_is_no_way_around_the_wait_after_a_take_over() {
+    let mut rig = Rig::new(three().client_id("twin"));
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("accepted");
+    rig.run_for(60 * SECOND);
+    let mut events = client.events();
+    rig.broker.disconnect("twin", ReasonCode::SessionTakenOver);
+    rig.settle();
+    let told = drain(&mut events);
+    let [Event::Failed { retry_in, .. }] = &told[..] else { panic!("{told:?}") };
+    assert!(*retry_in >= 15 * SECOND, "{retry_in:?}");
+}
+
+#[test]
+fn other_addresses_are_no_way_around_the_limit_of_retries() {
+    let mut rig = Rig::new(three().reconnect(Reconnect::never()));
+    rig.down = vec!["a"];
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("b is there");
+    rig.run_for(60 * SECOND);
+    rig.cut();
+    rig.run_for(60 * SECOND);
+    assert_eq!(hosts(&rig), ["a", "b"], "what ends the connection ends the client");
+}
+
+/// Whatever failed before the last link: a client that is opened again may try all of the list.
+#[test]
+fn a_client_that_is_opened_again_begins_a_new_round() {
+    let mut rig = Rig::new(three());
+    let client = rig.client.clone();
+    rig.run(client.connect()).expect("a is there");
+    rig.down = vec!["b"];
+    rig.cut();
+    rig.run(client.connect()).expect("c is there");
+    rig.run_for(60 * SECOND);
+    rig.run(client.disconnect());
+    rig.down = vec!["b", "c"];
+    rig.run(client.connect()).expect("a is there");
+    assert_eq!(hosts(&rig), ["a", "b", "c", "c", "a"]);
+}
+
 fn encoded(packet: impl Into<Packet>) -> Vec<u8> {
     let mut bytes = Vec::new();
     packet.into().encode(Version::V5, &mut bytes).expect("a legal packet");
