@@ -90,14 +90,13 @@ impl PublishBuilder {
     }
 
     pub(crate) fn start(mut self, wait: bool) -> Result<Completion, PublishError> {
-        let qos = self.qos_so_far();
-        let (tag, admitted) = match self.submit(wait, false) {
-            Admission::Queued => (None, true),
+        let stage = match self.submit(wait, false) {
+            Admission::Queued => Stage::Told,
             Admission::Failed(error) => return Err(error),
-            Admission::Admitted(tag) => (Some(tag), true),
-            Admission::Waiting(tag) => (Some(tag), false),
+            Admission::Admitted(tag) => Stage::Admitted(tag),
+            Admission::Waiting(tag) => Stage::Waiting(tag),
         };
-        Ok(Completion { client: self.client, tag, qos, admitted })
+        Ok(Completion { client: self.client, stage })
     }
 
     /// `forget`: whether nothing but the admission is of interest. To be called once.
@@ -120,8 +119,10 @@ impl PublishBuilder {
         }
     }
 
-    fn qos_so_far(&self) -> QoS {
-        self.publish.as_ref().map_or(QoS::AtMostOnce, |publish| publish.qos)
+    /// Whether its admission is all that is waited for.
+    #[inline]
+    fn is_brief(&self) -> bool {
+        self.publish.as_ref().is_ok_and(|publish| publish.qos == QoS::AtMostOnce)
     }
 
     #[inline]
@@ -139,15 +140,15 @@ impl IntoFuture for PublishBuilder {
 
     #[inline]
     fn into_future(mut self) -> Publishing {
-        let qos = self.qos_so_far();
-        let (tag, admitted) = match self.submit(true, qos == QoS::AtMostOnce) {
+        let is_brief = self.is_brief();
+        let stage = match self.submit(true, is_brief) {
             Admission::Queued => return Publishing { state: State::Queued },
             Admission::Failed(error) => return Publishing { state: State::Failed(error) },
-            Admission::Admitted(tag) => (tag, true),
-            Admission::Waiting(tag) => (tag, false),
+            Admission::Admitted(tag) => Stage::Admitted(tag),
+            Admission::Waiting(tag) => Stage::Waiting(tag),
         };
-        let completion = Completion { client: self.client, tag: Some(tag), qos, admitted };
-        Publishing { state: State::Open(completion) }
+        let completion = Completion { client: self.client, stage };
+        Publishing { state: if is_brief { State::Brief(completion) } else { State::Open(completion) } }
     }
 }
 
@@ -163,6 +164,8 @@ enum State {
     Queued,
     Failed(PublishError),
     Open(Completion),
+    /// Only its admission is waited for.
+    Brief(Completion),
     Told,
 }
 
@@ -184,9 +187,7 @@ impl Publishing {
     #[inline(never)]
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
         let result = match &mut self.state {
-            State::Open(completion) if completion.qos == QoS::AtMostOnce => {
-                ready!(completion.poll_queued(context))
-            }
+            State::Brief(completion) => ready!(completion.poll_queued(context)),
             State::Open(completion) => ready!(Pin::new(completion).poll(context)),
             state => match std::mem::replace(state, State::Told) {
                 State::Failed(error) => Err(error),
@@ -224,22 +225,35 @@ impl Future for Enqueueing {
 #[must_use = "dropping this loses the outcome, though not the message"]
 pub struct Completion {
     client: Client,
-    /// `None` once the outcome was given.
-    tag: Option<Tag>,
-    qos: QoS,
-    /// It was admitted when it was submitted.
-    admitted: bool,
+    stage: Stage,
+}
+
+/// How far the message has come, for all that the handle knows.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// It waited for its admission when it was submitted.
+    Waiting(Tag),
+    Admitted(Tag),
+    /// Its outcome was given.
+    Told,
 }
 
 impl Completion {
+    fn tag(&self) -> Option<Tag> {
+        match self.stage {
+            Stage::Admitted(tag) | Stage::Waiting(tag) => Some(tag),
+            Stage::Told => None,
+        }
+    }
+
     fn poll_admitted(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(tag) = self.tag.filter(|_| !self.admitted) else { return Poll::Ready(()) };
+        let Stage::Waiting(tag) = self.stage else { return Poll::Ready(()) };
         self.client.shared().poll(context, |core, waker| core.poll_admitted(tag, waker))
     }
 
     /// For QoS 0, of which nothing more than its admission is waited for.
     fn poll_queued(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
-        let Some(tag) = self.tag else { return Poll::Pending };
+        let Some(tag) = self.tag() else { return Poll::Pending };
         self.client.shared().poll(context, |core, waker| {
             if core.poll_admitted(tag, waker).is_pending() {
                 return Poll::Pending;
@@ -257,10 +271,10 @@ impl Future for Completion {
     type Output = PublishResult;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
-        let Some(tag) = self.tag else { return Poll::Pending };
+        let Some(tag) = self.tag() else { return Poll::Pending };
         let polled = self.client.shared().poll(context, |core, waker| core.poll_published(tag, waker));
         if polled.is_ready() {
-            self.tag = None;
+            self.stage = Stage::Told;
         }
         polled
     }
@@ -268,10 +282,10 @@ impl Future for Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
-        match self.tag {
-            Some(tag) if self.admitted => self.client.shared().let_go(tag),
-            Some(tag) => self.client.shared().run(|core| core.detach_publish(tag)),
-            None => {}
+        match self.stage {
+            Stage::Admitted(tag) => self.client.shared().let_go(tag),
+            Stage::Waiting(tag) => self.client.shared().run(|core| core.detach_publish(tag)),
+            Stage::Told => {}
         }
     }
 }

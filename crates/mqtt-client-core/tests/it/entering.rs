@@ -12,7 +12,7 @@ use mqtt_client_core::{
 };
 use mqtt_testkit::Fault;
 
-use crate::rig::{Dial, Rig, failure};
+use crate::rig::{Dial, Rig, failure, packets};
 
 const QOS: [QoS; 3] = [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce];
 
@@ -207,16 +207,6 @@ fn what_comes_after_them_goes_out_after_them() {
     let unsent = rig.unsent();
     let kinds: Vec<u8> = packets(&unsent).map(|packet| packet[0] >> 4).collect();
     assert_eq!(kinds, [3, 3, 3, 8], "three PUBLISH, SUBSCRIBE");
-}
-
-/// Packets whose length takes one byte.
-fn packets(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let len = usize::from(*bytes.get(1)?) + 2;
-        let (packet, rest) = bytes.split_at(len);
-        bytes = rest;
-        Some(packet)
-    })
 }
 
 #[test]

@@ -433,3 +433,13 @@ pub(crate) fn drain(events: &mut Events) -> Vec<Event> {
     })
     .collect()
 }
+
+/// Packets whose length takes one byte.
+pub(crate) fn packets(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let len = usize::from(*bytes.get(1)?) + 2;
+        let (packet, rest) = bytes.split_at(len);
+        bytes = rest;
+        Some(packet)
+    })
+}

@@ -9,11 +9,11 @@ use mqtt_client_core::codec::QoS;
 use mqtt_client_core::session::Refusal;
 use mqtt_client_core::{
     Delivered, NotSent, Options, OptionsBuilder, Overflow, PublishBuilder, PublishError, PublishFailure,
-    Publishing,
+    Publishing, Subscribing, Subscription,
 };
 use mqtt_testkit::BrokerConfig;
 
-use crate::rig::{Dial, Rig, failure};
+use crate::rig::{Dial, Rig, failure, packets};
 
 /// With topic aliases messages have to be encoded in the order of sending.
 fn options() -> OptionsBuilder {
@@ -79,6 +79,29 @@ fn the_bound_in_bytes_holds_too() {
     assert!(bytes <= 4096 && bytes + each > 4096, "{bytes} with {admitted} messages");
     let smaller = publish(&rig, "");
     assert_eq!(smaller.is_ok(), bytes + each - 100 <= 4096, "a small one may still have room");
+}
+
+#[test]
+fn those_that_are_encoded_already_take_no_room_but_their_own() {
+    let mut rig = Rig::connected(refusing(150, 1 << 30));
+    rig.mtu = 0;
+    // As much as is encoded in one piece is less than this.
+    let admitted = (0..200).filter(|_| publish(&rig, [0; 1024]).is_ok()).count();
+    assert_eq!((admitted, rig.client.stats().pending_publishes), (150, 150));
+}
+
+#[test]
+fn what_comes_after_them_goes_out_after_them() {
+    let mut rig = Rig::connected(options());
+    rig.mtu = 0;
+    let client = rig.client.clone();
+    (0..3).for_each(|_| drop(publish(&rig, "1").expect("admitted")));
+    assert_eq!(client.stats().pending_publishes, 3);
+    (0..3).for_each(|_| drop(publish(&rig, "1").expect("admitted")));
+    let mut subscribing: Subscribing<Subscription> = client.subscribe("b").into_future();
+    assert!(rig.poll(&mut subscribing).is_none());
+    let kinds: Vec<u8> = packets(&rig.unsent()).map(|packet| packet[0] >> 4).collect();
+    assert_eq!(kinds, [3, 3, 3, 3, 3, 3, 8], "six PUBLISH, SUBSCRIBE");
 }
 
 #[test]
