@@ -170,8 +170,9 @@ impl Publishing {
     /// The first one, taken out of the door if need be.
     fn next_arrival(&mut self) -> Option<&Entry> {
         if self.inbox.entries.is_empty() && !self.inbox.is_empty() {
-            let Inbox { intake, entries, let_go, .. } = &mut self.inbox;
-            entries.shrink_to(LOAN);
+            let Inbox { intake, entries, let_go, len, .. } = &mut self.inbox;
+            // The memory of twice as many as come now is not given back: it would be asked for again soon.
+            entries.shrink_to(LOAN.max(2 * *len));
             let admitted = intake.empty(entries, let_go);
             self.arrived(admitted);
         }

@@ -279,7 +279,8 @@ impl Rig {
         happened
     }
 
-    fn step(&mut self) -> bool {
+    /// The next thing that needs no time. Returns whether there was any.
+    pub(crate) fn step(&mut self) -> bool {
         match self.driver.poll_io(self.now, &mut self.output) {
             Duty::Prepare(preparation) => {
                 self.preparing = Some(preparation.into_future());

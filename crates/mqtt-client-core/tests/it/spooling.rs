@@ -88,6 +88,9 @@ fn those_that_are_encoded_already_take_no_room_but_their_own() {
     // As much as is encoded in one piece is less than this.
     let admitted = (0..200).filter(|_| publish(&rig, [0; 1024]).is_ok()).count();
     assert_eq!((admitted, rig.client.stats().pending_publishes), (150, 150));
+    rig.settle();
+    let queued = rig.client.stats().queued_publishes;
+    assert!(queued >= 150 - 66, "no more than 64 KiB are out of the client's hands, but {queued} wait");
 }
 
 #[test]
@@ -179,6 +182,31 @@ fn what_was_encoded_for_one_connection_goes_out_on_the_next_in_its_form() {
 }
 
 #[test]
+fn what_waits_for_the_next_connection_goes_before_what_comes_then() {
+    let mut rig = Rig::connected(options());
+    let mut stream = rig.subscribe("a");
+    let client = rig.client.clone();
+    // More than the session takes before the transport does.
+    let large = |number: u32| format!("{number:01000}");
+    publish(&rig, large(0)).expect("admitted");
+    rig.run(client.flush());
+    (1..200).for_each(|number| drop(publish(&rig, large(number)).expect("admitted")));
+    rig.cut();
+    let _connecting = client.reconnect();
+    while !client.is_connected() {
+        assert!(rig.step(), "it comes back");
+    }
+    assert!(client.stats().queued_publishes > 0);
+    (200..210).for_each(|number| drop(publish(&rig, large(number)).expect("admitted")));
+    rig.run(client.flush());
+    let lost = client.stats().lost_publishes as u32;
+    let arrived: Vec<_> =
+        std::iter::from_fn(|| rig.ready(&mut stream)).map(|m| number(m.payload())).collect();
+    let expected: Vec<_> = [0].into_iter().chain(1 + lost..210).collect();
+    assert_eq!(arrived, expected, "the transport had not taken {lost} of them when the link was lost");
+}
+
+#[test]
 fn none_comes_in_after_a_disconnect_or_without_a_connection() {
     let mut rig = Rig::connected(options().wait_for_connection(false));
     publish(&rig, "1").expect("admitted");
@@ -206,7 +234,9 @@ fn one_that_can_go_out_wakes_the_driver_and_those_behind_it_do_not() {
         let before = rig.calls();
         (0..10).for_each(|_| drop(publish(&rig, "1").expect("admitted")));
         assert_eq!(rig.calls() - before, 1, "it is awake, and finds the others too");
+        let gathered = rig.gathered();
         rig.settle();
+        assert!(rig.gathered() > gathered, "it looks for more before it writes");
         assert_nothing_is_left(&rig);
     }
 }
