@@ -198,20 +198,25 @@ impl Streams {
         let owed = token.map(|token| self.owed.insert(Owed { token, shares: targets.len(), answer: None }));
         let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
-        let delivery = Delivery { cost: cost_of(&publish), publish, owed, piece: self.piece };
         let mut due = None;
         for target in others {
-            due = due.or(self.enqueue(*target, delivery.clone(), effects));
+            due = due.or(self.enqueue(*target, publish.clone(), owed, effects));
         }
-        due.or(self.enqueue(*last, delivery, effects))
+        due.or(self.enqueue(*last, publish, owed, effects))
     }
 
-    fn enqueue(&mut self, target: Tag, mut delivery: Delivery, effects: &mut Effects) -> Option<Due> {
-        let capacity = self.capacity;
+    fn enqueue(
+        &mut self,
+        target: Tag,
+        mut publish: InboundPublish,
+        mut owed: Option<Share>,
+        effects: &mut Effects,
+    ) -> Option<Due> {
+        let (capacity, piece) = (self.capacity, self.piece);
         let Some(stream) = self.streams.get_mut(target) else {
-            return self.settle(delivery.owed?, None);
+            return self.settle(owed?, None);
         };
-        if delivery.is_qos0() {
+        if publish.qos() == QoS::AtMostOnce {
             if stream.qos0 >= capacity && stream.overflow == Qos0Overflow::DropNewest {
                 stream.dropped += 1;
                 self.dropped += 1;
@@ -230,14 +235,15 @@ impl Streams {
         }
         // Acknowledged on receipt, and never dropped: so there is a bound, past which it waits for the reader.
         let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.settled < capacity;
-        let share = if on_receipt { delivery.owed.take() } else { None };
+        let share = if on_receipt { owed.take() } else { None };
         stream.settled += usize::from(share.is_some());
         // What the stream holds uncopied came in since its oldest message, so in no more buffers than that.
-        if stream.queue.front().is_some_and(|oldest| delivery.piece - oldest.piece >= PINNED) {
-            unpin(&mut delivery.publish);
+        if stream.queue.front().is_some_and(|oldest| piece - oldest.piece >= PINNED) {
+            unpin(&mut publish);
         }
-        self.budget.charge(delivery.cost);
-        stream.queue.push_back(delivery);
+        let cost = cost_of(&publish);
+        self.budget.charge(cost);
+        stream.queue.push_back(Delivery { publish, cost, owed, piece });
         effects.wake(&mut stream.waker);
         self.settle(share?, None)
     }

@@ -91,13 +91,12 @@ pub struct PublishShape {
     packet_id: Option<PacketId>,
     /// Which properties there are.
     present: u64,
-    topic_at: u8,
 }
 
 impl PublishShape {
-    /// The shape of a packet of `packet_len` bytes with a fixed header of `header_len`.
+    /// The shape of a packet of `packet_len` bytes.
     #[inline(always)]
-    pub(crate) fn of(publish: &PublishRef<'_>, packet_len: usize, header_len: usize) -> Self {
+    pub(crate) fn of(publish: &PublishRef<'_>, packet_len: usize) -> Self {
         let (properties, present) = publish.properties.parts();
         // A packet has less than 2^28 bytes + 5, a topic less than 2^16.
         Self {
@@ -107,7 +106,6 @@ impl PublishShape {
             topic_len: publish.topic.as_bytes().len() as u16,
             packet_id: publish.packet_id,
             present,
-            topic_at: (header_len + size_of::<u16>()) as u8,
         }
     }
 
@@ -175,7 +173,7 @@ impl PublishFrame {
     #[inline]
     #[must_use]
     pub fn topic(&self) -> TextRef<'_> {
-        let start = usize::from(self.shape.topic_at);
+        let start = self.topic_at();
         TextRef::from_parsed(&self.frame[start..start + usize::from(self.shape.topic_len)])
     }
 
@@ -234,6 +232,21 @@ impl PublishFrame {
             properties: self.properties(),
             payload: BinaryRef::from_parsed(self.payload()),
         }
+    }
+
+    /// The same message as a repetition, in memory of its own.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        let mut frame = BytesMut::from(&self.frame[..]);
+        frame[0] |= publish_flags::DUP;
+        Self { frame: frame.freeze(), shape: self.shape }
+    }
+
+    /// Behind the remaining length, of which all bytes but the last, three at most, are 0x80 or above, and the topic's own length.
+    #[inline]
+    fn topic_at(&self) -> usize {
+        let more = self.frame[1..].iter().take(3).take_while(|&&byte| byte >= 0x80).count();
+        2 + more + size_of::<u16>()
     }
 
     #[inline]
