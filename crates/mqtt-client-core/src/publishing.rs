@@ -557,7 +557,7 @@ impl Publishing {
                 effects.wake(&mut slot.waker);
             }
             told => {
-                if let Some(Slot { unheard: true, .. }) = self.slots.remove(tag)
+                if self.vacate(tag)
                     && let Some(Outcome::Failed(error)) = told
                 {
                     self.unheard.push(error);

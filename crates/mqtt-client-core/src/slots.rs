@@ -23,7 +23,7 @@ impl<T> Slots<T> {
     pub(crate) fn insert(&mut self, value: T) -> Tag {
         self.generation = self.generation.wrapping_add(1);
         let index = self.slots.insert((self.generation, value));
-        Tag::from(self.generation) << 32 | index as Tag
+        join(index, self.generation)
     }
 
     pub(crate) fn get(&self, tag: Tag) -> Option<&T> {
@@ -41,17 +41,30 @@ impl<T> Slots<T> {
         Some(self.slots.remove(split(tag).0).1)
     }
 
+    /// Keeps the slot for another value, to be made of the one that is gone. The former tag finds nothing any more.
+    pub(crate) fn renew(&mut self, tag: Tag) -> Option<(Tag, &mut T)> {
+        let (index, generation) = split(tag);
+        let slot = self.slots.get_mut(index).filter(|slot| slot.0 == generation)?;
+        self.generation = self.generation.wrapping_add(1);
+        slot.0 = self.generation;
+        Some((join(index, slot.0), &mut slot.1))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Tag, &T)> {
-        self.slots.iter().map(|(index, slot)| (Tag::from(slot.0) << 32 | index as Tag, &slot.1))
+        self.slots.iter().map(|(index, slot)| (join(index, slot.0), &slot.1))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Tag, &mut T)> {
-        self.slots.iter_mut().map(|(index, slot)| (Tag::from(slot.0) << 32 | index as Tag, &mut slot.1))
+        self.slots.iter_mut().map(|(index, slot)| (join(index, slot.0), &mut slot.1))
     }
+}
+
+fn join(index: usize, generation: u32) -> Tag {
+    Tag::from(generation) << 32 | index as Tag
 }
 
 fn split(tag: Tag) -> (usize, u32) {
@@ -72,5 +85,11 @@ mod tests {
         assert_eq!((slots.get_mut(first).copied(), slots.remove(first)), (None, None));
         assert_eq!(slots.get_mut(second).copied(), Some('b'));
         assert_eq!(slots.iter_mut().map(|(tag, _)| tag).collect::<Vec<_>>(), [second]);
+        let third = slots.renew(second).map(|(tag, value)| {
+            *value = 'c';
+            tag
+        });
+        assert!(slots.get(second).is_none() && slots.renew(first).is_none());
+        assert_eq!(third.and_then(|third| slots.remove(third)), Some('c'));
     }
 }

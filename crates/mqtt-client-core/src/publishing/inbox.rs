@@ -79,9 +79,10 @@ impl Publishing {
             return;
         }
         let Some(room) = self.outbox.lend(wanted) else { return };
-        let slots = &mut self.slots;
-        let tags = (0..room.messages).map(|_| tags.pop().unwrap_or_else(|| slots.insert(Slot::reserved())));
-        intake.lend(version, room, tags);
+        while tags.len() < room.messages {
+            tags.push(self.slots.insert(Slot::reserved()));
+        }
+        intake.lend(version, room, tags.drain(tags.len() - room.messages..));
         *open = true;
     }
 
@@ -222,6 +223,19 @@ impl Publishing {
         slot.place
     }
 
+    /// A message has ended of which nobody asks: its slot stands for one to come, if there is any use for that. Whether a bad
+    /// end of it is to be an event.
+    pub(super) fn vacate(&mut self, tag: Tag) -> bool {
+        if self.inbox.wanted
+            && self.inbox.tags.len() < LOAN
+            && let Some((next, slot)) = self.slots.renew(tag)
+        {
+            self.inbox.tags.push(next);
+            return slot.reserve();
+        }
+        self.slots.remove(tag).is_some_and(|slot| slot.unheard)
+    }
+
     /// Messages have come that were admitted to lent room, and nobody asks any more of some.
     fn arrived(&mut self, admitted: Bounds) {
         self.inbox.came += admitted.messages;
@@ -234,6 +248,15 @@ impl Publishing {
 }
 
 impl Slot {
+    /// Has it stand for a message to come. Whether nobody could ask for the end of the one before.
+    fn reserve(&mut self) -> bool {
+        self.epoch = NO_EPOCH;
+        self.stage = SlotStage::Entered;
+        (self.waker, self.rare) = (None, None);
+        (self.brief, self.kept, self.detached) = (false, false, false);
+        mem::take(&mut self.unheard)
+    }
+
     /// One that stands for a message to come.
     pub(super) fn reserved() -> Self {
         Slot {
