@@ -12,16 +12,16 @@ use bytes::Bytes;
 use crate::codec::{Disconnect, Publish, TopicFilter};
 use crate::core::Core;
 use crate::replies::response_address;
-use crate::session::{Connected, Refusal};
+use crate::session::{Command, Connected, Refusal};
 use crate::shared::Shared;
 use crate::slots::Tag;
 use crate::store::Stored;
 use crate::subscribe::IntoFilters;
 use crate::{
     Acknowledge, CallbackRunner, Callbacks, Collect, CollectingPublisher, DisconnectReport, Event,
-    FilterResults, Flushing, Message, NoResponseTopic, Offline, PingError, PublishBuilder, Reauthenticating,
-    RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError, Subscription,
-    UnsubscribeBuilder,
+    FilterResults, Flushing, Message, NoResponseTopic, Offline, Options, PingError, PublishBuilder,
+    Reauthenticating, RequestBuilder, RunningCallbacks, Stats, SubscribeBuilder, SubscribeError,
+    Subscription, UnsubscribeBuilder,
 };
 
 /// A client. Clones share one connection; when the last clone, stream and listener is gone, the client disconnects.
@@ -108,7 +108,10 @@ impl Client {
     /// # Errors
     /// It says what a client may not, or what 3.1.1 can't. Then nothing happens.
     pub fn disconnect_with(&self, disconnect: Disconnect) -> Result<Disconnecting, Refusal> {
-        self.shared().run(|core| core.check_disconnect(&disconnect))?;
+        self.shared().run(|core| {
+            let Options { version, session_expiry, .. } = core.options;
+            Command::check_disconnect(version, session_expiry, &disconnect)
+        })?;
         Ok(self.leave(|core| core.leave(None, disconnect)))
     }
 

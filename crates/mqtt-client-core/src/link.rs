@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::codec::{Disconnect, EncodeError, PacketKind, ReasonCode, Side, Version};
+use crate::codec::{Disconnect, ReasonCode, Version};
 use crate::core::Core;
 use crate::error::FailureClass;
-use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Refusal, Session, Timestamp};
+use crate::session::{self, Command, Connected, DisconnectCause, Output, Phase, Session, Timestamp};
 use crate::slots::NOBODY;
 use crate::{Attempt, ConnectError, Duty, Event, Failure, Offline, Preparation, ProviderError, Scheme};
 
@@ -83,23 +83,6 @@ impl Core {
             self.link = Link::Dial;
             self.attend();
         }
-    }
-
-    /// Whether a client with these options may disconnect so, whatever a broker's limits say.
-    pub(crate) fn check_disconnect(&self, disconnect: &Disconnect) -> Result<(), Refusal> {
-        let Disconnect { reason, properties } = disconnect;
-        let raises_expiry = properties.session_expiry_interval().is_some_and(|expiry| expiry > 0);
-        if !reason.allowed_in(PacketKind::Disconnect, Side::Client) {
-            let (code, packet) = (*reason, PacketKind::Disconnect);
-            return Err(EncodeError::ReasonCodeNotAllowed { code, packet }.into());
-        }
-        if raises_expiry && self.options.session_expiry == 0 {
-            return Err(Refusal::SessionExpiryRaised);
-        }
-        if properties.server_reference().is_some() {
-            return Err(Refusal::ServerReference);
-        }
-        Ok(disconnect.encoded_len(self.options.version).map(drop)?)
     }
 
     /// Starts to leave: what is on its way first, for as long as `limit` says, or the drain timeout. A limit given later can

@@ -45,7 +45,7 @@ impl Batch {
     /// Takes the messages out, in their order.
     pub fn take(&mut self) -> impl Iterator<Item = Publish> + use<> {
         let version = self.target.map_or(Version::V311, |(_, version)| version);
-        decode(version, &mem::take(&mut self.bytes))
+        decode(version, &mem::take(self.bytes()))
     }
 
     /// Whether another publish may join those that are there: all are for the same connection.
@@ -72,12 +72,12 @@ impl Batch {
         &mut self.bytes
     }
 
-    /// Writes over the memory that comes next. Another processor has read from it when it was sent the last time, and to take
-    /// it back one cache line at a time, in the middle of encoding, takes longer than the encoding.
+    /// Writes over the memory that comes next, if there is a burst. Another processor has read from it when it was sent the last
+    /// time, and to take it back one cache line at a time, in the middle of encoding, takes longer than the encoding.
     #[inline]
     fn claim(&mut self) {
         let len = self.bytes.len();
-        if len + CLAIM / 8 > self.claimed {
+        if len > 0 && len + CLAIM / 8 > self.claimed {
             self.claimed = len + CLAIM;
             self.bytes.resize(self.claimed, 0);
             self.bytes.truncate(len);

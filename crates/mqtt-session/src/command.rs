@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use mqtt_codec::{
-    AuthProperties, Disconnect, EncodeError, Publish, QoS, SubscribeFilter, SubscribeProperties, TopicFilter,
-    UnsubscribeProperties, Version,
+    AuthProperties, Disconnect, EncodeError, PacketKind, Publish, QoS, Side, SubscribeFilter,
+    SubscribeProperties, TopicFilter, UnsubscribeProperties, Version,
 };
 
 /// A number of the caller's choice, which the events of a command echo. The session neither reads it nor needs it
@@ -60,6 +60,43 @@ pub enum Command {
     /// DISCONNECT [MQTT-3.14.4-1]. Unacknowledged publishes stay in the session. It is taken once the server has
     /// accepted, and before that from a client that authenticates by a method of its own [MQTT-3.1.2-30].
     Disconnect(Disconnect),
+}
+
+impl Command {
+    /// Whether a client may leave so, whatever the server's limits: what a session asks of [`Command::Disconnect`], for who asks
+    /// before there is a connection. `session_expiry` is what CONNECT says, in seconds. Gives the packet's size in bytes.
+    ///
+    /// ```
+    /// use mqtt_session::codec::{Disconnect, ReasonCode, Version};
+    /// use mqtt_session::Command;
+    ///
+    /// let leave = |reason| Command::check_disconnect(Version::V5, 0, &Disconnect::new(reason));
+    /// assert_eq!(leave(ReasonCode::DisconnectWithWill), Ok(3));
+    /// assert!(leave(ReasonCode::ServerBusy).is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A reason that is only the server's, a session expiry where CONNECT said 0 (5.0 section 3.14.2.2.2), a server reference, or
+    /// what 3.1.1 can't say.
+    pub fn check_disconnect(
+        version: Version,
+        session_expiry: u32,
+        disconnect: &Disconnect,
+    ) -> Result<usize, Refusal> {
+        let Disconnect { reason, properties } = disconnect;
+        if !reason.allowed_in(PacketKind::Disconnect, Side::Client) {
+            let (code, packet) = (*reason, PacketKind::Disconnect);
+            return Err(EncodeError::ReasonCodeNotAllowed { code, packet }.into());
+        }
+        if session_expiry == 0 && properties.session_expiry_interval().is_some_and(|expiry| expiry > 0) {
+            return Err(Refusal::SessionExpiryRaised);
+        }
+        if properties.server_reference().is_some() {
+            return Err(Refusal::ServerReference);
+        }
+        Ok(disconnect.encoded_len(version)?)
+    }
 }
 
 /// A value that the session did not take, unharmed, and why.

@@ -335,14 +335,8 @@ impl Connection {
     }
 
     fn admit_disconnect(&self, disconnect: &Disconnect) -> Result<(), Refusal> {
-        let raises_expiry = disconnect.properties.session_expiry_interval().is_some_and(|expiry| expiry > 0);
-        if raises_expiry && self.terms.session_expiry == 0 {
-            return Err(Refusal::SessionExpiryRaised);
-        }
-        if disconnect.properties.server_reference().is_some() {
-            return Err(Refusal::ServerReference);
-        }
-        self.check_size(disconnect.encoded_len(self.terms.version))
+        let size = Command::check_disconnect(self.terms.version, self.terms.session_expiry, disconnect)?;
+        self.check_size(Ok(size))
     }
 
     /// Whether a packet may be sent, as far as the server has said.

@@ -234,7 +234,17 @@ impl PublishFrame {
         }
     }
 
-    /// The same message as a repetition, in memory of its own.
+    /// The same message as a repetition, in memory of its own: for who hands it over once more.
+    ///
+    /// ```
+    /// use mqtt_codec::{Decoder, Received, Side, Version, bytes::BytesMut};
+    ///
+    /// let decoder = Decoder::new(Version::V311, Side::Server);
+    /// let received = decoder.receive_from(&mut BytesMut::from(&b"\x32\x07\x00\x01a\x00\x07hi"[..]))?;
+    /// let Some(Received::Publish(message)) = received else { unreachable!() };
+    /// assert!(!message.dup() && message.repeated().dup());
+    /// # Ok::<(), mqtt_codec::DecodeError>(())
+    /// ```
     #[must_use]
     pub fn repeated(&self) -> Self {
         let mut frame = BytesMut::from(&self.frame[..]);

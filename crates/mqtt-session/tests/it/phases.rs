@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use mqtt_session::codec::{Auth, AuthProperties, Connack, Connect, Disconnect, Packet, ReasonCode, Version};
+use mqtt_session::codec::{
+    Auth, AuthProperties, Connack, Connect, Disconnect, EncodeError, Packet, ReasonCode, Version,
+};
 use mqtt_session::{Command, Config, DisconnectCause, Duty, Event, Phase, Refusal, Timer, Violation};
 
 use crate::support::*;
@@ -211,6 +213,14 @@ fn disconnect_can_not_bring_a_session_to_life_that_connect_had_end_with_the_conn
     let mut goodbye = Disconnect::new(ReasonCode::Success);
     goodbye.properties.set_session_expiry_interval(60);
     assert_eq!(rig.submit(Command::Disconnect(goodbye)), Err(Refusal::SessionExpiryRaised));
+}
+
+#[test]
+fn a_client_gives_no_reason_that_is_only_a_servers() {
+    let mut rig = Rig::ready(V5);
+    let refusal = rig.submit(Command::Disconnect(Disconnect::new(ReasonCode::ServerBusy))).unwrap_err();
+    assert!(matches!(refusal, Refusal::Invalid(EncodeError::ReasonCodeNotAllowed { .. })), "{refusal}");
+    assert_eq!(rig.session.phase(), Phase::Ready);
 }
 
 #[test]
