@@ -246,7 +246,7 @@ impl Decoder {
     fn take_publish(&self, header: FixedHeader, buffer: &mut BytesMut) -> Result<PublishFrame, DecodeError> {
         let len = header.packet_len();
         let publish = self.publish(header, &buffer[..len])?;
-        Ok(PublishShape::of(&publish, len).take_off(buffer))
+        Ok(PublishShape::of(&publish, len, header.len).take_off(buffer))
     }
 
     /// Parses the PUBLISH with this header at the front of `input`, all of which is there.
@@ -258,7 +258,7 @@ impl Decoder {
     ) -> Result<(PublishRef<'a>, PublishShape), DecodeError> {
         let len = header.packet_len();
         let publish = self.publish(header, &input[..len])?;
-        Ok((publish, PublishShape::of(&publish, len)))
+        Ok((publish, PublishShape::of(&publish, len, header.len)))
     }
 
     #[inline(never)]

@@ -16,9 +16,9 @@ use core::{fmt, str};
 
 use crate::ascii;
 
-/// Implements what the validated text types have in common, over a tuple field of bytes that `validate` has passed.
+/// Implements what the validated text types have in common, over a tuple field of `Bytes` that `validate` has passed.
 macro_rules! text_type {
-    ($Type:ident($Bytes:ident), $Error:ident, $validate:path) => {
+    ($Type:ident, $Error:ident, $validate:path) => {
         impl $Type {
             /// One that lives in the program, without an allocation.
             ///
@@ -30,7 +30,7 @@ macro_rules! text_type {
             }
 
             /// For bytes that were validated, or a part of such that must be valid then.
-            pub(crate) fn from_parsed(bytes: $Bytes) -> Self {
+            pub(crate) fn from_parsed(bytes: bytes::Bytes) -> Self {
                 debug_assert_eq!($crate::text::validate(&bytes), Ok(()));
                 Self(bytes)
             }
@@ -66,11 +66,11 @@ macro_rules! text_type {
                 self.view().as_str()
             }
 
-            /// The text, sharing its buffer if it has one.
+            /// The text, sharing its buffer.
             #[inline]
             #[must_use]
             pub fn to_bytes(&self) -> bytes::Bytes {
-                self.0.clone().into()
+                self.0.clone()
             }
 
             /// The length in bytes.
@@ -139,14 +139,14 @@ macro_rules! text_type {
             /// Checks that the bytes are well-formed UTF-8 too; nothing is copied.
             fn try_from(bytes: bytes::Bytes) -> Result<Self, $Error> {
                 Self::check(&bytes)?;
-                Ok(Self(bytes.into()))
+                Ok(Self(bytes))
             }
         }
 
         impl From<$Type> for bytes::Bytes {
             #[inline]
             fn from(text: $Type) -> Self {
-                text.0.into()
+                text.0
             }
         }
 
@@ -155,7 +155,7 @@ macro_rules! text_type {
 
             fn try_from(text: &str) -> Result<Self, $Error> {
                 Self::check(text.as_bytes())?;
-                Ok(Self($Bytes::copy_from_slice(text.as_bytes())))
+                Ok(Self(bytes::Bytes::copy_from_slice(text.as_bytes())))
             }
         }
 
@@ -193,7 +193,7 @@ pub(crate) use text_type;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 
-text_type!(Text(Bytes), InvalidText, validate);
+text_type!(Text, InvalidText, validate);
 
 impl Text {
     /// The longest text, in bytes.

@@ -15,26 +15,28 @@ pub struct InboundPublish {
     frame: PublishFrame,
     /// What an alias stands for, where the packet does not say it.
     topic: Option<Arc<TopicName>>,
+    /// It counts as a repetition, whatever the packet says.
+    repeated: bool,
 }
 
 impl InboundPublish {
     /// A message, and its topic if an alias stood for that.
     #[inline]
     pub(crate) fn new(frame: PublishFrame, topic: Option<Arc<TopicName>>) -> Self {
-        Self { frame, topic }
+        Self { frame, topic, repeated: false }
     }
 
     /// Whether this repeats an earlier attempt.
     #[inline]
     #[must_use]
     pub fn dup(&self) -> bool {
-        self.frame.dup()
+        self.repeated || self.frame.dup()
     }
 
     /// The same message as a repetition: for who hands it to a reader once more.
     #[must_use]
     pub fn repeated(self) -> Self {
-        Self { frame: self.frame.repeated(), ..self }
+        Self { repeated: true, ..self }
     }
 
     /// How hard it is to be delivered.
@@ -112,6 +114,7 @@ impl InboundPublish {
     #[must_use]
     pub fn to_publish(&self) -> Publish {
         let mut publish = Publish::from(self.frame.clone());
+        publish.dup |= self.repeated;
         publish.properties.clear_topic_alias();
         if let Some(topic) = &self.topic {
             publish.topic = TopicName::clone(topic);
@@ -122,7 +125,7 @@ impl InboundPublish {
     /// The same message in memory of its own, so that keeping it does not keep the buffer that it came in.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { frame: self.frame.detached(), topic: self.topic.clone() }
+        Self { frame: self.frame.detached(), topic: self.topic.clone(), repeated: self.repeated }
     }
 }
 

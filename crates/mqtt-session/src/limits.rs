@@ -85,6 +85,14 @@ impl Limits {
         self.check_size(publish.encoded_len(self.version))
     }
 
+    /// As [`PlainLimits::allow`], where these are at hand.
+    #[inline]
+    pub(crate) fn allow_plain(&self, publish: &Publish) -> bool {
+        is_plain(publish, self.maximum_packet_size)
+            && publish.qos <= self.maximum_qos
+            && (!publish.retain || self.retain_available)
+    }
+
     /// What most publishes can be judged by.
     #[inline]
     pub(crate) fn plain(&self) -> PlainLimits {
@@ -135,15 +143,20 @@ impl PlainLimits {
     /// limit. If not, [`check_publish`](Limits::check_publish) decides.
     #[inline]
     pub(crate) fn allow(&self, publish: &Publish) -> bool {
-        let Publish { qos, retain, topic, properties, payload, .. } = publish;
-        let (topic, payload) = (topic.as_bytes().len(), payload.len());
-        properties.is_empty()
-            && topic > 0
-            && payload < LARGE_PAYLOAD
-            && MAX_PLAIN_HEAD + topic + payload <= self.maximum_packet_size as usize
-            && *qos <= self.maximum_qos
-            && (!retain || self.retain_available)
+        is_plain(publish, self.maximum_packet_size)
+            && publish.qos <= self.maximum_qos
+            && (!publish.retain || self.retain_available)
     }
+}
+
+/// Whether a publish has no properties, is not large, and far from that limit.
+#[inline]
+fn is_plain(publish: &Publish, maximum_packet_size: u32) -> bool {
+    let (topic, payload) = (publish.topic.as_bytes().len(), publish.payload.len());
+    publish.properties.is_empty()
+        && topic > 0
+        && payload < LARGE_PAYLOAD
+        && MAX_PLAIN_HEAD + topic + payload <= maximum_packet_size as usize
 }
 
 /// What a client's publish may not carry, whatever the server takes.

@@ -49,7 +49,7 @@ impl Connection {
             Err(refusal) => return reject_publish(tag, publish, refusal),
         };
         let turn_is_now = self.send_queue.has_turn_now() && self.wire.waiting() < HIGH_WATER;
-        let ahead = turn_is_now && !news.journal.is_durable() && limits.plain().allow(&publish);
+        let ahead = turn_is_now && !news.journal.is_durable() && limits.allow_plain(&publish);
         let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
         let (place, publish) = outbound.held.hold(tag, publish);
         (publish.packet_id, publish.dup) = (packet_id, false);
@@ -160,7 +160,7 @@ impl Connection {
         if self.wire.uses_aliases() || !batch.is_for(self.epoch) {
             return Err(Refusal::Busy);
         }
-        if !limits.plain().allow(publish) {
+        if !limits.allow_plain(publish) {
             limits.check_publish(publish)?;
         }
         batch.append(self.epoch, limits.version, publish)?;

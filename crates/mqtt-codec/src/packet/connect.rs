@@ -303,7 +303,7 @@ impl<'a> WillRef<'a> {
 
     fn to_owned_in(self, frame: &Bytes) -> Will {
         Will {
-            topic: TopicName::cut(frame, self.topic.as_bytes()),
+            topic: TopicName::from_parsed(cut(frame, self.topic.as_bytes())),
             payload: Binary::from_parsed(cut(frame, self.payload.as_bytes())),
             qos: self.qos,
             retain: self.retain,

@@ -193,7 +193,7 @@ impl<'a> PublishRef<'a> {
     /// The topic in memory of its own.
     #[must_use]
     pub fn to_topic(&self) -> TopicName {
-        TopicName::copied(self.topic.as_bytes())
+        TopicName::from_parsed(Bytes::copy_from_slice(self.topic.as_bytes()))
     }
 
     /// The owned packet, sharing the buffer `frame` that this view points into.
@@ -203,7 +203,7 @@ impl<'a> PublishRef<'a> {
             dup: self.dup,
             qos: self.qos,
             retain: self.retain,
-            topic: TopicName::cut(frame, self.topic.as_bytes()),
+            topic: TopicName::from_parsed(cut(frame, self.topic.as_bytes())),
             packet_id: self.packet_id,
             properties: self.properties.to_owned_in(frame),
             payload: cut(frame, self.payload.as_bytes()),

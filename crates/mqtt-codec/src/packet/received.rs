@@ -91,12 +91,13 @@ pub struct PublishShape {
     packet_id: Option<PacketId>,
     /// Which properties there are.
     present: u64,
+    topic_at: u8,
 }
 
 impl PublishShape {
-    /// The shape of a packet of `packet_len` bytes.
+    /// The shape of a packet of `packet_len` bytes with a fixed header of `header_len`.
     #[inline(always)]
-    pub(crate) fn of(publish: &PublishRef<'_>, packet_len: usize) -> Self {
+    pub(crate) fn of(publish: &PublishRef<'_>, packet_len: usize, header_len: usize) -> Self {
         let (properties, present) = publish.properties.parts();
         // A packet has less than 2^28 bytes + 5, a topic less than 2^16.
         Self {
@@ -106,6 +107,7 @@ impl PublishShape {
             topic_len: publish.topic.as_bytes().len() as u16,
             packet_id: publish.packet_id,
             present,
+            topic_at: (header_len + size_of::<u16>()) as u8,
         }
     }
 
@@ -173,15 +175,16 @@ impl PublishFrame {
     #[inline]
     #[must_use]
     pub fn topic(&self) -> TextRef<'_> {
-        let start = self.topic_at();
+        let start = usize::from(self.shape.topic_at);
         TextRef::from_parsed(&self.frame[start..start + usize::from(self.shape.topic_len)])
     }
 
-    /// The topic; a long one shares the receive buffer.
+    /// The topic, sharing the receive buffer.
     #[inline]
     #[must_use]
     pub fn to_topic(&self) -> TopicName {
-        TopicName::cut(&self.frame, self.topic().as_bytes())
+        let start = usize::from(self.shape.topic_at);
+        TopicName::from_parsed(self.frame.slice(start..start + usize::from(self.shape.topic_len)))
     }
 
     /// See [`Publish::properties`].
@@ -234,31 +237,6 @@ impl PublishFrame {
         }
     }
 
-    /// The same message as a repetition, in memory of its own: for who hands it over once more.
-    ///
-    /// ```
-    /// use mqtt_codec::{Decoder, Received, Side, Version, bytes::BytesMut};
-    ///
-    /// let decoder = Decoder::new(Version::V311, Side::Server);
-    /// let received = decoder.receive_from(&mut BytesMut::from(&b"\x32\x07\x00\x01a\x00\x07hi"[..]))?;
-    /// let Some(Received::Publish(message)) = received else { unreachable!() };
-    /// assert!(!message.dup() && message.repeated().dup());
-    /// # Ok::<(), mqtt_codec::DecodeError>(())
-    /// ```
-    #[must_use]
-    pub fn repeated(&self) -> Self {
-        let mut frame = BytesMut::from(&self.frame[..]);
-        frame[0] |= publish_flags::DUP;
-        Self { frame: frame.freeze(), shape: self.shape }
-    }
-
-    /// Behind the remaining length, of which all bytes but the last, three at most, are 0x80 or above, and the topic's own length.
-    #[inline]
-    fn topic_at(&self) -> usize {
-        let more = self.frame[1..].iter().take(3).take_while(|&&byte| byte >= 0x80).count();
-        2 + more + size_of::<u16>()
-    }
-
     #[inline]
     fn payload_at(&self) -> usize {
         self.shape.payload_at as usize
@@ -275,7 +253,7 @@ impl From<PublishFrame> for Publish {
     #[inline]
     fn from(received: PublishFrame) -> Self {
         let PublishRef { dup, qos, retain, packet_id, properties, topic, .. } = received.view();
-        let topic = TopicName::cut(&received.frame, topic.as_bytes());
+        let topic = TopicName::from_parsed(received.frame.slice_ref(topic.as_bytes()));
         let properties = properties.to_owned_in(&received.frame);
         let payload_at = received.payload_at();
         let mut payload = received.frame;

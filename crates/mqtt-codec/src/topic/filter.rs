@@ -36,7 +36,7 @@ const SHARE: &[u8] = b"$share/";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter(Bytes);
 
-text_type!(TopicFilter(Bytes), InvalidFilter, validate);
+text_type!(TopicFilter, InvalidFilter, validate);
 
 impl TopicFilter {
     /// Checks the filter; a `String` is taken over without copying.

@@ -3,7 +3,6 @@
 mod filter;
 mod matching;
 mod name;
-mod short;
 
 pub use filter::{InvalidFilter, TopicFilter};
 pub use name::{InvalidTopic, TopicName};

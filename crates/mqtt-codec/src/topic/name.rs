@@ -7,7 +7,6 @@ use core::fmt;
 use crate::{
     ascii,
     text::{self, InvalidText, Text, TextRef, text_type},
-    topic::short::NameBytes,
 };
 
 /// The name that a message is published under: text without wildcards, one character at least.
@@ -21,12 +20,12 @@ use crate::{
 /// # Ok::<(), InvalidTopic>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicName(NameBytes);
+pub struct TopicName(Bytes);
 
-text_type!(TopicName(NameBytes), InvalidTopic, validate);
+text_type!(TopicName, InvalidTopic, validate);
 
 impl TopicName {
-    /// Checks the name. A long `String` is taken over without copying; a name of up to 23 bytes takes no memory of its own.
+    /// Checks the name; a `String` is taken over without copying.
     ///
     /// # Errors
     ///
@@ -38,25 +37,13 @@ impl TopicName {
     /// No name, which a 5.0 PUBLISH may carry with a topic alias that stands for it, and nothing else.
     #[must_use]
     pub fn empty() -> Self {
-        Self(NameBytes::EMPTY)
+        Self(Bytes::new())
     }
 
     /// The same name in memory of its own, so that keeping it does not keep the buffer that it came in.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self::copied(self.as_bytes())
-    }
-
-    /// For bytes that were validated, in memory of its own.
-    #[inline]
-    pub(crate) fn copied(bytes: &[u8]) -> Self {
-        Self::from_parsed(NameBytes::copy_from_slice(bytes))
-    }
-
-    /// A part of a frame that was validated.
-    #[inline]
-    pub(crate) fn cut(frame: &Bytes, part: &[u8]) -> Self {
-        Self::from_parsed(NameBytes::cut(frame, part))
+        Self::from_parsed(Bytes::copy_from_slice(self.as_bytes()))
     }
 
     /// The levels between the slashes, as UTF-8 bytes; they may be empty.
@@ -75,7 +62,7 @@ impl<'a> From<&'a TopicName> for TextRef<'a> {
 impl From<TopicName> for Text {
     #[inline]
     fn from(name: TopicName) -> Self {
-        Self::from_parsed(name.0.into())
+        Self::from_parsed(name.0)
     }
 }
 

@@ -87,19 +87,11 @@ fn packets_leave_the_front_of_the_buffer_one_by_one() {
 }
 
 #[test]
-fn a_decoded_message_shares_the_buffer_it_came_in_but_for_a_short_topic() {
-    for (topic_len, shares) in [(23, false), (24, true)] {
-        let sent = Publish::new(topic(&"a".repeat(topic_len)), "hello");
-        let mut frame = Vec::new();
-        sent.encode(V5, &mut frame).unwrap();
-        let frame = Bytes::from(frame);
-        let Ok(Packet::Publish(publish)) = Decoder::new(V5, Server).decode(&frame) else {
-            panic!("a PUBLISH")
-        };
-        let within = |part: &[u8]| frame.as_ptr_range().contains(&part.as_ptr());
-        assert_eq!(publish, sent);
-        assert_eq!((within(&publish.payload), within(publish.topic.as_bytes())), (true, shares));
-    }
+fn a_decoded_message_shares_the_buffer_it_came_in() {
+    let frame = Bytes::from(bytes("30 0a 0003'a/b' 00'hello'".replace("0a", "0b").as_str()));
+    let Ok(Packet::Publish(publish)) = Decoder::new(V5, Server).decode(&frame) else { panic!("a PUBLISH") };
+    let within = |part: &[u8]| frame.as_ptr_range().contains(&part.as_ptr());
+    assert!(within(&publish.payload) && within(publish.topic.as_bytes()));
 }
 
 #[test]

@@ -56,9 +56,6 @@ fn all_parts_are_found() {
     for version in [V311, V5] {
         check(version, &least);
         check(version, &full);
-        // The remaining length takes three and four bytes.
-        check(version, &Publish::new(topic("a/b"), vec![0x80; 20_000]));
-        check(version, &Publish::new(topic("a/b"), vec![0x80; 2_100_000]));
     }
     check(V5, &Publish { properties: properties.clone(), ..least });
     check(
@@ -104,20 +101,6 @@ fn a_message_in_one_piece_shares_the_buffer_and_says_no_payload() {
     let within = |part: &[u8]| message.as_bytes().as_ptr_range().contains(&part.as_ptr());
     assert!(within(message.topic().as_bytes()) && within(message.payload()) && within(&message.to_payload()));
     assert!(!format!("{message:?}").contains("secret"));
-}
-
-#[test]
-fn a_repetition_says_so_and_nothing_else() {
-    let once = Publish {
-        qos: QoS::AtLeastOnce,
-        packet_id: Some(id(7)),
-        ..Publish::new(topic("plant/3/temperature"), "21")
-    };
-    let (message, _) = received(V5, &once);
-    let again = message.repeated();
-    assert_eq!(Publish::from(again.clone()), Publish { dup: true, ..once });
-    assert_eq!(again.repeated(), again);
-    assert!(!message.dup(), "it is another one");
 }
 
 #[test]
