@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::{fmt, iter, mem};
 
 use bytes::BytesMut;
-use mqtt_codec::{Decoder, EncodeError, Packet, Publish, QoS, Side, Version};
+use mqtt_codec::{Decoder, EncodeError, Packet, Publish, Side, Version};
 
 use crate::limits::PlainLimits;
 use crate::outbound::Epoch;
@@ -114,8 +114,7 @@ impl BatchForm {
     #[inline]
     #[must_use = "a publish that is not taken is not in the batch"]
     pub fn encode(&self, publish: &Publish, batch: &mut Batch) -> bool {
-        publish.qos == QoS::AtMostOnce
-            && batch.is_for(self.epoch)
+        batch.is_for(self.epoch)
             && self.limits.allow(publish)
             && batch.append(self.epoch, self.limits.version, publish).is_ok()
     }

@@ -85,19 +85,17 @@ impl Limits {
         self.check_size(publish.encoded_len(self.version))
     }
 
-    /// As [`PlainLimits::allow`], where these are at hand.
+    /// Whether a publish is certain to be allowed and encodable, at one glance: without properties, not large, and far from any
+    /// limit. If not, [`check_publish`](Self::check_publish) decides.
     #[inline]
     pub(crate) fn allow_plain(&self, publish: &Publish) -> bool {
-        is_plain(publish, self.maximum_packet_size)
-            && publish.qos <= self.maximum_qos
-            && (!publish.retain || self.retain_available)
+        publish.qos <= self.maximum_qos && is_plain(publish, self.maximum_packet_size, self.retain_available)
     }
 
-    /// What most publishes can be judged by.
-    #[inline]
+    /// What most publishes of QoS 0 can be judged by.
     pub(crate) fn plain(&self) -> PlainLimits {
-        let Self { version, maximum_packet_size, maximum_qos, retain_available, .. } = *self;
-        PlainLimits { version, maximum_packet_size, maximum_qos, retain_available }
+        let Self { version, maximum_packet_size, retain_available, .. } = *self;
+        PlainLimits { version, maximum_packet_size, retain_available }
     }
 
     /// Whether these filters may be subscribed to.
@@ -129,34 +127,31 @@ impl Limits {
     }
 }
 
-/// The limits of a publish that has nothing out of the ordinary.
+/// The limits of a publish of QoS 0 that has nothing out of the ordinary.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlainLimits {
     pub(crate) version: Version,
     maximum_packet_size: u32,
-    maximum_qos: QoS,
     retain_available: bool,
 }
 
 impl PlainLimits {
-    /// Whether a publish is certain to be allowed and encodable, at one glance: without properties, not large, and far from any
-    /// limit. If not, [`check_publish`](Limits::check_publish) decides.
+    /// As [`Limits::allow_plain`].
     #[inline]
     pub(crate) fn allow(&self, publish: &Publish) -> bool {
-        is_plain(publish, self.maximum_packet_size)
-            && publish.qos <= self.maximum_qos
-            && (!publish.retain || self.retain_available)
+        publish.qos == QoS::AtMostOnce && is_plain(publish, self.maximum_packet_size, self.retain_available)
     }
 }
 
-/// Whether a publish has no properties, is not large, and far from that limit.
+/// Whether a publish has no properties, is not large, and within these limits, whatever its QoS adds.
 #[inline]
-fn is_plain(publish: &Publish, maximum_packet_size: u32) -> bool {
+fn is_plain(publish: &Publish, maximum_packet_size: u32, retain_available: bool) -> bool {
     let (topic, payload) = (publish.topic.as_bytes().len(), publish.payload.len());
     publish.properties.is_empty()
         && topic > 0
         && payload < LARGE_PAYLOAD
         && MAX_PLAIN_HEAD + topic + payload <= maximum_packet_size as usize
+        && (!publish.retain || retain_available)
 }
 
 /// What a client's publish may not carry, whatever the server takes.

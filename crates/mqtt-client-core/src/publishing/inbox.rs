@@ -250,11 +250,9 @@ impl Publishing {
 impl Slot {
     /// Has it stand for a message to come. Whether nobody could ask for the end of the one before.
     fn reserve(&mut self) -> bool {
-        self.epoch = NO_EPOCH;
-        self.stage = SlotStage::Entered;
-        (self.waker, self.rare) = (None, None);
-        (self.brief, self.kept, self.detached) = (false, false, false);
-        mem::take(&mut self.unheard)
+        let unheard = self.unheard;
+        *self = Slot::reserved();
+        unheard
     }
 
     /// One that stands for a message to come.
