@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::codec::{Publish, QoS, TopicName};
-use crate::publish_error::named_topic;
+use crate::named_topic::named_topic;
 use crate::{InvalidOptions, OptionsBuilder, PublishError};
 
 /// What publishes to one topic have where they don't say themselves; see [`OptionsBuilder::topic_defaults`].

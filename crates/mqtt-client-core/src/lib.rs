@@ -84,6 +84,7 @@ mod link;
 mod linked;
 mod log;
 mod message;
+mod named_topic;
 mod one_shot;
 mod options;
 mod outbox;

@@ -65,15 +65,6 @@ impl PublishError {
     }
 }
 
-/// The topic that a caller names.
-#[inline]
-pub(crate) fn named_topic(text: &str) -> Result<TopicName, PublishError> {
-    match TopicName::try_from(text) {
-        Ok(topic) => Ok(topic),
-        Err(why) => Err(PublishError::invalid_topic(text, why)),
-    }
-}
-
 impl fmt::Debug for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts { topic, failure } = &*self.0;

@@ -17,7 +17,7 @@ use crate::codec::{
     Version,
 };
 use crate::effects::{Effects, park};
-use crate::publish_error::named_topic;
+use crate::named_topic::named_topic;
 use crate::session::{InboundPublish, Timestamp};
 use crate::slots::{Slots, Tag};
 use crate::time_limits::{Ends, Limit, TimeLimits};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::codec::{Publish, PublishProperties, QoS};
-use crate::publish_error::named_topic;
+use crate::named_topic::named_topic;
 use crate::slots::Tag;
 use crate::{Client, Completion, Message, PublishBuilder, PublishError, PublishFailure, RequestError};
 

@@ -1,7 +1,7 @@
 //! Topic names: what a message is published to.
 
 use alloc::string::String;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::fmt;
 
 use crate::{
@@ -32,6 +32,31 @@ impl TopicName {
     /// [`InvalidTopic`] for no character (`[MQTT-4.7.3-1]`), a wildcard (`[MQTT-3.3.2-2]`), or text that MQTT forbids.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidTopic> {
         Self::try_from(Bytes::from(name.into()))
+    }
+
+    /// Checks the name, and puts it at the end of a buffer, whose memory it then shares: a source of many names needs no
+    /// allocation for each. The memory is free again when the last of them is gone; see [`detached`](Self::detached).
+    ///
+    /// What is in the buffer before is overwritten; a name that is not valid leaves it as it is.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use mqtt_codec::TopicName;
+    ///
+    /// let mut buffer = BytesMut::with_capacity(1024);
+    /// let names = ["a/1", "a/2"].map(|name| TopicName::in_buffer(name, &mut buffer));
+    /// assert_eq!(names[1], TopicName::new("a/2"));
+    /// assert_eq!(buffer.capacity(), 1024 - 6);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn in_buffer(name: &str, buffer: &mut BytesMut) -> Result<Self, InvalidTopic> {
+        Self::check(name.as_bytes())?;
+        buffer.clear();
+        buffer.extend_from_slice(name.as_bytes());
+        Ok(Self(buffer.split().freeze()))
     }
 
     /// No name, which a 5.0 PUBLISH may carry with a topic alias that stands for it, and nothing else.
