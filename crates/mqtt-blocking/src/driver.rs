@@ -105,6 +105,7 @@ impl Driver {
                     }
                 }
                 Duty::Gather => thread::yield_now(),
+                Duty::GiveWay => {} // Other threads need no leave.
                 Duty::Resume => self.parse(),
                 Duty::Close => {
                     self.close();

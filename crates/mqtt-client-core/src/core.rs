@@ -15,7 +15,7 @@ use crate::credentials::Credentials;
 use crate::destinations::Destinations;
 use crate::effects::Effects;
 use crate::event::Listeners;
-use crate::gathering::Gathering;
+use crate::gathering::{Gathering, is_worth_a_write};
 use crate::lingering::Lingering;
 use crate::link::{Drain, Link};
 use crate::packet_watch::PacketWatches;
@@ -265,7 +265,8 @@ impl Core {
         }
     }
 
-    pub(crate) fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
+    /// `woke`: how many were, since the last call.
+    pub(crate) fn poll_io(&mut self, now: Timestamp, out: &mut Output, woke: usize) -> Duty {
         self.facts(now);
         self.link_timeout();
         self.look_after_loans();
@@ -283,6 +284,9 @@ impl Core {
         let waits = matches!(duty, Duty::Wait { .. });
         let arrived = self.publishing.take_count();
         let grows = self.gathering.look(out.len(), arrived) && self.session.publish_room() > 0;
+        if waits && woke == 1 && is_worth_a_write(out.len()) {
+            return Duty::GiveWay;
+        }
         if waits && (grows || !self.publishing.may_sleep(&self.session)) {
             return Duty::Gather;
         }

@@ -163,7 +163,8 @@ impl Driver {
             self.turns -= 1;
             return Duty::Gather;
         }
-        let duty = self.run(|core| core.poll_io(now, out));
+        let woke = self.effects.take_woke();
+        let duty = self.run(|core| core.poll_io(now, out, woke));
         if matches!(duty, Duty::Gather) {
             self.turns = TURNS;
         }

@@ -31,6 +31,9 @@ pub enum Duty {
     /// More output is about to come: give others a turn ([`std::thread::yield_now`]), and ask again before writing. It is not
     /// said without an end.
     Gather,
+    /// Others that were woken may work while the output, which is long, is written: where they wait for this task to pause, pause
+    /// so that both go on at once. Then ask again; it is said once for a wake-up.
+    GiveWay,
     /// Reading had paused and goes on: call [`handle_input`](crate::Driver::handle_input) with what it left over, until it
     /// returns 0.
     Resume,

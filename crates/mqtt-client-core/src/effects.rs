@@ -18,6 +18,8 @@ pub(crate) struct Effects {
     wakers: Vec<Waker>,
     discarded: Vec<Publish>,
     retired: Vec<SharedExchange>,
+    /// How many were woken since this was asked.
+    woke: usize,
 }
 
 impl fmt::Debug for Effects {
@@ -46,8 +48,14 @@ impl Effects {
         any.then(|| std::mem::take(self))
     }
 
+    /// How many were woken since the last time.
+    pub(crate) fn take_woke(&mut self) -> usize {
+        std::mem::take(&mut self.woke)
+    }
+
     /// Leaves nothing but the memory.
     pub(crate) fn run(&mut self) {
+        self.woke += self.wakers.len();
         self.wakers.drain(..).for_each(Waker::wake);
         self.discarded.clear();
         self.retired.clear();

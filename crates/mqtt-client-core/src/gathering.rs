@@ -31,8 +31,13 @@ impl Gathering {
     pub(crate) fn look(&mut self, len: usize, arrived: usize) -> bool {
         let grows = len > self.seen && self.published + arrived > 1;
         (self.seen, self.published) = (len, 0);
-        grows && len < ENOUGH
+        grows && !is_worth_a_write(len)
     }
+}
+
+/// Whether output of this length is written without waiting for more. Doing so takes longer than having somebody else begin.
+pub(crate) fn is_worth_a_write(len: usize) -> bool {
+    len >= ENOUGH
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use tokio::sync::futures::Notified;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking, yield_now};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::transport::{Connection, Connector, DialError, Dialing, dial, entropy};
+use crate::transport::{Ask, Connection, Connector, DialError, Dialing, dial, entropy};
 
 /// Starts a client's task.
 pub(crate) fn spawn(
@@ -120,6 +120,7 @@ impl Driver {
                     self.tell(ready);
                 }
                 Duty::Gather => yield_now().await,
+                Duty::GiveWay => step_aside().await,
                 Duty::Resume => self.parse(),
                 Duty::Close => {
                     self.close().await;
@@ -140,15 +141,17 @@ impl Driver {
             deadline.and_then(|deadline| self.epoch.checked_add(deadline.saturating_since(Timestamp::ZERO)));
         let mut notified = pin!(wake.notified());
         for _ in 0..turns {
-            let ready =
-                poll_fn(|context| Poll::Ready(self.look(context, notified.as_mut(), deadline, read))).await;
+            let ready = poll_fn(|context| {
+                Poll::Ready(self.look(context, notified.as_mut(), deadline, read, Ask::System))
+            })
+            .await;
             if ready.is_any() {
                 return ready;
             }
             yield_now().await;
         }
         poll_fn(|context| {
-            let mut ready = self.look(context, notified.as_mut(), deadline, read);
+            let mut ready = self.look(context, notified.as_mut(), deadline, read, Ask::Runtime);
             if !ready.is_any() {
                 let confirm_at = match &mut self.link {
                     Link::Up(connection) => connection.confirm(),
@@ -169,6 +172,7 @@ impl Driver {
         notified: Pin<&mut Notified<'_>>,
         deadline: Option<Instant>,
         read: bool,
+        ask: Ask,
     ) -> Ready {
         let mut ready = Ready {
             woken: notified.poll(context).is_ready(),
@@ -187,7 +191,7 @@ impl Driver {
             Link::Dialing(dialing) => ready.dialed = done(dialing.as_mut().poll(context)),
             Link::Up(connection) => {
                 if read {
-                    ready.read = done(connection.poll_read(context, &mut self.input));
+                    ready.read = done(connection.poll_read(context, &mut self.input, ask));
                 }
                 if !self.core.is_broken() {
                     ready.written = done(connection.poll_write(context, &self.output));
@@ -289,6 +293,20 @@ fn prepare(preparation: Preparation) -> JoinSet<Prepared> {
     let mut tasks = JoinSet::new();
     tasks.spawn(async move { preparation.await });
     tasks
+}
+
+/// Has a task that this one woke run on this worker, and this one go on on another that is free. After
+/// [`yield_now`](tokio::task::yield_now) it would stay here: only this worker knows of it until it has nothing else to do.
+async fn step_aside() {
+    let mut aside = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut aside, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn done<T>(polled: Poll<T>) -> Option<T> {

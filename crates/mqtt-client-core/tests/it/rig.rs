@@ -43,6 +43,8 @@ pub(crate) struct Rig {
     driver: Driver,
     calls: Arc<Calls>,
     gathered: usize,
+    /// How often the driver was to let others begin before it writes.
+    pub(crate) gave_way: usize,
     output: Output,
     input: BytesMut,
     preparing: Option<Preparing>,
@@ -98,6 +100,7 @@ impl Rig {
             driver,
             calls,
             gathered: 0,
+            gave_way: 0,
             output: Output::new(),
             input: BytesMut::new(),
             preparing: None,
@@ -320,6 +323,10 @@ impl Rig {
             }
             Duty::Gather => {
                 self.gathered += 1;
+                true
+            }
+            Duty::GiveWay => {
+                self.gave_way += 1;
                 true
             }
             Duty::Resume => {

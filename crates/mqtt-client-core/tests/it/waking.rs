@@ -87,6 +87,29 @@ fn many_messages_at_once_are_gathered_for_one_write_and_a_single_one_is_not_held
     assert!((1..=16).contains(&turns), "{turns}: until one look has found nothing more");
 }
 
+/// Has so many publishers wait for room, and the broker acknowledge all messages. How often the driver was to give way.
+fn gave_way(publishers: usize, payload: usize) -> usize {
+    let mut rig = Rig::connected(Options::builder().max_in_flight(8).max_queued(16, 1 << 20));
+    let mtu = std::mem::take(&mut rig.mtu);
+    let enqueue = |rig: &Rig| rig.client.publish("a", vec![0; payload]).qos(QoS::AtLeastOnce).enqueue();
+    for _ in 0..16 {
+        let _sent = rig.poll(&mut enqueue(&rig)).expect("there is room").expect("admitted");
+    }
+    let mut waiting: Vec<_> = (0..publishers).map(|_| enqueue(&rig)).collect();
+    assert!(waiting.iter_mut().all(|waiting| rig.poll(waiting).is_none()), "the queue is full");
+    (rig.mtu, rig.gave_way) = (mtu, 0);
+    rig.settle();
+    waiting.into_iter().for_each(|waiting| drop(rig.run(waiting).expect("admitted")));
+    rig.gave_way
+}
+
+#[test]
+fn who_was_woken_alone_begins_while_a_long_output_is_written() {
+    assert_eq!(gave_way(1, 4096), 1, "once for a wake-up");
+    assert_eq!(gave_way(1, 100), 0, "a short write is over before another processor is awake");
+    assert_eq!(gave_way(2, 4096), 0, "of several all but one are seen by others");
+}
+
 #[test]
 fn messages_that_need_no_lock_wake_the_driver_as_the_others_do() {
     let mut rig = jammed(Options::builder().max_in_flight(5));

@@ -106,7 +106,7 @@ impl Station {
                 self.deadline = deadline;
                 self.reading = read;
             }
-            Duty::Gather => self.news = true,
+            Duty::Gather | Duty::GiveWay => self.news = true,
             Duty::Resume => self.parse(now, &mut driver),
             Duty::Prepare(preparation) => {
                 self.transport = Transport::Preparing(preparation.into_future());

@@ -30,6 +30,16 @@ const READ: usize = 64 * 1024;
 /// Slices that one write gathers at most.
 const SLICES: usize = 64;
 
+/// Whom a read asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The runtime, which calls this task when there is something to read.
+    Runtime,
+    /// The system, on the spot. The runtime knows of input only once one of its workers has looked, and the one that sleeps
+    /// until there is any has to be woken for that.
+    System,
+}
+
 /// What was being done, and why it failed.
 pub(crate) type DialError = (&'static str, io::Error);
 
@@ -117,16 +127,17 @@ impl Connection {
         &mut self,
         context: &mut Context<'_>,
         input: &mut BytesMut,
+        ask: Ask,
     ) -> Poll<io::Result<usize>> {
-        let read = ready!(self.read(context, input));
+        let read = ready!(self.read(context, input, ask));
         self.confirming.read();
         self.confirm_at = None;
         Poll::Ready(read)
     }
 
-    fn read(&mut self, context: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
+    fn read(&mut self, context: &mut Context<'_>, input: &mut BytesMut, ask: Ask) -> Poll<io::Result<usize>> {
         let Connection { socket, layers: Some(layers), .. } = self else {
-            return read_from(&mut self.socket, context, input);
+            return read_from(&mut self.socket, context, input, ask);
         };
         let before = input.len();
         loop {
@@ -141,7 +152,7 @@ impl Connection {
             if input.len() > before || !open {
                 return Poll::Ready(Ok(input.len() - before));
             }
-            if ready!(read_from(socket, context, layers.received()))? == 0 {
+            if ready!(read_from(socket, context, layers.received(), ask))? == 0 {
                 return Poll::Ready(Ok(0));
             }
         }
@@ -219,7 +230,11 @@ fn read_from(
     socket: &mut Socket,
     context: &mut Context<'_>,
     buffer: &mut BytesMut,
+    ask: Ask,
 ) -> Poll<io::Result<usize>> {
+    if ask == Ask::System {
+        return socket.read_now(buffer);
+    }
     if buffer.capacity() - buffer.len() < READ / 4 {
         buffer.reserve(READ);
     }

@@ -1,9 +1,11 @@
 //! [`Socket`]: the streams that carry a connection's bytes, as one.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -16,6 +18,33 @@ pub(crate) enum Socket {
     #[cfg(unix)]
     Unix(UnixStream),
     Own(Box<dyn Stream>),
+}
+
+/// Bytes that a read [on the spot](Socket::read_now) takes at most: some hundred acknowledgements, or a few messages.
+const AT_ONCE: usize = 4096;
+
+impl Socket {
+    /// Reads what the system has at this moment, whether or not the runtime has heard of it. The task is not called when there is
+    /// more.
+    pub(super) fn read_now(&self, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; AT_ONCE];
+        let read = match self {
+            Socket::Tcp(stream) => (&*SockRef::from(stream)).read(&mut bytes),
+            #[cfg(unix)]
+            Socket::Unix(stream) => (&*SockRef::from(stream)).read(&mut bytes),
+            Socket::Own(_) => return Poll::Pending,
+        };
+        match read {
+            Ok(count) => {
+                buffer.extend_from_slice(&bytes[..count]);
+                Poll::Ready(Ok(count))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
 }
 
 /// The same call on whatever it is.
@@ -66,5 +95,56 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let (near, far) =
+            tokio::join!(TcpStream::connect(listener.local_addr().expect("bound")), listener.accept());
+        (Socket::Tcp(near.expect("connected")), far.expect("accepted").0)
+    }
+
+    /// Asks until there is something: loopback takes its time, too.
+    async fn read_now(socket: &Socket, buffer: &mut BytesMut) -> io::Result<usize> {
+        poll_fn(|context| {
+            let read = socket.read_now(buffer);
+            if read.is_pending() {
+                context.waker().wake_by_ref();
+            }
+            read
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_is_read_on_the_spot_and_by_the_runtime_makes_up_the_whole_in_its_order() {
+        let (mut socket, mut far) = pair().await;
+        let mut input = BytesMut::new();
+        assert!(socket.read_now(&mut input).is_pending(), "there is nothing");
+        // The runtime has found nothing, too, and has not looked since.
+        let nothing = poll_fn(|context| {
+            let mut bytes = [0];
+            Poll::Ready(Pin::new(&mut socket).poll_read(context, &mut ReadBuf::new(&mut bytes)).is_pending())
+        });
+        assert!(nothing.await);
+        let sent: Vec<u8> = (0..=u8::MAX).cycle().take(3 * AT_ONCE).collect();
+        far.write_all(&sent).await.expect("it reads");
+        assert!((1..=AT_ONCE).contains(&read_now(&socket, &mut input).await.expect("it writes")));
+        while input.len() < sent.len() {
+            socket.read_buf(&mut input).await.expect("it writes");
+        }
+        assert_eq!(input, sent);
+        drop(far);
+        assert_eq!(read_now(&socket, &mut input).await.expect("it has ended well"), 0);
     }
 }
