@@ -8,10 +8,23 @@ use mqtt_codec::{QoS, Version};
 
 use super::{Lap, PAYLOAD, TOPIC, Work, sink::Sink};
 
-fn options(sink: &Sink, window: u16) -> Result<mqtt_tokio::Options, Box<dyn Error>> {
-    let options = mqtt_tokio::Options::builder().url(&format!("mqtt://{}", sink.addr()));
-    Ok(options.version(Version::V311).max_in_flight(window).build()?)
+/// As many messages of QoS 1 and 2 wait for the window as are in it, which is what rumqttc has here too; anything else is as it is by
+/// default.
+fn options(sink: &Sink, work: Work) -> Result<mqtt_tokio::Options, Box<dyn Error>> {
+    let options =
+        mqtt_tokio::Options::builder().url(&format!("mqtt://{}", sink.addr())).version(Version::V311);
+    let options = match work {
+        Work::Publish { qos: QoS::AtLeastOnce | QoS::ExactlyOnce, window, .. } => {
+            options.max_in_flight(window).max_queued(2 * usize::from(window), QUEUED_BYTES)
+        }
+        Work::Publish { window, .. } | Work::Receive { window, .. } => options.max_in_flight(window),
+        Work::PingPong => options,
+    };
+    Ok(options.build()?)
 }
+
+/// More than all messages that may be queued take: their number is what counts.
+const QUEUED_BYTES: usize = 64 << 20;
 
 fn payload() -> Bytes {
     Bytes::from_static(&[7; PAYLOAD])
@@ -22,8 +35,8 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>,
     let done = sink.done();
     runtime.block_on(async {
         match work {
-            Work::Publish { qos, window, tasks } => {
-                let client = mqtt_tokio::connect(options(sink, window)?).await?;
+            Work::Publish { qos, tasks, .. } => {
+                let client = mqtt_tokio::connect(options(sink, work)?).await?;
                 let publishing: Vec<_> = (0..tasks)
                     .map(|_| {
                         let client = client.clone();
@@ -44,8 +57,8 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>,
                 }
                 sink.wait(Duration::from_secs(60))?;
             }
-            Work::Receive { window, .. } => {
-                let client = mqtt_tokio::connect(options(sink, window)?).await?;
+            Work::Receive { .. } => {
+                let client = mqtt_tokio::connect(options(sink, work)?).await?;
                 let mut stream = client.subscribe(TOPIC).await?;
                 for _ in 0..messages {
                     stream.recv().await.ok_or("the stream ended")?;
@@ -56,7 +69,7 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>,
                 sink.wait(Duration::from_secs(60))?;
             }
             Work::PingPong => {
-                let client = mqtt_tokio::connect(options(sink, 100)?).await?;
+                let client = mqtt_tokio::connect(options(sink, work)?).await?;
                 let mut stream = client.subscribe(TOPIC).await?;
                 let playing = runtime.spawn(async move {
                     let mut lap = Lap::new();
@@ -77,8 +90,8 @@ pub fn tokio(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>,
 
 pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duration>, Box<dyn Error>> {
     match work {
-        Work::Publish { qos, window, tasks } => {
-            let client = mqtt_blocking::connect(options(sink, window)?)?;
+        Work::Publish { qos, tasks, .. } => {
+            let client = mqtt_blocking::connect(options(sink, work)?)?;
             std::thread::scope(|scope| {
                 for _ in 0..tasks {
                     scope.spawn(|| {
@@ -94,8 +107,8 @@ pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duratio
             });
             sink.wait(Duration::from_secs(60))?;
         }
-        Work::Receive { qos, window } => {
-            let client = mqtt_blocking::connect(options(sink, window)?)?;
+        Work::Receive { qos, .. } => {
+            let client = mqtt_blocking::connect(options(sink, work)?)?;
             let mut stream = client.subscribe(TOPIC).wait()?;
             for _ in 0..messages {
                 stream.next().ok_or("the stream ended")?;
@@ -106,7 +119,7 @@ pub fn blocking(sink: &Sink, work: Work, messages: u64) -> Result<Option<Duratio
             sink.wait(Duration::from_secs(60))?;
         }
         Work::PingPong => {
-            let client = mqtt_blocking::connect(options(sink, 100)?)?;
+            let client = mqtt_blocking::connect(options(sink, work)?)?;
             let mut stream = client.subscribe(TOPIC).wait()?;
             let mut lap = Lap::new();
             for _ in 0..messages {
