@@ -427,7 +427,7 @@ impl OptionsBuilder {
     }
 
     /// QoS 0 messages that a subscription stream keeps unread; what happens when it is full says
-    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). A reader takes up to a thirty-second part of it, and 256
+    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). A reader takes up to a quarter of it, and 1,024
     /// messages at most, out at once. Default: 4,096.
     pub fn stream_capacity(mut self, messages: usize) -> Self {
         self.options.stream_capacity = messages.max(1);
@@ -435,7 +435,7 @@ impl OptionsBuilder {
     }
 
     /// Bytes of received messages that may wait unread on all streams together, or for a stream, with 128 bytes for each
-    /// message. Those of one stream keep at most 64 of the receive buffers alive that they came in, of 64 KiB or so; further small ones are
+    /// message. Those of one stream keep at most 64 of the receive buffers alive that they came in, of 128 KiB or so; further small ones are
     /// copied out. Past the budget the client disconnects ([`Event::Backlogged`](crate::Event::Backlogged)), and connects
     /// again when half has been read: a broker that keeps the session delivers the rest then. Default: 256 MiB.
     pub fn max_unread_bytes(mut self, bytes: usize) -> Self {

@@ -97,9 +97,9 @@ impl Loan {
         Some(lent)
     }
 
-    /// Whether the broker waits for the reader to take something.
-    pub(crate) fn is_owing(&self) -> bool {
-        self.owing > 0
+    /// For how many the broker waits.
+    pub(crate) fn owing(&self) -> usize {
+        self.owing
     }
 
     /// The driver looks: whether the reader has had its time, and has to report from now on.
@@ -113,6 +113,6 @@ impl Loan {
 
     /// When to look again.
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
-        self.until.filter(|_| self.is_owing() && !self.reading.reports.load(Ordering::Relaxed))
+        self.until.filter(|_| self.owing > 0 && !self.reading.reports.load(Ordering::Relaxed))
     }
 }

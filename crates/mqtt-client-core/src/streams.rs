@@ -17,10 +17,13 @@ use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
 use crate::{Acknowledge, Options, Qos0Overflow};
 
 /// What a reader is lent at once: this part of the capacity,
-const LENT_PART: usize = 32;
+const LENT_PART: usize = 4;
 
-/// and no more than so many messages.
-const MOST_LENT: usize = 256;
+/// and no more than so many messages. It waits for the lock each time, as long as the driver takes to handle what it has read.
+const MOST_LENT: usize = 1024;
+
+/// Of those that are owed an acknowledgement it is lent so many: the broker waits for these while it reads.
+const MOST_OWING: usize = 128;
 
 /// The unread messages of all subscription streams, and which of them still owe the broker an acknowledgement.
 ///
@@ -288,13 +291,15 @@ impl Streams {
         let plain = stream.acknowledge != Acknowledge::ByHand && !self.durable;
         while run.len() < most
             && stream.queue.len() > 1
-            && let Some(delivery) = stream.queue.pop_front_if(|delivery| plain || delivery.owed.is_none())
+            && let Some(delivery) = stream
+                .queue
+                .pop_front_if(|next| next.owed.is_none() || plain && stream.loan.owing() < MOST_OWING)
         {
             stream.forget(&delivery);
             stream.loan.lend(Lent { cost: delivery.cost, share: delivery.owed });
             run.push_back(delivery.publish);
         }
-        let owing = stream.loan.is_owing();
+        let owing = stream.loan.owing() > 0;
         if owing && !self.lending.contains(&tag) {
             self.lending.push(tag);
         }
@@ -308,7 +313,7 @@ impl Streams {
         lending.retain(|tag| {
             let over = self.streams.get_mut(*tag).is_some_and(|stream| stream.loan.is_over(now));
             self.collect(*tag, due);
-            !over && self.streams.get(*tag).is_some_and(|stream| stream.loan.is_owing())
+            !over && self.streams.get(*tag).is_some_and(|stream| stream.loan.owing() > 0)
         });
         self.lending = lending;
     }

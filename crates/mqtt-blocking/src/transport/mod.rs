@@ -20,7 +20,7 @@ pub(crate) use own::{Connector, connector};
 use socket::Socket;
 
 /// Bytes that one read takes at most.
-const READ: usize = 64 * 1024;
+const READ: usize = 128 * 1024;
 /// Slices that one write gathers at most.
 const SLICES: usize = 64;
 

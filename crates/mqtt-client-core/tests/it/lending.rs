@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mqtt_client_core::codec::QoS;
-use mqtt_client_core::{Message, Options, Subscription};
+use mqtt_client_core::{Message, Options, Qos0Overflow, Subscription};
 
 use crate::rig::Rig;
 
@@ -110,4 +110,35 @@ fn what_was_lent_survives_a_lost_link() {
         rig.run_for(Duration::from_secs(1));
         assert_eq!(unacknowledged(&rig), 0);
     }
+}
+
+#[test]
+fn a_broker_waits_for_no_more_than_128_messages_that_were_read() {
+    for qos in CONFIRMED {
+        let (rig, mut stream) = unread(qos, 250);
+        let mut most = 0;
+        for n in 0..250 {
+            assert_eq!(take(&mut stream), Some(n));
+            let acknowledged = 250 - unacknowledged(&rig);
+            most = most.max(usize::from(n) + 1 - acknowledged);
+        }
+        assert_eq!(most, 128);
+    }
+}
+
+#[test]
+fn what_a_reader_takes_out_at_once_makes_room_for_a_quarter_more() {
+    let mut rig = Rig::connected(Options::builder().stream_capacity(8));
+    let subscribing = rig.client.subscribe("a").qos0_overflow(Qos0Overflow::DropNewest);
+    let mut stream: Subscription = rig.run(subscribing).expect("granted");
+    let send = |rig: &mut Rig, numbers: std::ops::Range<u8>| {
+        numbers.for_each(|n| rig.publish("a", vec![n], QoS::AtMostOnce));
+        rig.settle();
+    };
+    send(&mut rig, 0..8);
+    assert_eq!(take(&mut stream), Some(0));
+    send(&mut rig, 8..13);
+    assert_eq!(stream.dropped(), 2, "one was read, and two are in the reader's hands");
+    let rest: Vec<u8> = std::iter::from_fn(|| take(&mut stream)).collect();
+    assert_eq!(rest, (1..11).collect::<Vec<u8>>());
 }

@@ -26,7 +26,7 @@ pub(crate) use own::{Connector, connector};
 use socket::Socket;
 
 /// Room that is made for a read when little is left; the read takes what fits.
-const READ: usize = 64 * 1024;
+const READ: usize = 128 * 1024;
 /// Slices that one write gathers at most.
 const SLICES: usize = 64;
 
