@@ -104,8 +104,7 @@ impl Driver {
                         self.core.handle_wall_clock(self.now(), SystemTime::now());
                     }
                 }
-                Duty::Gather => thread::yield_now(),
-                Duty::GiveWay => {} // Other threads need no leave.
+                Duty::Gather | Duty::GiveWay => thread::yield_now(),
                 Duty::Resume => self.parse(),
                 Duty::Close => {
                     self.close();

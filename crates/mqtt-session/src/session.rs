@@ -232,8 +232,9 @@ impl Session {
     /// Appends the bytes to be written to `out`, and says what to do besides.
     ///
     /// To be called after any other call, before going to sleep; calling it once after many others gathers their
-    /// packets into one write. Publishes are encoded while less than 64 KiB wait in `out`. `out` belongs to the
-    /// connection: it is to be empty at [`handle_opened`](Self::handle_opened).
+    /// packets into one write. Publishes are encoded while less than 64 KiB wait in `out`, besides those that were encoded as
+    /// they were submitted, up to 128 KiB. `out` belongs to the connection: it is to be empty at
+    /// [`handle_opened`](Self::handle_opened).
     pub fn poll_io(&mut self, now: Timestamp, out: &mut Output) -> Duty {
         self.news.advance(now);
         match &mut self.connection {

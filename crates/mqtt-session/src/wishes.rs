@@ -15,6 +15,10 @@ use crate::requests::RequestKind;
 use crate::wire::HIGH_WATER;
 use crate::{Batch, BatchForm, Command, Limits, Refusal, Rejected, Tag};
 
+/// Bytes that wait to be written when a publish of QoS 1 or 2 is encoded as it is submitted: those of a window of a thousand
+/// small ones. It is held until it is acknowledged, so nothing of it is lost with the connection.
+const MOST_AHEAD: usize = 2 * HIGH_WATER;
+
 impl Connection {
     /// Takes a command, or gives it back.
     #[expect(clippy::result_large_err, reason = "what is refused comes back by value, without an allocation")]
@@ -48,7 +52,7 @@ impl Connection {
             Ok(packet_id) => packet_id,
             Err(refusal) => return reject_publish(tag, publish, refusal),
         };
-        let turn_is_now = self.send_queue.has_turn_now() && self.wire.waiting() < HIGH_WATER;
+        let turn_is_now = self.send_queue.has_turn_now() && self.wire.waiting() < MOST_AHEAD;
         let ahead = turn_is_now && !news.journal.is_durable() && limits.allow_plain(&publish);
         let (qos, original) = (publish.qos, (publish.packet_id, publish.dup));
         let (place, publish) = outbound.held.hold(tag, publish);
