@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mqtt_client_core::codec::QoS;
-use mqtt_client_core::{Message, Options, Qos0Overflow, Subscription};
+use mqtt_client_core::{Acknowledge, Message, Options, Qos0Overflow, Subscription};
 
 use crate::rig::Rig;
 
@@ -126,19 +126,27 @@ fn a_broker_waits_for_no_more_than_128_messages_that_were_read() {
     }
 }
 
-#[test]
-fn what_a_reader_takes_out_at_once_makes_room_for_a_quarter_more() {
-    let mut rig = Rig::connected(Options::builder().stream_capacity(8));
+/// For how many messages of QoS 0 a full stream of that capacity has room once its reader has taken one.
+fn room_after_one(capacity: usize, acknowledge: Acknowledge) -> usize {
+    let mut rig = Rig::connected(Options::builder().stream_capacity(capacity));
     let subscribing = rig.client.subscribe("a").qos0_overflow(Qos0Overflow::DropNewest);
-    let mut stream: Subscription = rig.run(subscribing).expect("granted");
-    let send = |rig: &mut Rig, numbers: std::ops::Range<u8>| {
-        numbers.for_each(|n| rig.publish("a", vec![n], QoS::AtMostOnce));
+    let mut stream: Subscription = rig.run(subscribing.acknowledge(acknowledge)).expect("granted");
+    for round in 0..2 {
+        (0..capacity).for_each(|_| rig.publish("a", vec![round], QoS::AtMostOnce));
         rig.settle();
-    };
-    send(&mut rig, 0..8);
-    assert_eq!(take(&mut stream), Some(0));
-    send(&mut rig, 8..13);
-    assert_eq!(stream.dropped(), 2, "one was read, and two are in the reader's hands");
-    let rest: Vec<u8> = std::iter::from_fn(|| take(&mut stream)).collect();
-    assert_eq!(rest, (1..11).collect::<Vec<u8>>());
+        if round == 0 {
+            assert_eq!(take(&mut stream), Some(0));
+        }
+    }
+    let room = capacity - stream.dropped() as usize;
+    assert_eq!(std::iter::from_fn(|| take(&mut stream)).count(), capacity - 1 + room, "each is read");
+    room
+}
+
+#[test]
+fn what_a_reader_takes_out_at_once_makes_room_for_a_quarter_more_and_for_1024_at_most() {
+    for acknowledge in [Acknowledge::OnDelivery, Acknowledge::ByHand] {
+        assert_eq!(room_after_one(8, acknowledge), 1 + 2);
+        assert_eq!(room_after_one(8192, acknowledge), 1 + 1024);
+    }
 }
