@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_a_buffer_is_nothing_but_itself_and_one_that_is_not_valid_leaves_the_buffer_as_it_is() {
+        let mut buffer = BytesMut::from(&b"before"[..]);
+        assert_eq!(TopicName::in_buffer("a/+", &mut buffer), Err(InvalidTopic::Wildcard { at: 2 }));
+        assert_eq!(buffer, "before");
+        assert_eq!(TopicName::in_buffer("a/b", &mut buffer), TopicName::new("a/b"));
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
     fn levels_keep_their_empty_neighbours() {
         let name = TopicName::new("/a//b").unwrap();
         assert!(name.levels().eq([&b""[..], b"a", b"", b"b"]));
