@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_session::codec::{Disconnect, Packet, Publish, ReasonCode};
+use mqtt_session::codec::{Disconnect, Packet, PacketId, Publish, ReasonCode};
 use mqtt_session::{Batch, Command, Config, Direction, PacketTrace, Refusal, Timer};
 
 use crate::support::*;
@@ -190,7 +190,9 @@ fn a_form_encodes_as_the_session_does_what_certainly_may_be_sent() {
         let size = encoded.len();
         assert_eq!(size, batch(&rig, 1..=3).len());
         let large = Publish { payload: vec![0; 16 * 1024].into(), ..message(4, AtMostOnce) };
-        for other in [message(4, AtLeastOnce), large, Publish { dup: true, ..message(4, AtMostOnce) }] {
+        let numbered = Publish { packet_id: Some(PacketId::MIN), ..message(4, AtLeastOnce) };
+        let repeated = Publish { dup: true, ..message(4, AtMostOnce) };
+        for other in [message(4, AtLeastOnce), numbered, large, repeated] {
             assert!(!form.encode(&other, &mut encoded), "{other:?}");
         }
         assert_eq!(encoded.len(), size, "it is unharmed");
