@@ -3,7 +3,8 @@
 //!
 //! Everybody speaks 3.1.1, publishes 64 bytes, and is measured from the other side: until the sink has seen the last
 //! message, or the consumer has, over a few tenths of a second at least: the first milliseconds of a process, with fresh memory and
-//! threads that look for their processors, are not what a rate is; round trips are as many a second as fit at their median length. The candidates take turns; the figure is the median of the rounds.
+//! threads that look for their processors, are not what a rate is; round trips are as many a second as fit at their median length.
+//! The candidates take turns; the figure is the median of the rounds.
 
 mod ours;
 mod raw;

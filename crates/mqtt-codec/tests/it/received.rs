@@ -56,6 +56,9 @@ fn all_parts_are_found() {
     for version in [V311, V5] {
         check(version, &least);
         check(version, &full);
+        // The remaining length takes three and four bytes.
+        check(version, &Publish::new(topic("a/b"), vec![0x80; 20_000]));
+        check(version, &Publish::new(topic("a/b"), vec![0x80; 2_100_000]));
     }
     check(V5, &Publish { properties: properties.clone(), ..least });
     check(
