@@ -85,6 +85,12 @@ impl Driver {
         ))
     }
 
+    /// Has tasks that wait for the driver, for room or for a message, give others so many turns before they sleep: as many as take
+    /// about as long as to fall asleep and be woken. Default: 0.
+    pub fn set_patience(&mut self, turns: u32) {
+        self.shared.patience.set(turns);
+    }
+
     /// What serves the store that the options name, once: to be run on a thread of its own. None without a store.
     pub fn take_storing(&mut self) -> Option<Storing> {
         self.storing.take()
@@ -163,7 +169,7 @@ impl Driver {
             self.turns -= 1;
             return Duty::Gather;
         }
-        let woke = self.effects.take_woke();
+        let woke = self.effects.take_woke().saturating_sub(self.shared.patience.take_rung());
         let duty = self.run(|core| core.poll_io(now, out, woke));
         if matches!(duty, Duty::Gather) {
             self.turns = TURNS;

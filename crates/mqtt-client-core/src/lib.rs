@@ -114,6 +114,7 @@ mod unasked;
 mod unread;
 mod unsubscribe;
 mod url;
+mod vigil;
 mod wishes;
 
 pub use acknowledge::Acknowledge;

@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use crate::codec::{Publish, PublishProperties, QoS};
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
+use crate::vigil::Vigil;
 use crate::{Client, Delivered, PublishError};
 
 /// A message on its way into the client: [`Client::publish`] starts it, awaiting it sends it.
@@ -78,7 +80,7 @@ impl PublishBuilder {
 
     /// Ready once the message is admitted; its outcome comes later.
     pub fn enqueue(self) -> Enqueueing {
-        Enqueueing { completion: Some(self.start(true)) }
+        Enqueueing { completion: Some(self.start(true)), vigil: Vigil::default() }
     }
 
     /// Enqueues the message if there is room for it now, or as the overflow policy says ([`Overflow`](crate::Overflow)).
@@ -142,13 +144,13 @@ impl IntoFuture for PublishBuilder {
     fn into_future(mut self) -> Publishing {
         let is_brief = self.is_brief();
         let stage = match self.submit(true, is_brief) {
-            Admission::Queued => return Publishing { state: State::Queued },
-            Admission::Failed(error) => return Publishing { state: State::Failed(error) },
+            Admission::Queued => return State::Queued.into(),
+            Admission::Failed(error) => return State::Failed(error).into(),
             Admission::Admitted(tag) => Stage::Admitted(tag),
             Admission::Waiting(tag) => Stage::Waiting(tag),
         };
         let completion = Completion { client: self.client, stage };
-        Publishing { state: if is_brief { State::Brief(completion) } else { State::Open(completion) } }
+        if is_brief { State::Brief(completion).into() } else { State::Open(completion).into() }
     }
 }
 
@@ -157,6 +159,14 @@ impl IntoFuture for PublishBuilder {
 #[must_use = "a message's outcome tells whether it arrived"]
 pub struct Publishing {
     state: State,
+    vigil: Vigil,
+}
+
+impl From<State> for Publishing {
+    #[inline]
+    fn from(state: State) -> Self {
+        Publishing { state, vigil: Vigil::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -186,9 +196,14 @@ impl Publishing {
     /// What is not known from the start.
     #[inline(never)]
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
+        let vigil = &mut self.vigil;
         let result = match &mut self.state {
-            State::Brief(completion) => ready!(completion.poll_queued(context)),
-            State::Open(completion) => ready!(Pin::new(completion).poll(context)),
+            State::Brief(completion) => {
+                ready!(completion.poll_awake(vigil, context, Completion::poll_queued))
+            }
+            State::Open(completion) => {
+                ready!(completion.poll_awake(vigil, context, |open, context| Pin::new(open).poll(context)))
+            }
             state => match std::mem::replace(state, State::Told) {
                 State::Failed(error) => Err(error),
                 _ => return Poll::Pending,
@@ -204,14 +219,16 @@ impl Publishing {
 #[must_use = "a message may be refused instead of admitted"]
 pub struct Enqueueing {
     completion: Option<Result<Completion, PublishError>>,
+    vigil: Vigil,
 }
 
 impl Future for Enqueueing {
     type Output = Result<Completion, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(Ok(completion)) = &mut self.completion
-            && completion.poll_admitted(context).is_pending()
+        let Enqueueing { completion, vigil } = &mut *self;
+        if let Some(Ok(completion @ Completion { stage: Stage::Waiting(_), .. })) = completion
+            && completion.poll_awake(vigil, context, Completion::poll_admitted).is_pending()
         {
             return Poll::Pending;
         }
@@ -244,6 +261,17 @@ impl Completion {
             Stage::Admitted(tag) | Stage::Waiting(tag) => Some(tag),
             Stage::Told => None,
         }
+    }
+
+    /// Waits awake at first.
+    fn poll_awake<T>(
+        &mut self,
+        vigil: &mut Vigil,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let shared = Arc::clone(self.client.shared());
+        vigil.poll(&shared.patience, &shared.seat, context, |context| poll(self, context))
     }
 
     fn poll_admitted(&mut self, context: &mut Context<'_>) -> Poll<()> {

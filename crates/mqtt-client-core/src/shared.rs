@@ -11,6 +11,7 @@ use crate::intake::Intake;
 use crate::slots::Tag;
 use crate::spool::Spool;
 use crate::store::Gate;
+use crate::vigil::{Patience, Seat};
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
@@ -23,13 +24,25 @@ pub(crate) struct Shared {
     pub(crate) defaults: PublishDefaults,
     /// Calls the store's thread.
     pub(crate) gate: Gate,
+    pub(crate) patience: Arc<Patience>,
+    /// For who waits for room.
+    pub(crate) seat: Seat,
 }
 
 impl Shared {
     pub(crate) fn new(core: Core, driver: Waker) -> Arc<Self> {
         let defaults = core.options.publish_defaults.clone();
         let (intake, spool) = (core.publishing.intake(), core.publishing.spool());
-        Arc::new(Shared { core: Mutex::new(core), intake, spool, driver, defaults, gate: Gate::default() })
+        Arc::new(Shared {
+            core: Mutex::new(core),
+            intake,
+            spool,
+            driver,
+            defaults,
+            gate: Gate::default(),
+            patience: Arc::default(),
+            seat: Seat::default(),
+        })
     }
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.

@@ -16,6 +16,7 @@ use crate::lending::Reading;
 use crate::session::InboundPublish;
 use crate::slots::Tag;
 use crate::streams::Handed;
+use crate::vigil::{Seat, Vigil};
 use crate::{
     Acknowledge, BadFilter, Client, FilterResults, Message, Offline, Qos0Overflow, RecvError, SubscribeError,
 };
@@ -243,6 +244,8 @@ pub struct Subscription {
     /// Messages that the stream has lent: they wait for nothing but to be read.
     lent: VecDeque<InboundPublish>,
     reading: Arc<Reading>,
+    seat: Seat,
+    vigil: Vigil,
 }
 
 impl Subscription {
@@ -250,7 +253,8 @@ impl Subscription {
     pub(crate) fn of(client: Client, stream: Tag) -> Self {
         let reading = client.shared().run(|core| core.streams.reading(stream));
         let (granted, lent) = (Vec::new(), VecDeque::new());
-        Subscription { client, stream, unsubscribe: false, granted, lent, reading }
+        let (seat, vigil) = (Seat::default(), Vigil::default());
+        Subscription { client, stream, unsubscribe: false, granted, lent, reading, seat, vigil }
     }
 
     /// Ready with the next message; with `None` when no message can come any more.
@@ -261,8 +265,11 @@ impl Subscription {
             }
             return Poll::Ready(Some(Message::new(publish, None, None)));
         }
-        let (shared, stream, lent) = (self.client.shared(), self.stream, &mut self.lent);
-        let handed = shared.poll(context, |core, waker| core.poll_message(stream, lent, waker));
+        let Subscription { client, stream, lent, seat, vigil, .. } = self;
+        let (shared, stream) = (client.shared(), *stream);
+        let handed = vigil.poll(&shared.patience, seat, context, |context| {
+            shared.poll(context, |core, waker| core.poll_message(stream, lent, waker))
+        });
         handed.map(|handed| {
             let Handed { publish, share, delivery_id } = handed?;
             let unanswered =

@@ -22,6 +22,9 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::transport::{Ask, Connection, Connector, DialError, Dialing, dial, entropy};
 
+/// So many turns have others before a task of the application's sleeps, some 100 µs if nobody takes them.
+const PATIENCE: u32 = 2000;
+
 /// Starts a client's task.
 pub(crate) fn spawn(
     options: Options,
@@ -31,6 +34,7 @@ pub(crate) fn spawn(
     let seed = getrandom::u64().map_err(io::Error::from)?;
     let wake = Arc::new(WakeUp(Notify::new()));
     let (client, mut driver) = core::Driver::new(options, seed, Waker::from(Arc::clone(&wake)))?;
+    driver.set_patience(PATIENCE);
     if let Some(storing) = driver.take_storing() {
         thread::Builder::new().name("mqtt-store".into()).spawn(move || storing.run())?;
     }
