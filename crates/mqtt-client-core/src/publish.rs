@@ -115,7 +115,10 @@ impl PublishBuilder {
                     }
                 }
                 let asked = Asked { wait, forget, timeout: self.timeout };
-                shared.run(|core| core.publish(publish, asked))
+                match publish.qos {
+                    QoS::AtMostOnce => shared.run(|core| core.publish(publish, asked)),
+                    _ => shared.run_awake(|core| core.publish(publish, asked)),
+                }
             }
             Err(invalid) => Admission::Failed(invalid.clone()),
         }

@@ -1,6 +1,8 @@
 //! The core behind its lock, and the rule that nothing foreign runs under it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hint;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use crate::codec::Publish;
@@ -13,9 +15,17 @@ use crate::spool::Spool;
 use crate::store::Gate;
 use crate::vigil::{Patience, Seat};
 
+/// How often who waits awake for the lock looks again before it sleeps, some 50 µs in all,
+const LOOKS: u32 = 100;
+
+/// and for how many turns of the processor it lets the lock be each time, so as not to take it from the other's memory.
+const PAUSE: u32 = 32;
+
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
     core: Mutex<Core>,
+    /// Somebody waits awake for the lock.
+    is_awaited: AtomicBool,
     intake: Arc<Intake>,
     spool: Arc<Spool>,
     /// Wakes the driver.
@@ -35,6 +45,7 @@ impl Shared {
         let (intake, spool) = (core.publishing.intake(), core.publishing.spool());
         Arc::new(Shared {
             core: Mutex::new(core),
+            is_awaited: AtomicBool::new(false),
             intake,
             spool,
             driver,
@@ -47,7 +58,15 @@ impl Shared {
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
     pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
-        let mut core = self.lock();
+        self.run_in(self.lock(), step)
+    }
+
+    /// The same for a step that the driver keeps waiting often: see [`lock_awake`](Self::lock_awake).
+    pub(crate) fn run_awake<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
+        self.run_in(self.lock_awake(), step)
+    }
+
+    fn run_in<T>(&self, mut core: MutexGuard<'_, Core>, step: impl FnOnce(&mut Core) -> T) -> T {
         core.take_arrivals();
         let result = step(&mut core);
         let effects = core.effects.take();
@@ -83,7 +102,7 @@ impl Shared {
 
     /// A step of the driver's, with memory that is kept from one to the next.
     pub(crate) fn run_with<T>(&self, effects: &mut Effects, step: impl FnOnce(&mut Core) -> T) -> T {
-        let mut core = self.lock();
+        let mut core = self.lock_awake();
         std::mem::swap(&mut core.effects, effects);
         let result = step(&mut core);
         std::mem::swap(&mut core.effects, effects);
@@ -100,7 +119,7 @@ impl Shared {
         step: impl FnOnce(&mut Core, &mut Option<Waker>) -> Poll<T>,
     ) -> Poll<T> {
         let mut waker = Some(context.waker().clone());
-        self.run(|core| step(core, &mut waker))
+        self.run_awake(|core| step(core, &mut waker))
     }
 
     /// Calls those who have to look after what was asked.
@@ -119,5 +138,60 @@ impl Shared {
     /// A panic under the lock, which no test has ever seen, must not take the other handles with it.
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock for who waits awake if it is taken, and if nobody else does. The driver has it for some 100 µs at a time, and would
+    /// otherwise call a sleeper each time it lets go of it, who would come when it has it again. Of many that publish at once it is
+    /// better that they sleep, and leave the processors to the driver.
+    fn lock_awake(&self) -> MutexGuard<'_, Core> {
+        if let Some(core) = self.try_lock() {
+            return core;
+        }
+        if !self.is_awaited.swap(true, Ordering::Relaxed) {
+            let found = (0..LOOKS).find_map(|_| {
+                (0..PAUSE).for_each(|_| hint::spin_loop());
+                self.try_lock()
+            });
+            self.is_awaited.store(false, Ordering::Relaxed);
+            if let Some(core) = found {
+                return core;
+            }
+        }
+        self.lock()
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_awake_for_the_lock_gets_it_whether_or_not_it_takes_long() {
+        let options = crate::Options::builder().url("mqtt://localhost").build().expect("valid");
+        let shared = Shared::new(Core::new(options, 1, None).expect("no store"), Waker::noop().clone());
+        for takes_long in [false, true] {
+            let core = shared.lock();
+            assert!(shared.try_lock().is_none());
+            thread::scope(|scope| {
+                let waits: Vec<_> =
+                    (0..3).map(|_| scope.spawn(|| shared.run_awake(|core| core.now))).collect();
+                if takes_long {
+                    (0..1000).for_each(|_| thread::yield_now());
+                }
+                drop(core);
+                assert!(waits.into_iter().all(|wait| wait.join().is_ok()));
+            });
+            assert!(!shared.is_awaited.load(Ordering::Relaxed));
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::session::{Batch, Refusal, Session};
 pub(crate) const BURST: usize = 64 * 1024;
 
 /// For so many of them memory is kept.
-const SPARE: usize = 4;
+const SPARE: usize = 16;
 
 /// Messages that need no slot. They are encoded as they come, and wait together for their turn; once the session has them, all
 /// there is to know is where they end among the connection's bytes.
