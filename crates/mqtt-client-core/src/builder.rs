@@ -427,8 +427,8 @@ impl OptionsBuilder {
     }
 
     /// QoS 0 messages that a subscription stream keeps unread; what happens when it is full says
-    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). A reader takes up to a quarter of it, and 1,024
-    /// messages at most, out at once. Default: 4,096.
+    /// [`qos0_overflow`](crate::SubscribeBuilder::qos0_overflow). A reader takes what is unread out at once, up
+    /// to this number; where the oldest or the newest go, a quarter of it and 1,024 messages at most. Default: 4,096.
     pub fn stream_capacity(mut self, messages: usize) -> Self {
         self.options.stream_capacity = messages.max(1);
         self

@@ -47,10 +47,11 @@ pub(crate) struct Loan {
     until: Option<Timestamp>,
 }
 
-/// A message that is lent.
+/// Messages that were lent together: one that owes the broker an acknowledgement, or several that owe none.
 #[derive(Debug)]
 pub(crate) struct Lent {
-    /// What it takes of the budget for unread bytes.
+    pub(crate) messages: usize,
+    /// What they take of the budget for unread bytes.
     pub(crate) cost: usize,
     pub(crate) share: Option<Share>,
 }
@@ -71,7 +72,7 @@ impl Loan {
         self.reading.reads.swap(false, Ordering::Relaxed)
     }
 
-    /// Lends a message. The reader has taken all others.
+    /// Lends messages. The reader has taken all others but those that were lent with the same lock.
     pub(crate) fn lend(&mut self, lent: Lent) {
         if self.lent.is_empty() {
             self.reading.reports.store(false, Ordering::SeqCst);
@@ -81,16 +82,17 @@ impl Loan {
         self.lent.push_back(lent);
     }
 
-    /// The next message that the reader has taken.
+    /// The next messages that the reader has taken, all that were lent together.
     pub(crate) fn next_taken(&mut self) -> Option<Lent> {
-        if self.reading.taken.load(Ordering::SeqCst) == self.known {
+        let messages = self.lent.front()?.messages;
+        if self.reading.taken.load(Ordering::SeqCst) - self.known < messages {
             return None;
         }
-        self.known += 1;
+        self.known += messages;
         self.next()
     }
 
-    /// The next message, taken or not: the stream is closed.
+    /// The next messages, taken or not: the stream is closed.
     pub(crate) fn next(&mut self) -> Option<Lent> {
         let lent = self.lent.pop_front()?;
         self.owing -= usize::from(lent.share.is_some());

@@ -1,6 +1,8 @@
 //! Inbound messages between the session and whoever reads them.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -16,10 +18,10 @@ use crate::slots::{Slots, Tag};
 use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
 use crate::{Acknowledge, Options, Qos0Overflow};
 
-/// What a reader is lent at once: this part of the capacity,
+/// Where the oldest messages may have to go for newer ones, a reader is lent this part of the capacity at once,
 const LENT_PART: usize = 4;
 
-/// and no more than so many messages. It waits for the lock each time, as long as the driver takes to handle what it has read.
+/// and no more than so many messages.
 const MOST_LENT: usize = 1024;
 
 /// Of those that are owed an acknowledgement it is lent so many: the broker waits for these while it reads.
@@ -59,10 +61,7 @@ struct Stream {
     /// QoS 0 messages that it has lost.
     dropped: u64,
     queue: VecDeque<Delivery>,
-    /// How many of `queue` have QoS 0.
-    qos0: usize,
-    /// How many of `queue` were acknowledged on receipt.
-    settled: usize,
+    queued: Queued,
     /// Reading has paused for this stream in vain: until it takes something, its oldest QoS 0 messages make room at once.
     lagging: bool,
     loan: Loan,
@@ -71,9 +70,23 @@ struct Stream {
     waker: Option<Waker>,
 }
 
+/// What is in a queue.
+#[derive(Clone, Copy, Debug, Default)]
+struct Queued {
+    /// How many messages have QoS 0.
+    qos0: usize,
+    /// How many were acknowledged on receipt.
+    settled: usize,
+    /// How many owe the broker an acknowledgement.
+    owing: usize,
+    /// What they take of the budget for unread bytes.
+    cost: usize,
+}
+
+/// A message on its way to the reader of a stream.
 #[derive(Clone, Debug)]
-struct Delivery {
-    publish: InboundPublish,
+pub(crate) struct Delivery {
+    pub(crate) publish: InboundPublish,
     /// What it takes of the budget for unread bytes.
     cost: usize,
     owed: Option<Share>,
@@ -148,16 +161,14 @@ impl Streams {
 
     /// Takes a stream away. Unread messages that only it held, and that are owed an acknowledgement, become unclaimed. `lent`:
     /// what its reader has not taken.
-    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, lent: VecDeque<InboundPublish>) {
+    pub(crate) fn close(&mut self, now: Timestamp, stream: Tag, lent: VecDeque<Delivery>) {
         let Some(mut closed) = self.streams.remove(stream) else { return };
         self.catch_alls.retain(|other| *other != stream);
-        let lent = lent.into_iter().filter_map(|publish| {
-            let Lent { cost, share } = closed.loan.next()?;
-            Some((publish, cost, share))
-        });
-        let queued = closed.queue.into_iter().map(|queued| (queued.publish, queued.cost, queued.owed));
-        for (publish, cost, owed) in lent.chain(queued) {
-            self.budget.release(cost);
+        self.budget.release(closed.queued.cost);
+        while let Some(lent) = closed.loan.next() {
+            self.budget.release(lent.cost);
+        }
+        for Delivery { publish, owed, .. } in lent.into_iter().chain(closed.queue) {
             if let Some((token, _)) = owed.and_then(|owed| self.settle(owed, None)) {
                 self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
             }
@@ -169,7 +180,7 @@ impl Streams {
         let capacity = self.capacity;
         targets.iter().any(|target| {
             self.streams.get_mut(*target).is_some_and(|stream| {
-                stream.qos0 >= capacity && !stream.lagging && stream.overflow == Qos0Overflow::Pause
+                stream.queued.qos0 >= capacity && !stream.lagging && stream.overflow == Qos0Overflow::Pause
             })
         })
     }
@@ -184,7 +195,7 @@ impl Streams {
         let capacity = self.capacity;
         for target in targets {
             if let Some(stream) = self.streams.get_mut(*target) {
-                stream.lagging |= stream.qos0 >= capacity;
+                stream.lagging |= stream.queued.qos0 >= capacity;
             }
         }
     }
@@ -220,33 +231,34 @@ impl Streams {
             return self.settle(owed?, None);
         };
         if publish.qos() == QoS::AtMostOnce {
-            if stream.qos0 >= capacity && stream.overflow == Qos0Overflow::DropNewest {
+            let full = stream.queued.qos0 >= capacity;
+            if full && stream.overflow == Qos0Overflow::DropNewest {
                 stream.dropped += 1;
                 self.dropped += 1;
                 return None;
             }
-            if stream.qos0 >= capacity
+            if full
                 && let Some(oldest) = stream.queue.iter().position(Delivery::is_qos0)
                 && let Some(oldest) = stream.queue.remove(oldest)
             {
-                stream.qos0 -= 1;
+                stream.queued -= oldest.alone();
                 stream.dropped += 1;
                 self.budget.release(oldest.cost);
                 self.dropped += 1;
             }
-            stream.qos0 += 1;
         }
         // Acknowledged on receipt, and never dropped: so there is a bound, past which it waits for the reader.
-        let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.settled < capacity;
+        let on_receipt = stream.acknowledge == Acknowledge::OnReceipt && stream.queued.settled < capacity;
         let share = if on_receipt { owed.take() } else { None };
-        stream.settled += usize::from(share.is_some());
         // What the stream holds uncopied came in since its oldest message, so in no more buffers than that.
         if stream.queue.front().is_some_and(|oldest| piece - oldest.piece >= PINNED) {
             unpin(&mut publish);
         }
         let cost = cost_of(&publish);
         self.budget.charge(cost);
-        stream.queue.push_back(Delivery { publish, cost, owed, piece });
+        let delivery = Delivery { publish, cost, owed, piece };
+        stream.queued += delivery.alone();
+        stream.queue.push_back(delivery);
         effects.wake(&mut stream.waker);
         self.settle(share?, None)
     }
@@ -265,7 +277,7 @@ impl Streams {
         };
         self.budget.release(delivery.cost);
         let by_hand = stream.acknowledge == Acknowledge::ByHand;
-        stream.forget(&delivery);
+        stream.queued -= delivery.alone();
         let Delivery { publish, owed, .. } = delivery;
         let delivery_id = owed
             .filter(|_| self.durable && publish.qos() == QoS::ExactlyOnce)
@@ -284,9 +296,15 @@ impl Streams {
     /// Lends the reader messages, at the end of `run`: it needs no lock for each of them. They stay charged to the budget, and
     /// owed an acknowledgement, until it has taken them; one stays in the queue, so that a reader that never comes back is
     /// noticed. Returns whether any of them is owed an acknowledgement.
-    pub(crate) fn lend(&mut self, tag: Tag, run: &mut VecDeque<InboundPublish>) -> bool {
+    ///
+    /// Messages that owe none, and need not make room, are lent all at once: to take them out one by one keeps the driver waiting.
+    pub(crate) fn lend(&mut self, tag: Tag, run: &mut VecDeque<Delivery>) -> bool {
         let most = (self.capacity / LENT_PART).min(MOST_LENT);
         let Some(stream) = self.streams.get_mut(tag) else { return false };
+        if run.is_empty() && stream.queued.owing == 0 && stream.overflow == Qos0Overflow::Pause {
+            stream.lend_all(run);
+            return false;
+        }
         // Neither can be answered, nor has a number of its delivery, what is lent.
         let plain = stream.acknowledge != Acknowledge::ByHand && !self.durable;
         while run.len() < most
@@ -295,9 +313,9 @@ impl Streams {
                 .queue
                 .pop_front_if(|next| next.owed.is_none() || plain && stream.loan.owing() < MOST_OWING)
         {
-            stream.forget(&delivery);
-            stream.loan.lend(Lent { cost: delivery.cost, share: delivery.owed });
-            run.push_back(delivery.publish);
+            stream.queued -= delivery.alone();
+            stream.loan.lend(Lent { messages: 1, cost: delivery.cost, share: delivery.owed });
+            run.push_back(delivery);
         }
         let owing = stream.loan.owing() > 0;
         if owing && !self.lending.contains(&tag) {
@@ -309,7 +327,7 @@ impl Streams {
     /// The acknowledgements that are due because readers have taken what they were lent. One that takes its time is asked to
     /// report each message from now on.
     pub(crate) fn look_after_loans(&mut self, now: Timestamp, due: &mut Vec<Due>) {
-        let mut lending = std::mem::take(&mut self.lending);
+        let mut lending = mem::take(&mut self.lending);
         lending.retain(|tag| {
             let over = self.streams.get_mut(*tag).is_some_and(|stream| stream.loan.is_over(now));
             self.collect(*tag, due);
@@ -320,7 +338,7 @@ impl Streams {
 
     /// The same for one stream.
     pub(crate) fn collect(&mut self, tag: Tag, due: &mut Vec<Due>) {
-        while let Some(Lent { cost, share }) =
+        while let Some(Lent { cost, share, .. }) =
             self.streams.get_mut(tag).and_then(|stream| stream.loan.next_taken())
         {
             self.budget.release(cost);
@@ -348,7 +366,9 @@ impl Streams {
             let cost = cost_of(&publish);
             self.budget.charge(cost);
             let piece = stream.queue.front().map_or(self.piece, |oldest| oldest.piece);
-            stream.queue.push_front(Delivery { publish, cost, owed: Some(share), piece });
+            let delivery = Delivery { publish, cost, owed: Some(share), piece };
+            stream.queued += delivery.alone();
+            stream.queue.push_front(delivery);
             effects.wake(&mut stream.waker);
         } else if let Some((token, _)) = self.settle(share, None) {
             self.keep_unclaimed(now, Inbound { publish, token: Some(token) });
@@ -384,7 +404,7 @@ impl Streams {
     /// Takes out what has waited unclaimed, so that it can be routed again.
     pub(crate) fn take_unclaimed(&mut self) -> VecDeque<(Timestamp, Inbound)> {
         self.unclaimed.iter().for_each(|(_, inbound)| self.budget.release(cost_of(&inbound.publish)));
-        std::mem::take(&mut self.unclaimed)
+        mem::take(&mut self.unclaimed)
     }
 
     /// Puts back what was taken out and is still unclaimed.
@@ -436,15 +456,45 @@ impl Streams {
 }
 
 impl Stream {
-    /// One has left the queue.
-    fn forget(&mut self, delivery: &Delivery) {
-        self.qos0 -= usize::from(delivery.is_qos0());
-        self.settled -= usize::from(delivery.owed.is_none() && !delivery.is_qos0());
+    /// Lends the whole queue but its last message, none of which owes an acknowledgement.
+    fn lend_all(&mut self, run: &mut VecDeque<Delivery>) {
+        let Some(last) = self.queue.pop_back() else { return };
+        self.queued -= last.alone();
+        if !self.queue.is_empty() {
+            self.loan.lend(Lent { messages: self.queue.len(), cost: self.queued.cost, share: None });
+            mem::swap(&mut self.queue, run);
+        }
+        self.queued = last.alone();
+        self.queue.push_back(last);
     }
 }
 
 impl Delivery {
+    /// A queue of no other.
+    fn alone(&self) -> Queued {
+        let (qos0, owes) = (self.is_qos0(), self.owed.is_some());
+        Queued { qos0: qos0.into(), settled: (!owes && !qos0).into(), owing: owes.into(), cost: self.cost }
+    }
+
     fn is_qos0(&self) -> bool {
         self.publish.qos() == QoS::AtMostOnce
+    }
+}
+
+impl AddAssign for Queued {
+    fn add_assign(&mut self, other: Self) {
+        self.qos0 += other.qos0;
+        self.settled += other.settled;
+        self.owing += other.owing;
+        self.cost += other.cost;
+    }
+}
+
+impl SubAssign for Queued {
+    fn sub_assign(&mut self, other: Self) {
+        self.qos0 -= other.qos0;
+        self.settled -= other.settled;
+        self.owing -= other.owing;
+        self.cost -= other.cost;
     }
 }

@@ -13,9 +13,8 @@ use crate::codec::{
     QoS, RetainHandling, SubscribeFilter, SubscribeProperties, SubscriptionOptions, Text, TopicFilter,
 };
 use crate::lending::Reading;
-use crate::session::InboundPublish;
 use crate::slots::Tag;
-use crate::streams::Handed;
+use crate::streams::{Delivery, Handed};
 use crate::vigil::{Seat, Vigil};
 use crate::{
     Acknowledge, BadFilter, Client, FilterResults, Message, Offline, Qos0Overflow, RecvError, SubscribeError,
@@ -242,7 +241,7 @@ pub struct Subscription {
     unsubscribe: bool,
     granted: FilterResults,
     /// Messages that the stream has lent: they wait for nothing but to be read.
-    lent: VecDeque<InboundPublish>,
+    lent: VecDeque<Delivery>,
     reading: Arc<Reading>,
     seat: Seat,
     vigil: Vigil,
@@ -259,7 +258,7 @@ impl Subscription {
 
     /// Ready with the next message; with `None` when no message can come any more.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        if let Some(publish) = self.lent.pop_front() {
+        if let Some(Delivery { publish, .. }) = self.lent.pop_front() {
             if self.reading.take() {
                 self.client.shared().run(|core| core.collect(self.stream));
             }

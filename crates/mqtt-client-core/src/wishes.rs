@@ -16,7 +16,7 @@ use crate::outbox::measure;
 use crate::publishing::{Admission, Asked, PublishResult, taken};
 use crate::session::{Command, Connected, InboundPublish, Refusal};
 use crate::slots::Tag;
-use crate::streams::{Due, Handed, Share};
+use crate::streams::{Delivery, Due, Handed, Share};
 use crate::{
     Acknowledge, DisconnectReport, Event, FilterResults, NotSent, Offline, PingError, PublishError,
     Qos0Overflow, RequestError, Stats, SubscribeError,
@@ -155,7 +155,7 @@ impl Core {
     pub(crate) fn poll_message(
         &mut self,
         stream: Tag,
-        run: &mut VecDeque<InboundPublish>,
+        run: &mut VecDeque<Delivery>,
         waker: &mut Option<Waker>,
     ) -> Poll<Option<Handed>> {
         self.collect(stream);
@@ -196,7 +196,7 @@ impl Core {
 
     /// Ends a stream. Its unread messages wait for another one, as those do that no stream matched. `lent`: what the reader has
     /// not taken.
-    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool, lent: VecDeque<InboundPublish>) {
+    pub(crate) fn close_stream(&mut self, stream: Tag, unsubscribe: bool, lent: VecDeque<Delivery>) {
         self.collect(stream);
         self.subscriptions.drop_stream(stream, unsubscribe);
         self.streams.close(self.now, stream, lent);

@@ -150,3 +150,54 @@ fn what_a_reader_takes_out_at_once_makes_room_for_a_quarter_more_and_for_1024_at
         assert_eq!(room_after_one(8192, acknowledge), 1 + 1024);
     }
 }
+
+/// A client with so many unread messages of QoS 0, numbered, and the bytes that they take.
+fn unread_qos0(count: u8) -> (Rig, Subscription, usize) {
+    let mut rig = Rig::connected(Options::builder().stream_capacity(count.into()));
+    let stream = rig.subscribe("a");
+    (0..count).for_each(|n| rig.publish("a", vec![n], QoS::AtMostOnce));
+    rig.settle();
+    let bytes = rig.client.stats().unread_bytes;
+    assert_eq!(bytes % usize::from(count), 0);
+    (rig, stream, bytes)
+}
+
+#[test]
+fn where_nothing_has_to_make_room_all_that_is_unread_is_taken_out_at_once() {
+    let (mut rig, mut stream, bytes) = unread_qos0(100);
+    assert_eq!(take(&mut stream), Some(0));
+    (100..199).for_each(|n| rig.publish("a", vec![n], QoS::AtMostOnce));
+    rig.settle();
+    let of_one = bytes / 100;
+    assert_eq!(rig.client.stats().unread_bytes, bytes + 98 * of_one, "there is room for as many but one");
+    let read: Vec<u8> = std::iter::from_fn(|| take(&mut stream)).collect();
+    assert_eq!(read, (1..199).collect::<Vec<u8>>());
+    assert_eq!((rig.client.stats().unread_bytes, stream.dropped()), (0, 0));
+}
+
+#[test]
+fn a_stream_that_is_dropped_pays_for_nothing_any_more() {
+    for taken in [0, 1, 50, 99, 100] {
+        let (rig, mut stream, _) = unread_qos0(100);
+        (0..taken).for_each(|n| assert_eq!(take(&mut stream), Some(n)));
+        drop(stream);
+        assert_eq!(rig.client.stats().unread_bytes, 0, "after {taken}");
+    }
+}
+
+#[test]
+fn messages_of_all_qos_are_lent_in_their_order() {
+    let (mut rig, mut stream, _) = unread_qos0(50);
+    let all = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+    let mut read = Vec::new();
+    for n in 50..250 {
+        rig.publish("a", vec![n], all[usize::from(n / 10) % 3]);
+        rig.settle();
+        if n % 7 == 0 {
+            read.extend((0..n / 20).filter_map(|_| take(&mut stream)));
+        }
+    }
+    read.extend(std::iter::from_fn(|| take(&mut stream)));
+    assert_eq!(read, (0..250).collect::<Vec<u8>>());
+    assert_eq!((unacknowledged(&rig), rig.client.stats().unread_bytes), (0, 0));
+}
