@@ -152,6 +152,8 @@ impl Driver {
             if ready.is_any() {
                 return ready;
             }
+            // Who is to answer may have been put behind this thread, on the same processor.
+            thread::yield_now();
             yield_now().await;
         }
         poll_fn(|context| {

@@ -64,8 +64,13 @@ pub(crate) fn dial(
             (None, Scheme::Quic) => quic::connect(&endpoint, &options).await?,
             (None, _) => tcp::connect(options.target(&endpoint), options.tcp()).await?,
         };
-        let mut connection =
-            Connection { socket, layers, confirming: Confirming::default(), confirm_at: None };
+        let mut connection = Connection {
+            socket,
+            layers,
+            spot: Vec::new(),
+            confirming: Confirming::default(),
+            confirm_at: None,
+        };
         connection.open().await?;
         Ok(connection)
     })
@@ -89,6 +94,8 @@ pub(crate) struct Connection {
     socket: Socket,
     /// `None`: the socket's bytes are MQTT's.
     layers: Option<Box<Layers>>,
+    /// For reads [on the spot](Socket::read_now).
+    spot: Vec<u8>,
     confirming: Confirming,
     confirm_at: Option<Instant>,
 }
@@ -136,8 +143,8 @@ impl Connection {
     }
 
     fn read(&mut self, context: &mut Context<'_>, input: &mut BytesMut, ask: Ask) -> Poll<io::Result<usize>> {
-        let Connection { socket, layers: Some(layers), .. } = self else {
-            return read_from(&mut self.socket, context, input, ask);
+        let Connection { socket, layers: Some(layers), spot, .. } = self else {
+            return read_from(&mut self.socket, &mut self.spot, context, input, ask);
         };
         let before = input.len();
         loop {
@@ -152,7 +159,7 @@ impl Connection {
             if input.len() > before || !open {
                 return Poll::Ready(Ok(input.len() - before));
             }
-            if ready!(read_from(socket, context, layers.received(), ask))? == 0 {
+            if ready!(read_from(socket, spot, context, layers.received(), ask))? == 0 {
                 return Poll::Ready(Ok(0));
             }
         }
@@ -228,12 +235,13 @@ impl Connection {
 
 fn read_from(
     socket: &mut Socket,
+    spot: &mut Vec<u8>,
     context: &mut Context<'_>,
     buffer: &mut BytesMut,
     ask: Ask,
 ) -> Poll<io::Result<usize>> {
     if ask == Ask::System {
-        return socket.read_now(buffer);
+        return socket.read_now(spot, buffer);
     }
     if buffer.capacity() - buffer.len() < READ / 4 {
         buffer.reserve(READ);

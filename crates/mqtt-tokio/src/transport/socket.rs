@@ -20,23 +20,26 @@ pub(crate) enum Socket {
     Own(Box<dyn Stream>),
 }
 
-/// Bytes that a read [on the spot](Socket::read_now) takes at most: some hundred acknowledgements, or a few messages.
-const AT_ONCE: usize = 4096;
+/// Bytes that a read [on the spot](Socket::read_now) takes at most.
+const AT_ONCE: usize = 64 * 1024;
 
 impl Socket {
     /// Reads what the system has at this moment, whether or not the runtime has heard of it. The task is not called when there is
-    /// more.
-    pub(super) fn read_now(&self, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let mut bytes = [0; AT_ONCE];
+    /// more. `spot`: kept from one call to the next, for memory that may be read into.
+    pub(super) fn read_now(&self, spot: &mut Vec<u8>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let mut read = |socket: SockRef<'_>| {
+            spot.resize(AT_ONCE, 0);
+            (&*socket).read(spot)
+        };
         let read = match self {
-            Socket::Tcp(stream) => (&*SockRef::from(stream)).read(&mut bytes),
+            Socket::Tcp(stream) => read(SockRef::from(stream)),
             #[cfg(unix)]
-            Socket::Unix(stream) => (&*SockRef::from(stream)).read(&mut bytes),
+            Socket::Unix(stream) => read(SockRef::from(stream)),
             Socket::Own(_) => return Poll::Pending,
         };
         match read {
             Ok(count) => {
-                buffer.extend_from_slice(&bytes[..count]);
+                buffer.extend_from_slice(&spot[..count]);
                 Poll::Ready(Ok(count))
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
@@ -116,8 +119,9 @@ mod tests {
 
     /// Asks until there is something: loopback takes its time, too.
     async fn read_now(socket: &Socket, buffer: &mut BytesMut) -> io::Result<usize> {
+        let mut spot = Vec::new();
         poll_fn(|context| {
-            let read = socket.read_now(buffer);
+            let read = socket.read_now(&mut spot, buffer);
             if read.is_pending() {
                 context.waker().wake_by_ref();
             }
@@ -130,7 +134,7 @@ mod tests {
     async fn what_is_read_on_the_spot_and_by_the_runtime_makes_up_the_whole_in_its_order() {
         let (mut socket, mut far) = pair().await;
         let mut input = BytesMut::new();
-        assert!(socket.read_now(&mut input).is_pending(), "there is nothing");
+        assert!(socket.read_now(&mut Vec::new(), &mut input).is_pending(), "there is nothing");
         // The runtime has found nothing, too, and has not looked since.
         let nothing = poll_fn(|context| {
             let mut bytes = [0];
