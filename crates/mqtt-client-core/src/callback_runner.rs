@@ -7,11 +7,12 @@ use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::callbacks::CallbackPacket;
 use crate::codec::{PacketId, PacketKind, QoS};
+use crate::locking::lock;
 use crate::publishing::PublishResult;
 use crate::slots::Tag;
 use crate::{Acknowledge, Callbacks, Client, Completion, Event, Events, Message, Subscription};
@@ -70,7 +71,7 @@ struct State {
 
 impl Control {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

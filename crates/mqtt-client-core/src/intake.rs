@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::codec::{Publish, QoS, Version};
+use crate::locking::lock_door;
 use crate::outbox::{Bounds, Entry, Owner, measure};
 use crate::publishing::taken;
 use crate::slots::Tag;
@@ -131,7 +132,7 @@ impl Intake {
     }
 
     fn door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_door(&self.door)
     }
 }
 

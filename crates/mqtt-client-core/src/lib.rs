@@ -82,6 +82,7 @@ mod lending;
 mod lingering;
 mod link;
 mod linked;
+mod locking;
 mod log;
 mod message;
 mod named_topic;

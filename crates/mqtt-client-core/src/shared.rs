@@ -1,8 +1,7 @@
 //! The core behind its lock, and the rule that nothing foreign runs under it.
 
-use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::codec::Publish;
@@ -10,16 +9,14 @@ use crate::core::Core;
 use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
 use crate::intake::Intake;
+use crate::locking::{await_lock, lock, try_lock};
 use crate::slots::Tag;
 use crate::spool::Spool;
 use crate::store::Gate;
 use crate::vigil::{Patience, Seat};
 
-/// How often who waits awake for the lock looks again before it sleeps, some 50 µs in all,
+/// How often who waits awake for the lock looks again before it sleeps.
 const LOOKS: u32 = 100;
-
-/// and for how many turns of the processor it lets the lock be each time, so as not to take it from the other's memory.
-const PAUSE: u32 = 32;
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
@@ -58,7 +55,7 @@ impl Shared {
 
     /// Runs one step under the lock; then, without it, wakes whom the step wants woken, the driver included.
     pub(crate) fn run<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
-        self.run_in(self.lock(), step)
+        self.run_in(lock(&self.core), step)
     }
 
     /// The same for a step that the driver keeps waiting often: see [`lock_awake`](Self::lock_awake).
@@ -135,37 +132,21 @@ impl Shared {
         }
     }
 
-    /// A panic under the lock, which no test has ever seen, must not take the other handles with it.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The lock for who waits awake if it is taken, and if nobody else does. The driver has it for some 100 µs at a time, and would
     /// otherwise call a sleeper each time it lets go of it, who would come when it has it again. Of many that publish at once it is
     /// better that they sleep, and leave the processors to the driver.
     fn lock_awake(&self) -> MutexGuard<'_, Core> {
-        if let Some(core) = self.try_lock() {
+        if let Some(core) = try_lock(&self.core) {
             return core;
         }
         if !self.is_awaited.swap(true, Ordering::Relaxed) {
-            let found = (0..LOOKS).find_map(|_| {
-                (0..PAUSE).for_each(|_| hint::spin_loop());
-                self.try_lock()
-            });
+            let found = await_lock(&self.core, LOOKS);
             self.is_awaited.store(false, Ordering::Relaxed);
             if let Some(core) = found {
                 return core;
             }
         }
-        self.lock()
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, Core>> {
-        match self.core.try_lock() {
-            Ok(core) => Some(core),
-            Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        lock(&self.core)
     }
 }
 
@@ -180,8 +161,8 @@ mod tests {
         let options = crate::Options::builder().url("mqtt://localhost").build().expect("valid");
         let shared = Shared::new(Core::new(options, 1, None).expect("no store"), Waker::noop().clone());
         for takes_long in [false, true] {
-            let core = shared.lock();
-            assert!(shared.try_lock().is_none());
+            let core = lock(&shared.core);
+            assert!(try_lock(&shared.core).is_none());
             thread::scope(|scope| {
                 let waits: Vec<_> =
                     (0..3).map(|_| scope.spawn(|| shared.run_awake(|core| core.now))).collect();

@@ -2,9 +2,10 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::codec::Publish;
+use crate::locking::lock_door;
 use crate::outbox::{Bounds, cost_of};
 use crate::session::{Batch, BatchForm};
 use crate::unasked::BURST;
@@ -101,7 +102,7 @@ impl Spool {
     }
 
     fn roll(&self) -> MutexGuard<'_, Roll> {
-        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
+        lock_door(&self.roll)
     }
 }
 

@@ -4,8 +4,10 @@
 //! with it. So a task may wait awake for a while: it gives others a turn, and looks whether its bell has rung, which takes no lock.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+
+use crate::locking::lock;
 
 /// So many waits are begun asleep at most, after those before had been awake in vain.
 const MOST_SKIPPED: u8 = 127;
@@ -70,7 +72,7 @@ impl Seat {
     }
 
     fn state(&self) -> MutexGuard<'_, SeatState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

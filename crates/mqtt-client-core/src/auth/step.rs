@@ -1,10 +1,11 @@
 //! [`AuthStep`]: one step of an exchange, which is the application's code, taken where that may run.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{AuthError, AuthExchange, AuthOccasion, Method};
 use crate::codec::Binary;
+use crate::locking::lock;
 use crate::{Endpoint, Entropy};
 
 /// An exchange, in the hands of the core or of the step that is taken; never of both at work.
@@ -55,12 +56,12 @@ impl Work {
                 Ok(Done::Begun(Arc::new(Mutex::new(exchange)), initial))
             }
             Work::Answer { exchange, challenge } => {
-                let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut exchange = lock(&exchange);
                 let challenge = challenge.as_ref().map(Binary::as_bytes);
                 Ok(Done::Answered(data(exchange.answer(challenge)?)?))
             }
             Work::Finish { exchange, last } => {
-                let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut exchange = lock(&exchange);
                 exchange.finish(last.as_ref().map(Binary::as_bytes)).map(|()| Done::Finished)
             }
         }

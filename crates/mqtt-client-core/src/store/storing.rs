@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::{Changes, Operation, Store, StoreError};
+use crate::locking::lock;
 use crate::shared::Shared;
 
 /// Serves the store of one client: [`run`](Self::run) on a thread of its own, since a store blocks.
@@ -76,13 +77,13 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn open(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.open) = true;
         self.opened.notify_one();
     }
 
     /// Waits until it is open, and closes it.
     fn wait(&self) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = lock(&self.open);
         let mut open = self.opened.wait_while(open, |open| !*open).unwrap_or_else(PoisonError::into_inner);
         *open = false;
     }
