@@ -3,8 +3,11 @@
 use std::hint;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// For so many turns of the processor a taken lock is let be before the next look, so that whoever has it keeps its memory.
+/// For so many turns of the processor a taken lock is let be before the next look,
 const PAUSE: u32 = 32;
+
+/// and a door for so many: whoever has it keeps its memory, and comes through some ten times.
+const DOOR_PAUSE: u32 = 80;
 
 /// The lock. A panic under it, which no test has ever seen, must not take the others with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -23,8 +26,12 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 /// The lock that somebody has now, if it becomes free before so many looks; each takes about half a microsecond.
 pub(crate) fn await_lock<T>(mutex: &Mutex<T>, looks: u32) -> Option<MutexGuard<'_, T>> {
+    look(mutex, looks, PAUSE)
+}
+
+fn look<T>(mutex: &Mutex<T>, looks: u32, pause: u32) -> Option<MutexGuard<'_, T>> {
     (0..looks).find_map(|_| {
-        (0..PAUSE).for_each(|_| hint::spin_loop());
+        (0..pause).for_each(|_| hint::spin_loop());
         try_lock(mutex)
     })
 }
@@ -35,12 +42,12 @@ pub(crate) fn await_lock<T>(mutex: &Mutex<T>, looks: u32) -> Option<MutexGuard<'
 pub(crate) fn lock_door<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match try_lock(mutex) {
         Some(guard) => guard,
-        None => await_lock(mutex, DOOR_LOOKS).unwrap_or_else(|| lock(mutex)),
+        None => look(mutex, DOOR_LOOKS, DOOR_PAUSE).unwrap_or_else(|| lock(mutex)),
     }
 }
 
 /// How often who finds a door taken looks again before it sleeps.
-const DOOR_LOOKS: u32 = 50;
+const DOOR_LOOKS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
