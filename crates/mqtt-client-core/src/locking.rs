@@ -3,11 +3,17 @@
 use std::hint;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// For so many turns of the processor a taken lock is let be before the next look,
-const PAUSE: u32 = 32;
+/// How who finds a lock taken waits for it awake.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch {
+    /// How often it looks again before it sleeps.
+    pub(crate) looks: u32,
+    /// For so many turns of the processor it lets the lock be each time.
+    pub(crate) pause: u32,
+}
 
-/// and a door for so many: whoever has it keeps its memory, and comes through some ten times.
-const DOOR_PAUSE: u32 = 80;
+/// For a door: meanwhile whoever has it keeps its memory, and comes through some ten times.
+const AT_THE_DOOR: Watch = Watch { looks: 20, pause: 80 };
 
 /// The lock. A panic under it, which no test has ever seen, must not take the others with it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -24,14 +30,10 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// The lock that somebody has now, if it becomes free before so many looks; each takes about half a microsecond.
-pub(crate) fn await_lock<T>(mutex: &Mutex<T>, looks: u32) -> Option<MutexGuard<'_, T>> {
-    look(mutex, looks, PAUSE)
-}
-
-fn look<T>(mutex: &Mutex<T>, looks: u32, pause: u32) -> Option<MutexGuard<'_, T>> {
-    (0..looks).find_map(|_| {
-        (0..pause).for_each(|_| hint::spin_loop());
+/// The lock that somebody has now, if it becomes free in time.
+pub(crate) fn await_lock<T>(mutex: &Mutex<T>, watch: Watch) -> Option<MutexGuard<'_, T>> {
+    (0..watch.looks).find_map(|_| {
+        (0..watch.pause).for_each(|_| hint::spin_loop());
         try_lock(mutex)
     })
 }
@@ -42,12 +44,9 @@ fn look<T>(mutex: &Mutex<T>, looks: u32, pause: u32) -> Option<MutexGuard<'_, T>
 pub(crate) fn lock_door<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match try_lock(mutex) {
         Some(guard) => guard,
-        None => look(mutex, DOOR_LOOKS, DOOR_PAUSE).unwrap_or_else(|| lock(mutex)),
+        None => await_lock(mutex, AT_THE_DOOR).unwrap_or_else(|| lock(mutex)),
     }
 }
-
-/// How often who finds a door taken looks again before it sleeps.
-const DOOR_LOOKS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -68,11 +67,11 @@ mod tests {
 
     #[test]
     fn a_lock_that_stays_taken_is_not_awaited_for_ever() {
-        let door = Mutex::new(());
+        let (door, watch) = (Mutex::new(()), Watch { looks: 3, pause: 1 });
         let taken = lock(&door);
-        assert!(try_lock(&door).is_none() && await_lock(&door, 3).is_none());
+        assert!(try_lock(&door).is_none() && await_lock(&door, watch).is_none());
         drop(taken);
-        assert!(await_lock(&door, 1).is_some());
+        assert!(await_lock(&door, Watch { looks: 1, ..watch }).is_some());
     }
 
     #[test]

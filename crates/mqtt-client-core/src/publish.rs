@@ -2,7 +2,6 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -205,7 +204,9 @@ impl Publishing {
                 ready!(completion.poll_awake(vigil, context, Completion::poll_queued))
             }
             State::Open(completion) => {
-                ready!(completion.poll_awake(vigil, context, |open, context| Pin::new(open).poll(context)))
+                let result = ready!(completion.poll_awake(vigil, context, Completion::poll_ended));
+                completion.stage = Stage::Told;
+                result
             }
             state => match std::mem::replace(state, State::Told) {
                 State::Failed(error) => Err(error),
@@ -268,22 +269,28 @@ impl Completion {
 
     /// Waits awake at first.
     fn poll_awake<T>(
-        &mut self,
+        &self,
         vigil: &mut Vigil,
         context: &mut Context<'_>,
-        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
+        poll: impl FnOnce(&Self, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let shared = Arc::clone(self.client.shared());
+        let shared = self.client.shared();
         vigil.poll(&shared.patience, &shared.seat, context, |context| poll(self, context))
     }
 
-    fn poll_admitted(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_admitted(&self, context: &mut Context<'_>) -> Poll<()> {
         let Stage::Waiting(tag) = self.stage else { return Poll::Ready(()) };
         self.client.shared().poll(context, |core, waker| core.poll_admitted(tag, waker))
     }
 
+    /// The outcome, once.
+    fn poll_ended(&self, context: &mut Context<'_>) -> Poll<PublishResult> {
+        let Some(tag) = self.tag() else { return Poll::Pending };
+        self.client.shared().poll(context, |core, waker| core.poll_published(tag, waker))
+    }
+
     /// For QoS 0, of which nothing more than its admission is waited for.
-    fn poll_queued(&mut self, context: &mut Context<'_>) -> Poll<PublishResult> {
+    fn poll_queued(&self, context: &mut Context<'_>) -> Poll<PublishResult> {
         let Some(tag) = self.tag() else { return Poll::Pending };
         self.client.shared().poll(context, |core, waker| {
             if core.poll_admitted(tag, waker).is_pending() {
@@ -302,8 +309,7 @@ impl Future for Completion {
     type Output = PublishResult;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<PublishResult> {
-        let Some(tag) = self.tag() else { return Poll::Pending };
-        let polled = self.client.shared().poll(context, |core, waker| core.poll_published(tag, waker));
+        let polled = self.poll_ended(context);
         if polled.is_ready() {
             self.stage = Stage::Told;
         }

@@ -9,14 +9,14 @@ use crate::core::Core;
 use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
 use crate::intake::Intake;
-use crate::locking::{await_lock, lock, try_lock};
+use crate::locking::{Watch, await_lock, lock, try_lock};
 use crate::slots::Tag;
 use crate::spool::Spool;
 use crate::store::Gate;
 use crate::vigil::{Patience, Seat};
 
-/// How often who waits awake for the lock looks again before it sleeps.
-const LOOKS: u32 = 100;
+/// How long one waits awake for the core: about as long as the driver has it.
+const FOR_THE_CORE: Watch = Watch { looks: 100, pause: 32 };
 
 /// What handles and the driver have in common.
 pub(crate) struct Shared {
@@ -140,7 +140,7 @@ impl Shared {
             return core;
         }
         if !self.is_awaited.swap(true, Ordering::Relaxed) {
-            let found = await_lock(&self.core, LOOKS);
+            let found = await_lock(&self.core, FOR_THE_CORE);
             self.is_awaited.store(false, Ordering::Relaxed);
             if let Some(core) = found {
                 return core;

@@ -18,7 +18,7 @@ use crate::slots::{Slots, Tag};
 use crate::unread::{Budget, PINNED, StallWatch, cost_of, unpin};
 use crate::{Acknowledge, Options, Qos0Overflow};
 
-/// Where the oldest messages may have to go for newer ones, a reader is lent this part of the capacity at once,
+/// Where messages have to make room for others, or owe an acknowledgement, a reader is lent this part of the capacity at once,
 const LENT_PART: usize = 4;
 
 /// and no more than so many messages.
