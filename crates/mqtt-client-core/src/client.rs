@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Disconnect, Publish, TopicFilter};
+use crate::codec::{Disconnect, Publish, TopicFilter, TopicName};
 use crate::core::Core;
 use crate::replies::response_address;
 use crate::session::{Command, Connected, Refusal};
@@ -136,8 +136,8 @@ impl Client {
 
     /// A message to publish. A topic that is not valid is reported when it is sent.
     #[inline]
-    pub fn publish(&self, topic: impl AsRef<str>, payload: impl Into<Bytes>) -> PublishBuilder {
-        PublishBuilder::new(self.clone(), topic.as_ref(), payload.into())
+    pub fn publish<T: AsRef<str>>(&self, topic: T, payload: impl Into<Bytes>) -> PublishBuilder<'_, T> {
+        PublishBuilder::new(self, topic, payload.into())
     }
 
     /// A publisher that gathers payloads, and sends those of a topic as one JSON array, when there are enough of them or when
@@ -180,13 +180,13 @@ impl Client {
         &self,
         request: &Message,
         payload: impl Into<Bytes>,
-    ) -> Result<PublishBuilder, NoResponseTopic> {
+    ) -> Result<PublishBuilder<'_, TopicName>, NoResponseTopic> {
         let (topic, correlation) = response_address(request).ok_or(NoResponseTopic)?;
         let mut response = Publish { qos: request.qos(), ..Publish::new(topic, payload) };
         if let Some(correlation) = correlation {
             response.properties.set_correlation_data(&correlation);
         }
-        Ok(PublishBuilder::of(self.clone(), response))
+        Ok(PublishBuilder::of(self, response))
     }
 
     /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.

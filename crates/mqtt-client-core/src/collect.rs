@@ -73,11 +73,7 @@ impl CollectingPublisher {
         // A batch needs no more than a copy of it.
         let (payload, element) =
             if self.batches { (Bytes::new(), Some(element(&payload))) } else { (payload, None) };
-        let publish = self.client.shared().defaults.message(topic.as_ref(), payload).map(|mut publish| {
-            publish.qos = self.message.qos.unwrap_or(publish.qos);
-            publish.retain = self.message.retain.unwrap_or(publish.retain);
-            Some(publish)
-        });
+        let publish = self.client.shared().defaults.message(topic.as_ref(), payload, self.message).map(Some);
         Collecting { publisher: self, publish, element }
     }
 

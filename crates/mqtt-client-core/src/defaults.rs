@@ -32,16 +32,27 @@ impl Default for PublishDefaults {
 }
 
 impl PublishDefaults {
-    /// A message as it begins; whatever is then said at it replaces what it has from here.
+    /// A message to this topic that says so much itself.
     #[inline]
-    pub(crate) fn message(&self, topic: &str, payload: Bytes) -> Result<Publish, PublishError> {
-        let topic = named_topic(topic)?;
-        let TopicDefaults { qos, retain } = match self.topics.is_empty() {
+    pub(crate) fn message(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        said: TopicDefaults,
+    ) -> Result<Publish, PublishError> {
+        let (qos, retain) = self.complete(topic, said);
+        Ok(Publish { qos, retain, ..Publish::new(named_topic(topic)?, payload) })
+    }
+
+    /// QoS and retain of a message to this topic that says so much of them itself.
+    #[inline]
+    pub(crate) fn complete(&self, topic: &str, said: TopicDefaults) -> (QoS, bool) {
+        let of_topic = match self.topics.is_empty() {
             true => TopicDefaults::default(),
-            false => self.topics.get(&topic).copied().unwrap_or_default(),
+            false => self.topics.get(topic.as_bytes()).copied().unwrap_or_default(),
         };
-        let (qos, retain) = (qos.unwrap_or(self.qos), retain.unwrap_or(self.retain));
-        Ok(Publish { qos, retain, ..Publish::new(topic, payload) })
+        let qos = said.qos.or(of_topic.qos).unwrap_or(self.qos);
+        (qos, said.retain.or(of_topic.retain).unwrap_or(self.retain))
     }
 }
 

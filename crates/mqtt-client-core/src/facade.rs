@@ -71,11 +71,11 @@ macro_rules! client_calls {
             /// A message to publish; see [`PublishBuilder`] for what waiting for it means. A topic that is not valid is reported when
             /// it is sent.
             #[inline]
-            pub fn publish(
+            pub fn publish<T: AsRef<str>>(
                 &self,
-                topic: impl AsRef<str>,
+                topic: T,
                 payload: impl Into<$crate::codec::bytes::Bytes>,
-            ) -> $crate::PublishBuilder {
+            ) -> $crate::PublishBuilder<'_, T> {
                 self.core.publish(topic, payload)
             }
 
@@ -124,7 +124,7 @@ macro_rules! client_calls {
                 &self,
                 request: &$crate::Message,
                 payload: impl Into<$crate::codec::bytes::Bytes>,
-            ) -> Result<$crate::PublishBuilder, $crate::NoResponseTopic> {
+            ) -> Result<$crate::PublishBuilder<'_, $crate::codec::TopicName>, $crate::NoResponseTopic> {
                 self.core.respond(request, payload)
             }
 

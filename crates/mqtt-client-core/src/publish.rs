@@ -1,5 +1,6 @@
 //! Publishing: the message as it is built, and the three ways to send it.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Publish, PublishProperties, QoS};
+use crate::codec::{PlainPublish, Publish, PublishProperties, QoS, TopicName};
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
 use crate::vigil::Vigil;
-use crate::{Client, Delivered, PublishError};
+use crate::{Client, Delivered, PublishError, TopicDefaults};
 
 /// A message on its way into the client: [`Client::publish`] starts it, awaiting it sends it.
 ///
@@ -24,46 +25,62 @@ use crate::{Client, Delivered, PublishError};
 /// Admission is bounded in messages and bytes, and first come, first served. A future that is dropped before admission takes
 /// the message back; after that it is sent whatever is dropped.
 ///
+/// The builder borrows the client, and holds the topic as it was given: `T` may be a `String` as well. Its futures borrow
+/// nothing, and can be given to a task:
+///
+/// ```
+/// # use std::future::IntoFuture;
+/// # use mqtt_client_core::{Client, Publishing};
+/// fn report(client: &Client, room: u32, degrees: String) -> Publishing {
+///     client.publish(format!("room/{room}/temperature"), degrees).retain(true).into_future()
+/// }
+/// ```
+///
 /// With a [`store`](crate::OptionsBuilder::store), a message of QoS 1 or 2 is not sent before it is stored, but it is admitted
 /// before that: who has to know that it outlives the process waits for [`Client::stored`] after its admission. It then goes on
 /// whatever happens, after `disconnect` ([`Indeterminate::Kept`](crate::Indeterminate::Kept)) and after a crash, of which the
 /// next client's calls know nothing. A message of QoS 0 is never stored.
-#[derive(Debug)]
 #[must_use = "a message is sent only when this is awaited or enqueued"]
-pub struct PublishBuilder {
-    client: Client,
-    publish: Result<Publish, PublishError>,
+pub struct PublishBuilder<'a, T = &'a str> {
+    client: &'a Client,
+    topic: T,
+    draft: Draft,
+}
+
+/// What a message is besides its topic, which has no memory of its own before it needs it.
+struct Draft {
+    said: TopicDefaults,
+    properties: PublishProperties,
+    payload: Bytes,
     timeout: Option<Duration>,
 }
 
-impl PublishBuilder {
+impl<'a, T: AsRef<str>> PublishBuilder<'a, T> {
     #[inline]
-    pub(crate) fn new(client: Client, topic: &str, payload: Bytes) -> Self {
-        let publish = client.shared().defaults.message(topic, payload);
-        PublishBuilder { client, publish, timeout: None }
-    }
-
-    /// A message that is whole already.
-    pub(crate) fn of(client: Client, publish: Publish) -> Self {
-        PublishBuilder { client, publish: Ok(publish), timeout: None }
+    pub(crate) fn new(client: &'a Client, topic: T, payload: Bytes) -> Self {
+        let (said, properties) = (TopicDefaults::default(), PublishProperties::default());
+        PublishBuilder { client, topic, draft: Draft { said, properties, payload, timeout: None } }
     }
 
     /// The quality of service. Default: what the options say of the topic
     /// ([`topic_defaults`](crate::OptionsBuilder::topic_defaults)), or of all ([`default_qos`](crate::OptionsBuilder::default_qos)).
     #[inline]
-    pub fn qos(self, qos: QoS) -> Self {
-        self.with(|publish| publish.qos = qos)
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.draft.said.qos = Some(qos);
+        self
     }
 
     /// Whether the broker keeps the message for later subscribers. Default: what the options say, likewise.
     #[inline]
-    pub fn retain(self, retain: bool) -> Self {
-        self.with(|publish| publish.retain = retain)
+    pub fn retain(mut self, retain: bool) -> Self {
+        self.draft.said.retain = Some(retain);
+        self
     }
 
     /// The properties (5.0; in 3.1.1 any property is refused when the message is sent). Default: none.
-    pub fn properties(self, properties: PublishProperties) -> Self {
-        self.with(|publish| publish.properties = properties)
+    pub fn properties(mut self, properties: PublishProperties) -> Self {
+        self.draft.properties = properties;
+        self
     }
 
     /// How long the message may take to its end; default: for ever.
@@ -73,7 +90,7 @@ impl PublishBuilder {
     /// ([`Indeterminate::TimedOut`](crate::Indeterminate::TimedOut)). A Message Expiry Interval among the properties (5.0)
     /// takes a message back likewise ([`NotSent::Expired`](crate::NotSent::Expired)), and is counted down while the message waits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.draft.timeout = Some(timeout);
         self
     }
 
@@ -90,69 +107,121 @@ impl PublishBuilder {
         self.start(false)
     }
 
-    pub(crate) fn start(mut self, wait: bool) -> Result<Completion, PublishError> {
-        let stage = match self.submit(wait, false) {
-            Admission::Queued => Stage::Told,
-            Admission::Failed(error) => return Err(error),
-            Admission::Admitted(tag) => Stage::Admitted(tag),
-            Admission::Waiting(tag) => Stage::Waiting(tag),
-        };
-        Ok(Completion { client: self.client, stage })
-    }
-
-    /// `forget`: whether nothing but the admission is of interest. To be called once.
-    fn submit(&mut self, wait: bool, forget: bool) -> Admission {
-        match &mut self.publish {
-            Ok(publish) => {
-                let shared = self.client.shared();
-                if self.timeout.is_none() {
-                    if forget && shared.spool(publish) {
-                        return Admission::Queued;
-                    }
-                    if let Some(tag) = shared.enter(publish) {
-                        return Admission::Admitted(tag);
-                    }
-                }
-                let asked = Asked { wait, forget, timeout: self.timeout };
-                match publish.qos {
-                    QoS::AtMostOnce => shared.run(|core| core.publish(publish, asked)),
-                    _ => shared.run_awake(|core| core.publish(publish, asked)),
-                }
-            }
-            Err(invalid) => Admission::Failed(invalid.clone()),
-        }
-    }
-
-    /// Whether its admission is all that is waited for.
-    #[inline]
-    fn is_brief(&self) -> bool {
-        self.publish.as_ref().is_ok_and(|publish| publish.qos == QoS::AtMostOnce)
-    }
-
-    #[inline]
-    fn with(mut self, change: impl FnOnce(&mut Publish)) -> Self {
-        if let Ok(publish) = &mut self.publish {
-            change(publish);
-        }
-        self
+    fn start(self, wait: bool) -> Result<Completion, PublishError> {
+        let PublishBuilder { client, topic, draft } = self;
+        let (mut publish, timeout) = draft.address(client, topic.as_ref())?;
+        start(client, &mut publish, wait, timeout)
     }
 }
 
-impl IntoFuture for PublishBuilder {
+impl<'a> PublishBuilder<'a, TopicName> {
+    /// A message that is whole already.
+    pub(crate) fn of(client: &'a Client, publish: Publish) -> Self {
+        let Publish { qos, retain, topic, properties, payload, .. } = publish;
+        let said = TopicDefaults { qos: Some(qos), retain: Some(retain) };
+        PublishBuilder { client, topic, draft: Draft { said, properties, payload, timeout: None } }
+    }
+}
+
+impl<T: AsRef<str>> IntoFuture for PublishBuilder<'_, T> {
     type Output = PublishResult;
     type IntoFuture = Publishing;
 
     #[inline]
-    fn into_future(mut self) -> Publishing {
-        let is_brief = self.is_brief();
-        let stage = match self.submit(true, is_brief) {
-            Admission::Queued => return State::Queued.into(),
-            Admission::Failed(error) => return State::Failed(error).into(),
-            Admission::Admitted(tag) => Stage::Admitted(tag),
-            Admission::Waiting(tag) => Stage::Waiting(tag),
+    fn into_future(self) -> Publishing {
+        let PublishBuilder { client, topic, draft } = self;
+        draft.send(client, topic.as_ref())
+    }
+}
+
+impl<T: AsRef<str>> fmt::Debug for PublishBuilder<'_, T> {
+    /// The payload appears as its length: it may be large, or nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Draft { said, properties, payload, timeout } = &self.draft;
+        f.debug_struct("PublishBuilder")
+            .field("topic", &self.topic.as_ref())
+            .field("qos", &said.qos)
+            .field("retain", &said.retain)
+            .field("properties", properties)
+            .field("payload", &format_args!("({} bytes)", payload.len()))
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Draft {
+    /// Sends the message off, in the shortest way that there is.
+    #[inline]
+    fn send(self, client: &Client, topic: &str) -> Publishing {
+        if self.spool(client, topic) { State::Queued.into() } else { self.send_with_care(client, topic) }
+    }
+
+    /// Admits a message of QoS 0 that has nothing out of the ordinary, if there is room for it.
+    #[inline]
+    fn spool(&self, client: &Client, topic: &str) -> bool {
+        let shared = client.shared();
+        let (qos, retain) = shared.defaults.complete(topic, self.said);
+        qos == QoS::AtMostOnce
+            && self.timeout.is_none()
+            && self.properties.is_empty()
+            && PlainPublish::new(topic, &self.payload)
+                .is_ok_and(|plain| shared.spool(&plain.with_retain(retain)))
+    }
+
+    #[inline(never)]
+    fn send_with_care(self, client: &Client, topic: &str) -> Publishing {
+        let (mut publish, timeout) = match self.address(client, topic) {
+            Ok(addressed) => addressed,
+            Err(invalid) => return State::Failed(invalid).into(),
         };
-        let completion = Completion { client: self.client, stage };
-        if is_brief { State::Brief(completion).into() } else { State::Open(completion).into() }
+        // Its admission is all that is waited for.
+        let is_brief = publish.qos == QoS::AtMostOnce;
+        let state = match submit(client, &mut publish, Asked { wait: true, forget: is_brief, timeout }) {
+            Err(error) => State::Failed(error),
+            Ok(Stage::Told) => State::Queued,
+            Ok(stage) if is_brief => State::Brief(Completion { client: client.clone(), stage }),
+            Ok(stage) => State::Open(Completion { client: client.clone(), stage }),
+        };
+        state.into()
+    }
+
+    /// The message that owns all its parts, and its time limit.
+    #[inline]
+    fn address(self, client: &Client, topic: &str) -> Result<(Publish, Option<Duration>), PublishError> {
+        let Draft { said, properties, payload, timeout } = self;
+        let publish = client.shared().defaults.message(topic, payload, said)?;
+        Ok((Publish { properties, ..publish }, timeout))
+    }
+}
+
+/// Publishes a message of which the outcome is asked for. What is left of it is the caller's to drop.
+pub(crate) fn start(
+    client: &Client,
+    publish: &mut Publish,
+    wait: bool,
+    timeout: Option<Duration>,
+) -> Result<Completion, PublishError> {
+    let stage = submit(client, publish, Asked { wait, forget: false, timeout })?;
+    Ok(Completion { client: client.clone(), stage })
+}
+
+#[inline]
+fn submit(client: &Client, publish: &mut Publish, asked: Asked) -> Result<Stage, PublishError> {
+    let shared = client.shared();
+    if asked.timeout.is_none()
+        && let Some(tag) = shared.enter(publish)
+    {
+        return Ok(Stage::Admitted(tag));
+    }
+    let admission = match publish.qos {
+        QoS::AtMostOnce => shared.run(|core| core.publish(publish, asked)),
+        _ => shared.run_awake(|core| core.publish(publish, asked)),
+    };
+    match admission {
+        Admission::Queued => Ok(Stage::Told),
+        Admission::Failed(error) => Err(error),
+        Admission::Admitted(tag) => Ok(Stage::Admitted(tag)),
+        Admission::Waiting(tag) => Ok(Stage::Waiting(tag)),
     }
 }
 

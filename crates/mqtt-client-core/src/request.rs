@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::codec::{Publish, PublishProperties, QoS};
 use crate::named_topic::named_topic;
 use crate::slots::Tag;
-use crate::{Client, Completion, Message, PublishBuilder, PublishError, PublishFailure, RequestError};
+use crate::{Client, Completion, Message, PublishError, PublishFailure, RequestError, publish};
 
 /// How long a response may take, unless the request says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -146,7 +146,7 @@ impl Future for Requesting {
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Done => return Poll::Pending,
                 Stage::Failed(error) => return Poll::Ready(Err(error)),
-                Stage::Path { open, publish, timeout } => {
+                Stage::Path { open, mut publish, timeout } => {
                     let shared = open.client.shared();
                     let path = shared.poll(context, |core, waker| core.replies.poll_path(open.tag, waker));
                     match path {
@@ -156,8 +156,7 @@ impl Future for Requesting {
                         }
                         Poll::Ready(Err(error)) => Stage::Failed(error),
                         Poll::Ready(Ok(())) => {
-                            let request = PublishBuilder::of(open.client.clone(), *publish).timeout(timeout);
-                            match request.start(true) {
+                            match publish::start(&open.client, &mut publish, true, Some(timeout)) {
                                 Ok(completion) => Stage::Sending { open, completion },
                                 Err(error) => Stage::Failed(RequestError::Publish(error)),
                             }

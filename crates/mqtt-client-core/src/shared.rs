@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use crate::codec::Publish;
+use crate::codec::{PlainPublish, Publish};
 use crate::core::Core;
 use crate::defaults::PublishDefaults;
 use crate::effects::Effects;
@@ -84,7 +84,8 @@ impl Shared {
     }
 
     /// The same for one of QoS 0, of which nobody asks more. Whether it is admitted.
-    pub(crate) fn spool(&self, publish: &Publish) -> bool {
+    #[inline]
+    pub(crate) fn spool(&self, publish: &PlainPublish<'_>) -> bool {
         let Some(spooled) = self.spool.enter(publish) else { return false };
         if spooled.calls_driver {
             self.driver.wake_by_ref();

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::codec::Publish;
+use crate::codec::PlainPublish;
 use crate::locking::lock_door;
 use crate::outbox::{Bounds, cost_of};
 use crate::session::{Batch, BatchForm};
@@ -43,10 +43,10 @@ pub(crate) struct Spooled {
 }
 
 impl Spool {
-    /// Takes a message in of which nobody asks more, if nothing but room is needed to admit it, and there is room. The caller
-    /// keeps it, to be dropped.
-    pub(crate) fn enter(&self, publish: &Publish) -> Option<Spooled> {
-        let most = cost_of(HEAD + publish.topic.len() + publish.payload.len());
+    /// Takes a message in of which nobody asks more, if nothing but room is needed to admit it, and there is room.
+    #[inline]
+    pub(crate) fn enter(&self, publish: &PlainPublish<'_>) -> Option<Spooled> {
+        let most = cost_of(HEAD + publish.topic().as_bytes().len() + publish.payload().len());
         let mut roll = self.roll();
         let Roll { form: Some(form), room, batch, used, calls_driver } = &mut *roll else { return None };
         let before = batch.len();

@@ -107,9 +107,9 @@ pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use frame::Decoder;
 pub use packet::{
     Ack, AckKind, AckRef, AliasedPublish, Auth, AuthRef, Connack, ConnackRef, Connect, ConnectRef,
-    Disconnect, DisconnectRef, Packet, PacketKind, PacketRef, Publish, PublishFrame, PublishRef,
-    PublishShape, Received, RetainHandling, Suback, SubackRef, Subscribe, SubscribeFilter, SubscribeRef,
-    SubscriptionOptions, Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef, Will, WillRef,
+    Disconnect, DisconnectRef, Packet, PacketKind, PacketRef, PlainPublish, Publish, PublishFrame,
+    PublishRef, PublishShape, Received, RetainHandling, Suback, SubackRef, Subscribe, SubscribeFilter,
+    SubscribeRef, SubscriptionOptions, Unsuback, UnsubackRef, Unsubscribe, UnsubscribeRef, Will, WillRef,
 };
 pub use packet_id::PacketId;
 pub use property::{

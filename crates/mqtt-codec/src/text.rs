@@ -36,7 +36,7 @@ macro_rules! text_type {
             }
 
             #[inline(always)]
-            fn check(bytes: &[u8]) -> Result<(), $Error> {
+            pub(crate) fn check(bytes: &[u8]) -> Result<(), $Error> {
                 if bytes.len() > $crate::Text::MAX_LEN {
                     return Err($Error::from($crate::InvalidText::TooLong { len: bytes.len() }));
                 }

@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_client_core::codec::{Disconnect, QoS};
+use mqtt_client_core::codec::{Disconnect, QoS, TopicName};
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
@@ -104,7 +104,7 @@ pub trait Client: Clone + Send + Sync + 'static {
     fn queue_publisher(&self, collect: Collect) -> CollectingPublisher;
 
     /// A message to publish; [`wait`](Self::wait) for it, or for what its methods give.
-    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder;
+    fn publish<T: AsRef<str>>(&self, topic: T, payload: impl Into<Bytes>) -> PublishBuilder<'_, T>;
 
     /// A request; [`wait`](Self::wait) for its response.
     fn request(&self, topic: &str, payload: impl Into<Bytes>) -> RequestBuilder;
@@ -117,7 +117,7 @@ pub trait Client: Clone + Send + Sync + 'static {
         &self,
         request: &Message,
         payload: impl Into<Bytes>,
-    ) -> Result<PublishBuilder, NoResponseTopic>;
+    ) -> Result<PublishBuilder<'_, TopicName>, NoResponseTopic>;
 
     /// Subscribes, with the options that `configure` sets.
     ///

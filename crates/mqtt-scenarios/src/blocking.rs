@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mqtt_blocking::Wait;
-use mqtt_client_core::codec::Disconnect;
+use mqtt_client_core::codec::{Disconnect, TopicName};
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
@@ -93,7 +93,7 @@ impl Client for mqtt_blocking::Client {
         Self::queue_publisher(self, collect)
     }
 
-    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
+    fn publish<T: AsRef<str>>(&self, topic: T, payload: impl Into<Bytes>) -> PublishBuilder<'_, T> {
         self.publish(topic, payload)
     }
 
@@ -105,7 +105,7 @@ impl Client for mqtt_blocking::Client {
         &self,
         request: &Message,
         payload: impl Into<Bytes>,
-    ) -> Result<PublishBuilder, NoResponseTopic> {
+    ) -> Result<PublishBuilder<'_, TopicName>, NoResponseTopic> {
         Self::respond(self, request, payload)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mqtt_client_core::codec::Disconnect;
+use mqtt_client_core::codec::{Disconnect, TopicName};
 use mqtt_client_core::session::{Connected, Refusal};
 use mqtt_client_core::{
     Acknowledge, Callbacks, ClientError, Collect, CollectingPublisher, Delivered, DisconnectReport, Event,
@@ -125,7 +125,7 @@ impl Client for On<mqtt_tokio::Client> {
         self.inner.queue_publisher(collect)
     }
 
-    fn publish(&self, topic: &str, payload: impl Into<Bytes>) -> PublishBuilder {
+    fn publish<T: AsRef<str>>(&self, topic: T, payload: impl Into<Bytes>) -> PublishBuilder<'_, T> {
         self.inner.publish(topic, payload)
     }
 
@@ -137,7 +137,7 @@ impl Client for On<mqtt_tokio::Client> {
         &self,
         request: &Message,
         payload: impl Into<Bytes>,
-    ) -> Result<PublishBuilder, NoResponseTopic> {
+    ) -> Result<PublishBuilder<'_, TopicName>, NoResponseTopic> {
         self.inner.respond(request, payload)
     }
 

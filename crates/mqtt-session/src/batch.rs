@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::{fmt, iter, mem};
 
 use bytes::BytesMut;
-use mqtt_codec::{Decoder, EncodeError, Packet, Publish, Side, Version};
+use mqtt_codec::{Decoder, EncodeError, Packet, PlainPublish, Publish, Side, Version};
 
 use crate::limits::PlainLimits;
 use crate::outbound::Epoch;
@@ -62,9 +62,15 @@ impl Batch {
         version: Version,
         publish: &Publish,
     ) -> Result<(), EncodeError> {
+        wire::encode_usual(publish, version, self.next(epoch, version)).map(drop)
+    }
+
+    /// Where the next publish is encoded.
+    #[inline]
+    fn next(&mut self, epoch: Epoch, version: Version) -> &mut Vec<u8> {
         self.target = Some((epoch, version));
         self.claim();
-        wire::encode_usual(publish, version, &mut self.bytes).map(drop)
+        &mut self.bytes
     }
 
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
@@ -90,8 +96,8 @@ impl Batch {
 ///
 /// ```
 /// # use mqtt_session::{Batch, Session};
-/// # use mqtt_session::codec::Publish;
-/// fn encode(session: &Session, publishes: &[Publish]) -> Batch {
+/// # use mqtt_session::codec::PlainPublish;
+/// fn encode(session: &Session, publishes: &[PlainPublish<'_>]) -> Batch {
 ///     let mut batch = Batch::default();
 ///     if let Some(form) = session.batch_form() {
 ///         // One that is not taken here is for the session to judge.
@@ -108,15 +114,16 @@ pub struct BatchForm {
 }
 
 impl BatchForm {
-    /// Encodes a publish behind those that are in `batch`, if it is one of QoS 0 that the server certainly takes: without
-    /// properties, of less than 16 KiB, and within the connection's limits. Else, and for a batch of another connection, it
-    /// returns false and does nothing.
+    /// Encodes a publish behind those that are in `batch`, if it is one that the server certainly takes: of less than 16 KiB,
+    /// and within the connection's limits. Else, and for a batch of another connection, it returns false and does nothing.
     #[inline]
     #[must_use = "a publish that is not taken is not in the batch"]
-    pub fn encode(&self, publish: &Publish, batch: &mut Batch) -> bool {
-        batch.is_for(self.epoch)
-            && self.limits.allow(publish)
-            && batch.append(self.epoch, self.limits.version, publish).is_ok()
+    pub fn encode(&self, publish: &PlainPublish<'_>, batch: &mut Batch) -> bool {
+        let &BatchForm { epoch, limits } = self;
+        let version = limits.version;
+        batch.is_for(epoch)
+            && limits.allow(publish)
+            && wire::encode_plain(publish, version, batch.next(epoch, version)).is_ok()
     }
 }
 

@@ -1,8 +1,8 @@
 //! [`Limits`]: what one connection may do. The protocol versions differ here and in the codec, and nowhere else.
 
 use mqtt_codec::{
-    Connack, Decoder, EncodeError, Publish, PublishProperties, QoS, SubscribeFilter, SubscribeProperties,
-    Text, Version,
+    Connack, Decoder, EncodeError, PlainPublish, Publish, PublishProperties, QoS, SubscribeFilter,
+    SubscribeProperties, Text, Version,
 };
 
 use crate::Refusal;
@@ -89,10 +89,14 @@ impl Limits {
     /// limit. If not, [`check_publish`](Self::check_publish) decides.
     #[inline]
     pub(crate) fn allow_plain(&self, publish: &Publish) -> bool {
-        publish.qos <= self.maximum_qos && is_plain(publish, self.maximum_packet_size, self.retain_available)
+        publish.qos <= self.maximum_qos
+            && publish.properties.is_empty()
+            && !publish.topic.is_empty()
+            && self.plain().allow_parts(publish.topic.as_bytes(), &publish.payload, publish.retain)
     }
 
-    /// What most publishes of QoS 0 can be judged by.
+    /// What most publishes can be judged by.
+    #[inline]
     pub(crate) fn plain(&self) -> PlainLimits {
         let Self { version, maximum_packet_size, retain_available, .. } = *self;
         PlainLimits { version, maximum_packet_size, retain_available }
@@ -127,7 +131,7 @@ impl Limits {
     }
 }
 
-/// The limits of a publish of QoS 0 that has nothing out of the ordinary.
+/// The limits of a publish that has nothing out of the ordinary.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlainLimits {
     pub(crate) version: Version,
@@ -138,20 +142,17 @@ pub(crate) struct PlainLimits {
 impl PlainLimits {
     /// As [`Limits::allow_plain`].
     #[inline]
-    pub(crate) fn allow(&self, publish: &Publish) -> bool {
-        publish.qos == QoS::AtMostOnce && is_plain(publish, self.maximum_packet_size, self.retain_available)
+    pub(crate) fn allow(&self, publish: &PlainPublish<'_>) -> bool {
+        self.allow_parts(publish.topic().as_bytes(), publish.payload(), publish.retain())
     }
-}
 
-/// Whether a publish has no properties, is not large, and within these limits, whatever its QoS adds.
-#[inline]
-fn is_plain(publish: &Publish, maximum_packet_size: u32, retain_available: bool) -> bool {
-    let (topic, payload) = (publish.topic.as_bytes().len(), publish.payload.len());
-    publish.properties.is_empty()
-        && topic > 0
-        && payload < LARGE_PAYLOAD
-        && MAX_PLAIN_HEAD + topic + payload <= maximum_packet_size as usize
-        && (!publish.retain || retain_available)
+    /// Whether such a publish is not large, and within these limits, whatever its QoS adds.
+    #[inline]
+    fn allow_parts(&self, topic: &[u8], payload: &[u8], retain: bool) -> bool {
+        payload.len() < LARGE_PAYLOAD
+            && MAX_PLAIN_HEAD + topic.len() + payload.len() <= self.maximum_packet_size as usize
+            && (!retain || self.retain_available)
+    }
 }
 
 /// What a client's publish may not carry, whatever the server takes.

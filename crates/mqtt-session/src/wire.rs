@@ -6,7 +6,8 @@ use core::fmt;
 use core::time::Duration;
 
 use mqtt_codec::{
-    Ack, AckKind, AckProperties, EncodeError, Packet, PacketId, PacketKind, Publish, ReasonCode, Version,
+    Ack, AckKind, AckProperties, EncodeError, Packet, PacketId, PacketKind, PlainPublish, Publish,
+    ReasonCode, Version,
 };
 
 use crate::batch;
@@ -386,11 +387,21 @@ fn encode(
     }
 }
 
-/// Encodes a publish as it is. This and the next are calls of their own, so that the compiler unfolds all of the usual
+/// Encodes a publish as it is. This and the next two are calls of their own, so that the compiler unfolds all of the usual
 /// encoding in one place, and none of it in several.
 #[inline(never)]
 pub(crate) fn encode_usual(
     publish: &Publish,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Result<usize, EncodeError> {
+    publish.encode(version, out)
+}
+
+/// Encodes one that is plain.
+#[inline(never)]
+pub(crate) fn encode_plain(
+    publish: &PlainPublish<'_>,
     version: Version,
     out: &mut Vec<u8>,
 ) -> Result<usize, EncodeError> {

@@ -10,7 +10,7 @@ use crate::rig::Rig;
 fn check(
     options: OptionsBuilder,
     topic: &str,
-    with: impl FnOnce(PublishBuilder) -> PublishBuilder,
+    with: impl FnOnce(PublishBuilder<'_>) -> PublishBuilder<'_>,
     expected: (QoS, bool),
 ) {
     let mut rig = Rig::connected(options);
@@ -19,6 +19,10 @@ fn check(
     rig.run(with(client.publish(topic, "x"))).expect("delivered");
     let message = rig.next(&mut stream).expect("the message");
     assert_eq!((message.qos(), message.retain()), expected, "{topic}");
+}
+
+fn plain(publish: PublishBuilder<'_>) -> PublishBuilder<'_> {
+    publish
 }
 
 #[test]
@@ -32,7 +36,6 @@ fn the_argument_goes_before_the_topic_and_the_topic_before_the_default() {
         options.topic_defaults("sure", only_qos).topic_defaults("kept", kept)
     };
     let all_kept = || some().default_retain(true).topic_defaults("fleeting", fleeting);
-    let plain = |publish| publish;
     check(Options::builder(), "any", plain, (Zero, false));
     check(some(), "any", plain, (One, false));
     check(some(), "sure", plain, (Two, false));
@@ -51,7 +54,7 @@ fn a_later_default_of_a_topic_replaces_an_earlier_one() {
     let first = TopicDefaults { qos: Some(QoS::ExactlyOnce), retain: Some(true) };
     let second = TopicDefaults { qos: Some(QoS::AtLeastOnce), ..TopicDefaults::default() };
     let options = Options::builder().topic_defaults("a", first).topic_defaults("a", second);
-    check(options, "a", |publish| publish, (QoS::AtLeastOnce, false));
+    check(options, "a", plain, (QoS::AtLeastOnce, false));
 }
 
 #[test]

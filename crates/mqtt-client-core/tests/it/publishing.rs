@@ -209,7 +209,7 @@ fn each_message_of_many_is_named_by_its_own_topic() {
         let started: Vec<_> = (0..10)
             .map(|number| {
                 let topic = format!("room/{number}");
-                let publish = client.publish(&topic, "x").qos(qos);
+                let publish = client.publish(topic.clone(), "x").qos(qos);
                 let publish = match timeout {
                     Some(timeout) => publish.timeout(timeout),
                     None => publish,

@@ -30,7 +30,7 @@ fn publish(rig: &Rig, payload: impl Into<Vec<u8>>) -> Result<Delivered, PublishE
 }
 
 /// What it gives before anybody else has had a turn.
-fn now(message: PublishBuilder) -> Option<Result<Delivered, PublishError>> {
+fn now(message: PublishBuilder<'_>) -> Option<Result<Delivered, PublishError>> {
     match pin!(message.into_future()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),
         Poll::Pending => None,

@@ -93,7 +93,7 @@ fn publish<C: Client>(client: &C, notes: &Notes) {
         let end = next + BATCH;
         begun.line(&end.to_string());
         for number in next..end {
-            let publish = client.publish(&topic_of("out", number), number.to_string()).qos(qos_of(number));
+            let publish = client.publish(topic_of("out", number), number.to_string()).qos(qos_of(number));
             drop(client.wait(publish.enqueue()).expect("admitted"));
         }
         client.stored().expect("stored");

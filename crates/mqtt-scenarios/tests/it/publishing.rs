@@ -90,7 +90,7 @@ fn a_handler_may_publish_and_wait<A: Adapter>(case: &Case<A>) {
         });
         let asked: Vec<Completion> = (0..COUNT)
             .map(|i| {
-                let request = asker.publish(&format!("request/{i}"), i.to_string()).qos(QoS::AtLeastOnce);
+                let request = asker.publish(format!("request/{i}"), i.to_string()).qos(QoS::AtLeastOnce);
                 asker.wait(request.enqueue()).unwrap()
             })
             .collect();
