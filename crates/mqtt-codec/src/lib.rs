@@ -50,7 +50,7 @@
 //!
 //! [`Packet::encode`], and that of each packet, appends to a `Vec` in the shortest form. Lengths are computed first,
 //! so that the buffer grows once, and nothing is written when the packet has no form ([`EncodeError`]).
-//! [`Publish::encode_head`] leaves the payload to a vectored write.
+//! [`Publish::encode_head`] leaves the payload to a vectored write; a [`PlainPublish`] is encoded from memory that it does not own.
 //!
 //! # Strictness
 //!
