@@ -427,18 +427,21 @@ impl Core {
         self.targets = targets;
     }
 
+    #[inline(always)]
     fn deliver(&mut self, inbound: Inbound, targets: &[Tag]) {
         let due = self.streams.deliver(self.now, inbound, targets, &mut self.effects);
         self.settle(due);
         self.keep_to_budget();
     }
 
+    #[inline]
     fn keep_to_budget(&mut self) {
         if self.streams.budget.is_exceeded() {
             self.shed_load();
         }
     }
 
+    #[inline(always)]
     fn find_targets(&mut self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
         self.subscriptions.route(publish, targets);
         if targets.is_empty() {

@@ -74,6 +74,7 @@ mod error_catalogue;
 mod error_texts;
 mod event;
 mod facade;
+mod filters;
 mod flush;
 mod gathering;
 mod intake;

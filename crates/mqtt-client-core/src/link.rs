@@ -345,6 +345,7 @@ impl Core {
     }
 
     /// More is unread than the options allow, and reading must not stop: the broker is told to keep the rest.
+    #[cold]
     pub(crate) fn shed_load(&mut self) {
         if !matches!(self.link, Link::Up { .. }) || self.drain.is_some() {
             return;

@@ -47,17 +47,6 @@ impl Hasher for LevelHasher {
 pub(crate) struct Router<T> {
     root: Node,
     values: slab::Slab<T>,
-    latest: Latest,
-}
-
-/// What the latest topic has matched: the next message often has the same one.
-#[derive(Debug, Default)]
-struct Latest {
-    topic: Vec<u8>,
-    /// Keys into `values`.
-    found: Vec<usize>,
-    /// Nothing has changed since.
-    holds: bool,
 }
 
 #[derive(Debug, Default)]
@@ -69,13 +58,14 @@ struct Node {
     below: Vec<usize>,
 }
 
-impl<T: PartialEq> Router<T> {
-    pub(crate) fn new() -> Self {
-        Router { root: Node::default(), values: slab::Slab::new(), latest: Latest::default() }
+impl<T> Default for Router<T> {
+    fn default() -> Self {
+        Router { root: Node::default(), values: slab::Slab::new() }
     }
+}
 
+impl<T: PartialEq> Router<T> {
     pub(crate) fn insert<'a>(&mut self, levels: impl Iterator<Item = &'a [u8]>, value: T) {
-        self.latest.holds = false;
         let key = self.values.insert(value);
         let mut node = &mut self.root;
         for level in levels {
@@ -90,7 +80,6 @@ impl<T: PartialEq> Router<T> {
 
     /// Takes the pair out; unknown pairs are ignored. Branches that nothing uses any more go too.
     pub(crate) fn remove<'a>(&mut self, levels: impl Iterator<Item = &'a [u8]>, value: &T) {
-        self.latest.holds = false;
         let levels: Vec<&[u8]> = levels.collect();
         let values = &self.values;
         if let Some(key) = self.root.remove(&levels, &|key| values.get(key) == Some(value)) {
@@ -101,17 +90,13 @@ impl<T: PartialEq> Router<T> {
     /// Calls `found` with the value of each filter that matches the topic, once per filter.
     ///
     /// A filter that starts with a wildcard does not match a topic that starts with `$` [MQTT-4.7.2-1].
-    pub(crate) fn matches(&mut self, topic: &[u8], found: impl FnMut(&T)) {
-        let Router { root, values, latest } = self;
-        if !latest.holds || latest.topic != topic {
-            latest.topic.clear();
-            latest.topic.extend_from_slice(topic);
-            latest.found.clear();
-            let wildcards_first = topic.first() != Some(&b'$');
-            root.visit(Some(topic), wildcards_first, &mut |key| latest.found.push(key));
-            latest.holds = true;
-        }
-        latest.found.iter().filter_map(|key| values.get(*key)).for_each(found);
+    pub(crate) fn matches(&self, topic: &[u8], mut found: impl FnMut(&T)) {
+        let wildcards_first = topic.first() != Some(&b'$');
+        self.root.visit(Some(topic), wildcards_first, &mut |key| {
+            if let Some(value) = self.values.get(key) {
+                found(value);
+            }
+        });
     }
 }
 
@@ -178,7 +163,7 @@ mod tests {
     }
 
     fn router(filters: &[&'static str]) -> Router<&'static str> {
-        let mut router = Router::new();
+        let mut router = Router::default();
         filters.iter().for_each(|filter| router.insert(levels(filter), *filter));
         router
     }
@@ -213,7 +198,7 @@ mod tests {
     #[test]
     fn looking_a_topic_up_costs_its_depth_and_not_the_number_of_filters() {
         let visits = |filters: u32| {
-            let mut router = Router::new();
+            let mut router = Router::default();
             for n in 0..filters {
                 for filter in
                     [format!("plant/{n}/+/state"), format!("plant/{n}/#"), format!("+/{n}/pump/state")]
@@ -228,26 +213,6 @@ mod tests {
             VISITS.get()
         };
         assert_eq!((visits(10), visits(100), visits(100_000)), (9, 9, 9));
-    }
-
-    #[test]
-    fn the_same_topic_again_is_looked_up_once_unless_something_has_changed() {
-        let mut router = router(&["a/+", "b/#"]);
-        let look = |router: &mut Router<_>, topic: &[u8], anew: bool, expected: &[&str]| {
-            VISITS.set(0);
-            let mut found = Vec::new();
-            router.matches(topic, |filter| found.push(*filter));
-            assert_eq!((VISITS.get() > 0, found.as_slice()), (anew, expected));
-        };
-        look(&mut router, b"a/b", true, &["a/+"]);
-        look(&mut router, b"a/b", false, &["a/+"]);
-        look(&mut router, b"b", true, &["b/#"]);
-        look(&mut router, b"a/b", true, &["a/+"]);
-        router.insert(levels("a/b"), "a/b");
-        look(&mut router, b"a/b", true, &["a/b", "a/+"]);
-        router.remove(levels("a/+"), &"a/+");
-        look(&mut router, b"a/b", true, &["a/b"]);
-        look(&mut router, b"a/b", false, &["a/b"]);
     }
 
     #[test]

@@ -201,6 +201,7 @@ impl Streams {
     }
 
     /// Puts a message on each target. It is acknowledged after the last of them has done with it, which may be now.
+    #[inline]
     pub(crate) fn deliver(
         &mut self,
         now: Timestamp,
@@ -210,13 +211,15 @@ impl Streams {
     ) -> Option<Due> {
         let Inbound { publish, token } = inbound;
         let owed = token.map(|token| self.owed.insert(Owed { token, shares: targets.len(), answer: None }));
-        let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
-        let mut due = None;
-        for target in others {
-            due = due.or(self.enqueue(*target, publish.clone(), owed, effects));
+        match targets {
+            [] => None,
+            [target] => self.enqueue(*target, publish, owed, effects),
+            _ => targets
+                .iter()
+                .filter_map(|target| self.enqueue(*target, publish.clone(), owed, effects))
+                .last(),
         }
-        due.or(self.enqueue(*last, publish, owed, effects))
     }
 
     fn enqueue(

@@ -1,17 +1,15 @@
 //! What the application is subscribed to, whatever connection or session the broker has of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::task::{Poll, Waker};
-
-use slab::Slab;
 
 use crate::codec::{
     ReasonCode, SubscribeFilter, SubscribeProperties, SubscriptionId, SubscriptionOptions, TopicFilter,
     UnsubscribeProperties,
 };
 use crate::effects::{Effects, park};
+use crate::filters::{Entry, Filters};
 use crate::publishing::passes_with_time;
-use crate::router::Router;
 use crate::session::{Aborted, Command, InboundPublish, Session};
 use crate::slots::{Slots, Tag};
 use crate::store::{Filter, Journal, Operation as StoreOperation};
@@ -23,9 +21,7 @@ use crate::{FilterAnswer, FilterRefused, FilterResults, Offline};
 /// outgrows a limit that its filter fits.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    entries: Slab<Entry>,
-    by_filter: BTreeMap<TopicFilter, usize>,
-    router: Router<usize>,
+    filters: Filters,
     requests: Slots<Request>,
     /// Requests that wait for a connection, or for room on it.
     to_send: VecDeque<Tag>,
@@ -36,16 +32,6 @@ pub(crate) struct Subscriptions {
     restoring: usize,
     /// With a store: the entries that it has yet to hear of.
     journal: Option<Journal>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    filter: TopicFilter,
-    options: SubscriptionOptions,
-    /// The application's user properties.
-    properties: SubscribeProperties,
-    streams: Vec<Tag>,
-    granted: bool,
 }
 
 #[derive(Debug)]
@@ -83,9 +69,7 @@ pub(crate) struct Unrestored {
 impl Subscriptions {
     pub(crate) fn new() -> Self {
         Subscriptions {
-            entries: Slab::new(),
-            by_filter: BTreeMap::new(),
-            router: Router::new(),
+            filters: Filters::default(),
             requests: Slots::new(),
             to_send: VecDeque::new(),
             aborted: VecDeque::new(),
@@ -102,11 +86,7 @@ impl Subscriptions {
             let properties = SubscribeProperties::new();
             (number as usize, Entry { filter, options, properties, streams: Vec::new(), granted: true })
         };
-        self.entries = filters.into_iter().map(entry).collect();
-        for (id, entry) in &self.entries {
-            self.router.insert(entry.filter.levels(), id);
-            self.by_filter.insert(entry.filter.clone(), id);
-        }
+        self.filters = Filters::restored(filters.into_iter().map(entry));
     }
 
     /// Whether there is something for the store.
@@ -116,9 +96,9 @@ impl Subscriptions {
 
     /// Appends what the store has to hear.
     pub(crate) fn take_changes(&mut self, batch: &mut Vec<StoreOperation>) {
-        let Subscriptions { journal: Some(journal), entries, .. } = self else { return };
+        let Subscriptions { journal: Some(journal), filters, .. } = self else { return };
         let put = |number, id| {
-            let Entry { filter, options, .. } = entries.get(id)?;
+            let Entry { filter, options, .. } = filters.get(id)?;
             let wanted = SubscribeFilter { filter: filter.clone(), options: *options };
             Some(StoreOperation::Filter(Filter { number: u32::try_from(number).ok()?, wanted }))
         };
@@ -136,25 +116,19 @@ impl Subscriptions {
     ) -> Tag {
         let operation = self.operation(Some(stream), filters.iter().map(|wanted| &wanted.filter));
         for (place, SubscribeFilter { filter, options }) in filters.into_iter().enumerate() {
-            let id = match self.by_filter.get(&filter) {
-                Some(id) => *id,
-                None => {
-                    let id = self.entries.insert(Entry {
-                        filter: filter.clone(),
-                        options,
-                        properties: SubscribeProperties::new(),
-                        streams: Vec::new(),
-                        granted: false,
-                    });
-                    self.router.insert(filter.levels(), id);
-                    self.by_filter.insert(filter.clone(), id);
-                    id
-                }
-            };
+            let id = self.filters.find(&filter).unwrap_or_else(|| {
+                self.filters.insert(Entry {
+                    filter: filter.clone(),
+                    options,
+                    properties: SubscribeProperties::new(),
+                    streams: Vec::new(),
+                    granted: false,
+                })
+            });
             if let Some(journal) = &mut self.journal {
                 journal.keep(id as u64, id);
             }
-            if let Some(entry) = self.entries.get_mut(id) {
+            if let Some(entry) = self.filters.get_mut(id) {
                 let others = if entry.streams.is_empty() { options.qos } else { entry.options.qos };
                 entry.options = SubscriptionOptions { qos: options.qos.max(others), ..options };
                 entry.properties = properties.clone();
@@ -185,7 +159,7 @@ impl Subscriptions {
     /// are, for another stream.
     pub(crate) fn drop_stream(&mut self, stream: Tag, unsubscribe: bool) {
         if !unsubscribe {
-            self.entries.iter_mut().for_each(|(_, entry)| entry.streams.retain(|other| *other != stream));
+            self.filters.iter_mut().for_each(|entry| entry.streams.retain(|other| *other != stream));
             return;
         }
         for filter in self.detach(|_| true, stream) {
@@ -195,34 +169,19 @@ impl Subscriptions {
 
     /// The filters that feed this stream.
     pub(crate) fn filters_of(&self, stream: Tag) -> Vec<TopicFilter> {
-        let feeding = self.entries.iter().filter(|(_, entry)| entry.streams.contains(&stream));
-        feeding.map(|(_, entry)| entry.filter.clone()).collect()
+        let feeding = self.filters.iter().filter(|entry| entry.streams.contains(&stream));
+        feeding.map(|entry| entry.filter.clone()).collect()
     }
 
     /// Whether any filter still feeds this stream.
     pub(crate) fn feeds(&self, stream: Tag) -> bool {
-        self.entries.iter().any(|(_, entry)| entry.streams.contains(&stream))
+        self.filters.iter().any(|entry| entry.streams.contains(&stream))
     }
 
-    /// The streams a message goes to, each once.
-    ///
-    /// Where the broker names its subscription identifiers, those decide: a copy that it sends for one subscription goes to
-    /// that one alone. An identifier that does not fit the topic is an earlier process's, and the topic decides.
+    /// The streams a message goes to, each once: see [`Filters::route`].
+    #[inline]
     pub(crate) fn route(&mut self, publish: &InboundPublish, targets: &mut Vec<Tag>) {
-        targets.clear();
-        for identifier in publish.properties().subscription_identifiers() {
-            let id = identifier.get() as usize - 1;
-            if let Some(entry) = self.entries.get(id).filter(|entry| entry.filter.matches(publish.topic())) {
-                extend_unique(targets, &entry.streams);
-            }
-        }
-        if targets.is_empty() {
-            self.router.matches(publish.topic().as_bytes(), |id| {
-                if let Some(entry) = self.entries.get(*id) {
-                    extend_unique(targets, &entry.streams);
-                }
-            });
-        }
+        self.filters.route(publish, targets);
     }
 
     /// A connection is up. What an earlier one left unanswered is asked again; after a lost session, everything granted is.
@@ -243,9 +202,9 @@ impl Subscriptions {
             }
         }
         let granted = self
-            .entries
+            .filters
             .iter_mut()
-            .filter_map(|(_, entry)| std::mem::take(&mut entry.granted).then(|| entry.filter.clone()));
+            .filter_map(|entry| std::mem::take(&mut entry.granted).then(|| entry.filter.clone()));
         for filter in granted.collect::<Vec<_>>() {
             self.request(filter, Verb::Subscribe, None, true);
             self.restoring += 1;
@@ -355,8 +314,8 @@ impl Subscriptions {
         if let Verb::Unsubscribe(properties) = &request.verb {
             return Some(Command::Unsubscribe { tag, filters: vec![filter], properties: properties.clone() });
         }
-        let id = *self.by_filter.get(&filter)?;
-        let Entry { options, properties, .. } = self.entries.get(id)?;
+        let id = self.filters.find(&filter)?;
+        let Entry { options, properties, .. } = self.filters.get(id)?;
         let (options, mut properties) = (*options, properties.clone());
         if session.limits().is_some_and(|limits| limits.subscription_identifiers_available)
             && let Some(identifier) = u32::try_from(id + 1).ok().and_then(SubscriptionId::new)
@@ -379,7 +338,7 @@ impl Subscriptions {
         match (verb, &result) {
             (Verb::Unsubscribe(_), _) => {}
             (Verb::Subscribe, Ok(_)) => {
-                if let Some(entry) = self.by_filter.get(&filter).and_then(|id| self.entries.get_mut(*id)) {
+                if let Some(entry) = self.filters.find(&filter).and_then(|id| self.filters.get_mut(id)) {
                     entry.granted = true;
                 }
             }
@@ -409,7 +368,7 @@ impl Subscriptions {
     /// Takes a stream off the entries that `which` selects. Returns the filters that nobody wants any more.
     fn detach(&mut self, which: impl Fn(&Entry) -> bool, stream: Tag) -> Vec<TopicFilter> {
         let mut unwanted = Vec::new();
-        for (_, entry) in self.entries.iter_mut().filter(|(_, entry)| which(entry)) {
+        for entry in self.filters.iter_mut().filter(|entry| which(entry)) {
             let before = entry.streams.len();
             entry.streams.retain(|other| *other != stream);
             if entry.streams.is_empty() && before > 0 {
@@ -421,20 +380,10 @@ impl Subscriptions {
     }
 
     fn forget(&mut self, filter: &TopicFilter) {
-        if let Some(id) = self.by_filter.remove(filter) {
-            if let Some(journal) = &mut self.journal {
-                journal.drop(id as u64);
-            }
-            self.router.remove(filter.levels(), &id);
-            self.entries.remove(id);
-        }
-    }
-}
-
-fn extend_unique(targets: &mut Vec<Tag>, streams: &[Tag]) {
-    for stream in streams {
-        if !targets.contains(stream) {
-            targets.push(*stream);
+        if let Some(id) = self.filters.remove(filter)
+            && let Some(journal) = &mut self.journal
+        {
+            journal.drop(id as u64);
         }
     }
 }

@@ -73,7 +73,7 @@ impl StallWatch {
 
     /// There are unread messages.
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.next.get_or_insert(now + self.interval);
+        self.next.get_or_insert_with(|| now + self.interval);
     }
 
     /// When to look.
