@@ -75,7 +75,7 @@ fn topic(bytes: &[u8]) -> Option<()> {
     if bytes.is_empty() {
         return None;
     }
-    check(bytes, |word| ((word | ONE * 0x08) ^ (ONE * 0x2B)).wrapping_sub(ONE))
+    check(bytes, |word| ((word | (ONE * 0x08)) ^ (ONE * 0x2B)).wrapping_sub(ONE))
 }
 
 /// PUBLISH 3.1.1, exactly one frame.
@@ -343,7 +343,7 @@ fn wildcards(filter: &[u8]) -> Option<()> {
     last[..tail.len()].copy_from_slice(tail);
     let mut base = start;
     for word in words.iter().chain([&last]) {
-        let zeros = (u64::from_le_bytes(*word) | ONE * 0x08) ^ (ONE * 0x2B);
+        let zeros = (u64::from_le_bytes(*word) | (ONE * 0x08)) ^ (ONE * 0x2B);
         let mut found = !((zeros & !TOP).wrapping_add(!TOP) | zeros) & TOP;
         while found != 0 {
             let at = base + (found.trailing_zeros() / 8) as usize;

@@ -4,8 +4,11 @@
 //! Everybody speaks 3.1.1, publishes 64 bytes, and is measured from the other side: until the sink has seen the last
 //! message, or the consumer has, over a few tenths of a second at least: the first milliseconds of a process, with fresh memory and
 //! threads that look for their processors, are not what a rate is; round trips are as many a second as fit at their median length.
-//! The candidates take turns; the figure is the median of the rounds.
+//! The candidates take turns; the figure is the median of the rounds. So is the last one of each row: how long a cache line took
+//! from one processor to the other and back meanwhile. Where the machine is virtual that differs from one minute to the next, and
+//! whoever shares memory takes twice as long when it is four times as far.
 
+mod distance;
 mod ours;
 mod raw;
 mod rumqttc;
@@ -120,15 +123,17 @@ fn rows() -> Vec<Row> {
 /// Measures all rows whose name holds `filter` and prints the table: that, and the rows that miss their gate.
 pub fn run(filter: &str, rounds: usize, quick: bool) -> Result<(String, Vec<&'static str>), Box<dyn Error>> {
     let mut table = String::from(
-        "| messages a second | mqtt-tokio | mqtt-blocking | rumqttc | raw socket | against rumqttc, gate |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+        "| messages a second | mqtt-tokio | mqtt-blocking | rumqttc | raw socket | against rumqttc, gate | distance, ns |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     print!("{table}");
     let mut missed = Vec::new();
     for row in rows().iter().filter(|row| row.name.contains(filter)) {
         let messages = if quick { row.messages / 5 } else { row.messages };
         let mut rates = [const { Vec::new() }; CANDIDATES.len()];
+        let mut distances = Vec::new();
         for _ in 0..rounds {
+            distances.push(distance::round_trip());
             for (candidate, rates) in CANDIDATES.iter().zip(&mut rates) {
                 let time = once(candidate, row.work, messages)
                     .map_err(|error| format!("{}, {}: {error}", row.name, candidate.name))?;
@@ -145,7 +150,8 @@ pub fn run(filter: &str, rounds: usize, quick: bool) -> Result<(String, Vec<&'st
             CANDIDATES.iter().zip(rates).filter(|(c, _)| c.ours).map(|(_, rate)| rate / peer).collect();
         let verdict = if ratios.iter().any(|ratio| *ratio < row.gate) { " **no**" } else { "" };
         let shown: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.1}")).collect();
-        write!(line, " | {} ≥ {}{verdict} |", shown.join(", "), row.gate)?;
+        let distance = median(distances);
+        write!(line, " | {} ≥ {}{verdict} | {distance:.0} |", shown.join(", "), row.gate)?;
         println!("{line}");
         table += &line;
         table.push('\n');
