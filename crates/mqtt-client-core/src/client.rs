@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{Disconnect, Publish, TopicFilter, TopicName};
+use crate::codec::{Disconnect, PublishProperties, TopicFilter, TopicName};
 use crate::core::Core;
 use crate::replies::response_address;
 use crate::session::{Command, Connected, Refusal};
@@ -182,11 +182,11 @@ impl Client {
         payload: impl Into<Bytes>,
     ) -> Result<PublishBuilder<'_, TopicName>, NoResponseTopic> {
         let (topic, correlation) = response_address(request).ok_or(NoResponseTopic)?;
-        let mut response = Publish { qos: request.qos(), ..Publish::new(topic, payload) };
+        let mut properties = PublishProperties::default();
         if let Some(correlation) = correlation {
-            response.properties.set_correlation_data(&correlation);
+            properties.set_correlation_data(&correlation);
         }
-        Ok(PublishBuilder::of(self, response))
+        Ok(self.publish(topic, payload).qos(request.qos()).retain(false).properties(properties))
     }
 
     /// A subscription to one filter or several. A filter that is not valid is reported when it is sent.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::codec::{PlainPublish, Publish, PublishProperties, QoS, TopicName};
+use crate::codec::{PlainPublish, Publish, PublishProperties, QoS};
+use crate::named_topic::named_topic;
 use crate::publishing::{Admission, Asked, PublishResult};
 use crate::slots::Tag;
 use crate::vigil::Vigil;
@@ -109,17 +110,10 @@ impl<'a, T: AsRef<str>> PublishBuilder<'a, T> {
 
     fn start(self, wait: bool) -> Result<Completion, PublishError> {
         let PublishBuilder { client, topic, draft } = self;
-        let (mut publish, timeout) = draft.address(client, topic.as_ref())?;
+        let topic = topic.as_ref();
+        let delivery = draft.delivery(client, topic);
+        let (mut publish, timeout) = draft.address(topic, delivery)?;
         start(client, &mut publish, wait, timeout)
-    }
-}
-
-impl<'a> PublishBuilder<'a, TopicName> {
-    /// A message that is whole already.
-    pub(crate) fn of(client: &'a Client, publish: Publish) -> Self {
-        let Publish { qos, retain, topic, properties, payload, .. } = publish;
-        let said = TopicDefaults { qos: Some(qos), retain: Some(retain) };
-        PublishBuilder { client, topic, draft: Draft { said, properties, payload, timeout: None } }
     }
 }
 
@@ -153,24 +147,32 @@ impl Draft {
     /// Sends the message off, in the shortest way that there is.
     #[inline]
     fn send(self, client: &Client, topic: &str) -> Publishing {
-        if self.spool(client, topic) { State::Queued.into() } else { self.send_with_care(client, topic) }
+        let delivery = self.delivery(client, topic);
+        match self.spool(client, topic, delivery) {
+            true => State::Queued.into(),
+            false => self.send_with_care(client, topic, delivery),
+        }
+    }
+
+    /// Its QoS, and whether it is retained.
+    #[inline]
+    fn delivery(&self, client: &Client, topic: &str) -> (QoS, bool) {
+        client.shared().defaults.complete(topic, self.said)
     }
 
     /// Admits a message of QoS 0 that has nothing out of the ordinary, if there is room for it.
     #[inline]
-    fn spool(&self, client: &Client, topic: &str) -> bool {
-        let shared = client.shared();
-        let (qos, retain) = shared.defaults.complete(topic, self.said);
+    fn spool(&self, client: &Client, topic: &str, (qos, retain): (QoS, bool)) -> bool {
         qos == QoS::AtMostOnce
             && self.timeout.is_none()
             && self.properties.is_empty()
             && PlainPublish::new(topic, &self.payload)
-                .is_ok_and(|plain| shared.spool(&plain.with_retain(retain)))
+                .is_ok_and(|plain| client.shared().spool(&plain.with_retain(retain)))
     }
 
     #[inline(never)]
-    fn send_with_care(self, client: &Client, topic: &str) -> Publishing {
-        let (mut publish, timeout) = match self.address(client, topic) {
+    fn send_with_care(self, client: &Client, topic: &str, delivery: (QoS, bool)) -> Publishing {
+        let (mut publish, timeout) = match self.address(topic, delivery) {
             Ok(addressed) => addressed,
             Err(invalid) => return State::Failed(invalid).into(),
         };
@@ -187,10 +189,14 @@ impl Draft {
 
     /// The message that owns all its parts, and its time limit.
     #[inline]
-    fn address(self, client: &Client, topic: &str) -> Result<(Publish, Option<Duration>), PublishError> {
-        let Draft { said, properties, payload, timeout } = self;
-        let publish = client.shared().defaults.message(topic, payload, said)?;
-        Ok((Publish { properties, ..publish }, timeout))
+    fn address(
+        self,
+        topic: &str,
+        (qos, retain): (QoS, bool),
+    ) -> Result<(Publish, Option<Duration>), PublishError> {
+        let Draft { properties, payload, timeout, .. } = self;
+        let publish = Publish { qos, retain, properties, ..Publish::new(named_topic(topic)?, payload) };
+        Ok((publish, timeout))
     }
 }
 

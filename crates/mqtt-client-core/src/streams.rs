@@ -211,15 +211,13 @@ impl Streams {
     ) -> Option<Due> {
         let Inbound { publish, token } = inbound;
         let owed = token.map(|token| self.owed.insert(Owed { token, shares: targets.len(), answer: None }));
+        let (last, others) = targets.split_last()?;
         self.stalls.begin(now);
-        match targets {
-            [] => None,
-            [target] => self.enqueue(*target, publish, owed, effects),
-            _ => targets
-                .iter()
-                .filter_map(|target| self.enqueue(*target, publish.clone(), owed, effects))
-                .last(),
+        let mut due = None;
+        for target in others {
+            due = due.or(self.enqueue(*target, publish.clone(), owed, effects));
         }
+        due.or(self.enqueue(*last, publish, owed, effects))
     }
 
     fn enqueue(
